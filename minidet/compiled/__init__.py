@@ -1,0 +1,44 @@
+"""The path to run on a CPU: the same functions in Numba, to see how fast plain Python can be made.
+
+Kernels are compiled at the first call and kept in Numba's cache on disk. ``NUMBA_DISABLE_JIT=1`` runs them as plain
+Python, to step through them in a debugger. Arrays are float32 or float64 as given; other types go through float64.
+"""
+
+from minidet.compiled.anchors import cell_anchors, pyramid_anchors
+from minidet.compiled.assignment import assign_anchors, assign_pyramid
+from minidet.compiled.boxes import box_area, box_iou, clip_boxes, decode_boxes, encode_boxes
+from minidet.compiled.losses import (
+    cross_entropy,
+    cross_entropy_grad,
+    cross_entropy_hess,
+    dense_focal_loss,
+    focal_loss,
+    focal_loss_grad,
+    focal_loss_hess,
+    focal_loss_star,
+    focal_loss_star_grad,
+    focal_loss_star_hess,
+    hinge_loss,
+    hinge_loss_grad,
+    smooth_l1,
+    smooth_l1_grad,
+    softmax_focal_loss,
+    softmax_focal_loss_grad,
+)
+from minidet.compiled.nms import batched_nms, nms
+from minidet.compiled.postprocess import postprocess
+from minidet.compiled.sampling import ohem_sample
+
+__all__ = [
+    "box_area", "box_iou", "encode_boxes", "decode_boxes", "clip_boxes",
+    "cell_anchors", "pyramid_anchors",
+    "assign_anchors", "assign_pyramid",
+    "cross_entropy", "cross_entropy_grad", "cross_entropy_hess",
+    "focal_loss", "focal_loss_grad", "focal_loss_hess",
+    "focal_loss_star", "focal_loss_star_grad", "focal_loss_star_hess",
+    "hinge_loss", "hinge_loss_grad",
+    "softmax_focal_loss", "softmax_focal_loss_grad",
+    "smooth_l1", "smooth_l1_grad",
+    "dense_focal_loss",
+    "nms", "batched_nms", "postprocess", "ohem_sample",
+]  # fmt: skip

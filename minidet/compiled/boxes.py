@@ -1,0 +1,122 @@
+"""Boxes: area, intersection over union, and the offsets a detector regresses, in Numba.
+
+Contracts and equations are those of `minidet.reference.boxes`.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba import prange
+from numpy.typing import ArrayLike
+
+from minidet import checks
+from minidet.compiled._numba import kernel, native, parallel_kernel, wide
+
+MAX_LOG_SCALE = math.log(1000 / 16)
+"""Largest tw, th that is decoded, as in the reference."""
+
+
+def box_area(boxes: ArrayLike) -> np.ndarray:
+    """(N,) areas of (N, 4) corners, square pixels. See `minidet.reference.box_area`."""
+    boxes = checks.boxes("boxes", boxes)
+    return _areas(wide(boxes)).astype(boxes.dtype)
+
+
+def box_iou(boxes1: ArrayLike, boxes2: ArrayLike) -> np.ndarray:
+    """(N, M) intersection over union of (N, 4) and (M, 4) corners. See `minidet.reference.box_iou`."""
+    boxes1, boxes2 = checks.boxes("boxes1", boxes1), checks.boxes("boxes2", boxes2)
+    dtype = np.result_type(boxes1, boxes2)
+    out = np.empty((len(boxes1), len(boxes2)), dtype if dtype == np.float32 else np.float64)
+    _box_iou(wide(boxes1), wide(boxes2.T), out)
+    return out.astype(dtype, copy=False)
+
+
+def encode_boxes(boxes: ArrayLike, anchors: ArrayLike) -> np.ndarray:
+    """(N, 4) offsets (tx, ty, tw, th) from anchors to boxes. See `minidet.reference.encode_boxes`."""
+    boxes, anchors = checks.matching_boxes("boxes", boxes, "anchors", anchors)
+    dtype = np.result_type(boxes, anchors)
+    out = np.empty(boxes.shape, native(np.empty(0, dtype)).dtype)
+    _encode(native(boxes), native(anchors), out)
+    return out.astype(dtype, copy=False)
+
+
+def decode_boxes(deltas: ArrayLike, anchors: ArrayLike) -> np.ndarray:
+    """(N, 4) corners that the offsets make of the anchors. See `minidet.reference.decode_boxes`."""
+    anchors = checks.boxes("anchors", anchors)
+    deltas = checks.deltas("deltas", deltas, anchors)
+    dtype = np.result_type(deltas, anchors)
+    out = np.empty(anchors.shape, native(np.empty(0, dtype)).dtype)
+    _decode(native(deltas), native(anchors), out)
+    return out.astype(dtype, copy=False)
+
+
+def clip_boxes(boxes: ArrayLike, image_size: tuple[int, int]) -> np.ndarray:
+    """(N, 4) corners clipped to an image of (height, width). See `minidet.reference.clip_boxes`."""
+    boxes = checks.boxes("boxes", boxes)
+    height, width = checks.image_size(image_size)
+    clipped = native(boxes.copy())
+    _clip(clipped, float(height), float(width))
+    return clipped.astype(boxes.dtype, copy=False)
+
+
+@kernel
+def iou_of(ax1, ay1, ax2, ay2, area_a, bx1, by1, bx2, by2, area_b):
+    """IoU of two boxes, operation for operation as in the reference, so that both round alike."""
+    w = min(ax2, bx2) - max(ax1, bx1)
+    h = min(ay2, by2) - max(ay1, by1)
+    intersection = max(w, 0.0) * max(h, 0.0)
+    union = area_a + area_b - intersection
+    return intersection / union if union > 0.0 else 0.0
+
+
+@kernel
+def _areas(boxes):
+    out = np.empty(len(boxes))
+    for i in range(len(boxes)):
+        out[i] = (boxes[i, 2] - boxes[i, 0]) * (boxes[i, 3] - boxes[i, 1])
+    return out
+
+
+@parallel_kernel
+def _box_iou(boxes1, columns2, out):
+    """columns2 is (4, M): neighbours in memory are neighbours in the inner loop, so it vectorises."""
+    x1, y1, x2, y2 = columns2[0], columns2[1], columns2[2], columns2[3]
+    area2 = (x2 - x1) * (y2 - y1)
+    for i in prange(len(boxes1)):
+        a, b, c, d = boxes1[i, 0], boxes1[i, 1], boxes1[i, 2], boxes1[i, 3]
+        area1 = (c - a) * (d - b)
+        for j in range(len(area2)):
+            out[i, j] = iou_of(a, b, c, d, area1, x1[j], y1[j], x2[j], y2[j], area2[j])
+
+
+@kernel
+def _encode(boxes, anchors, out):
+    for i in range(len(boxes)):
+        for k in range(2):  # x, then y
+            low, high = np.float64(anchors[i, k]), np.float64(anchors[i, k + 2])
+            side = high - low
+            box_low, box_high = np.float64(boxes[i, k]), np.float64(boxes[i, k + 2])
+            box_side = box_high - box_low
+            out[i, k] = ((box_low + box_side / 2) - (low + side / 2)) / side
+            out[i, k + 2] = math.log(box_side / side)
+
+
+@kernel
+def _decode(deltas, anchors, out):
+    for i in range(len(anchors)):
+        for k in range(2):  # x, then y
+            low, high = np.float64(anchors[i, k]), np.float64(anchors[i, k + 2])
+            side = high - low
+            centre = np.float64(deltas[i, k]) * side + (low + side / 2)
+            half = math.exp(min(np.float64(deltas[i, k + 2]), MAX_LOG_SCALE)) * side / 2
+            out[i, k] = centre - half
+            out[i, k + 2] = centre + half
+
+
+@kernel
+def _clip(boxes, height, width):
+    for i in range(len(boxes)):
+        for k in range(4):
+            boxes[i, k] = min(max(boxes[i, k], 0.0), height if k % 2 else width)

@@ -1,0 +1,154 @@
+"""The door of the PyTorch path: arguments as tensors, checked where they lie.
+
+A value is tested in one go on its device. Only when the test fails is it brought to NumPy, where `minidet.checks` names
+the element at fault, so that all three paths say the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from minidet import checks
+
+
+def floats(name: str, value: Any) -> Tensor:
+    """A real tensor in its own floating type; integers become float64."""
+    tensor = value if isinstance(value, Tensor) else torch.as_tensor(checks.floats(name, value))
+    if tensor.is_complex():
+        raise ValueError(f"{name} has dtype {tensor.dtype}: give real numbers")
+    return tensor if tensor.is_floating_point() else tensor.to(torch.float64)
+
+
+def wide(tensor: Tensor) -> Tensor:
+    """The tensor in float64, in which every path decides; on the CPU where the device has no float64."""
+    return (tensor.cpu() if tensor.device.type == "mps" else tensor).to(torch.float64)
+
+
+def working(tensor: Tensor) -> Tensor:
+    """The tensor in the type its formulas are computed in: float32 for the half-width types."""
+    return tensor.float() if tensor.dtype in (torch.bfloat16, torch.float16) else tensor
+
+
+def boxes(name: str, value: Any, with_area: bool = False) -> Tensor:
+    """(N, 4) corners; see `checks.boxes`."""
+    t = floats(name, value)
+    if t.numel() == 0 and t.shape in ((0,), (0, 4), (1, 0)):
+        return t.reshape(0, 4)
+    if t.ndim == 2 and t.shape[1] == 4:
+        if _passes(lambda: ((t[:, 2:] > t[:, :2]) if with_area else (t[:, 2:] >= t[:, :2])).all() & (t.abs() < 1e150).all()):
+            return t
+    checks.boxes(name, _array(t), with_area)
+    return t
+
+
+def matching_boxes(name: str, value: Any, other_name: str, other: Any) -> tuple[Tensor, Tensor]:
+    """Two (N, 4) tensors of boxes with area and of the same length."""
+    t, partner = boxes(name, value, with_area=True), boxes(other_name, other, with_area=True)
+    _same_length(name, t, other_name, partner)
+    return t, partner
+
+
+def deltas(name: str, value: Any, anchors: Tensor) -> Tensor:
+    """(N, 4) finite offsets, one row an anchor."""
+    t = floats(name, value)
+    t = t.reshape(0, 4) if t.numel() == 0 and t.ndim == 1 else t
+    if t.ndim != 2 or t.shape[1] != 4 or len(t) != len(anchors) or not _passes(lambda: t.isfinite().all()):
+        checks.deltas(name, _array(t), _array(anchors))
+    return t
+
+
+def vector(name: str, value: Any, length: int, of: str) -> Tensor:
+    """(length,) numbers without a NaN."""
+    t = floats(name, value)
+    t = t.reshape(0) if t.numel() == 0 else t
+    if t.shape != (length,) or not _passes(lambda: ~t.isnan().any()):
+        checks.vector(name, _array(t), length, of)
+    return t
+
+
+def integers(name: str, value: Any, length: int, of: str, low: int, high: int | None = None) -> Tensor:
+    """(length,) whole numbers in [low, high], int64."""
+    t = value if isinstance(value, Tensor) else torch.as_tensor(np.asarray(value))
+    t = t.reshape(0).long() if t.numel() == 0 else t
+    whole = not (t.is_floating_point() or t.is_complex() or t.dtype == torch.bool)
+    top = torch.iinfo(torch.int64).max if high is None else high
+    if t.shape != (length,) or not whole or not _passes(lambda: ((t >= low) & (t <= top)).all()):
+        checks.integers(name, _array(t), length, of, low, high)
+    return t.long()
+
+
+def binary(logits: Any, targets: Any) -> tuple[Tensor, Tensor]:
+    """Logits without NaN, and the mask of the objects, of the same shape."""
+    x = floats("logits", logits)
+    y = targets if isinstance(targets, Tensor) else torch.as_tensor(np.asarray(targets), device=x.device)
+    y = y.reshape(x.shape) if y.numel() == 0 and x.numel() == 0 else y
+    if x.shape != y.shape or not _passes(lambda: ~x.isnan().any() & ((y == 0) | (y == 1)).all()):
+        checks.binary(_array(x), _array(y))
+    return x, y == 1
+
+
+def predictions(values: Any, targets: Any) -> tuple[Tensor, Tensor]:
+    """Two floating tensors of one shape without NaN."""
+    x, t = floats("predictions", values), floats("targets", targets)
+    if x.shape != t.shape or not _passes(lambda: ~(x.isnan().any() | t.isnan().any())):
+        checks.predictions(_array(x), _array(t))
+    return x, t
+
+
+def class_scores(name: str, value: Any) -> Tensor:
+    """(N, K) without NaN."""
+    t = floats(name, value)
+    if t.ndim != 2 or not _passes(lambda: ~t.isnan().any()):
+        checks.class_scores(name, _array(t))
+    return t
+
+
+def softmax(logits: Any, labels: Any, alpha: Any) -> tuple[Tensor, Tensor, Tensor]:
+    """(N, K) finite logits, (N,) labels and (K,) weights."""
+    x = class_scores("logits", logits)
+    n, k = x.shape
+    y = labels if isinstance(labels, Tensor) else torch.as_tensor(np.asarray(labels), device=x.device)
+    weight = floats("alpha", 1.0 if alpha is None else alpha).to(x.device, working(x).dtype)
+    y = y.reshape(0).long() if y.numel() == 0 else y
+    good_shapes = k >= 1 and y.shape == (n,) and weight.shape in ((), (k,)) and not y.is_floating_point()
+    if not good_shapes or not _passes(
+        lambda: x.isfinite().all() & ((y >= 0) & (y < k)).all() & (weight.isfinite() & (weight >= 0)).all()
+    ):
+        checks.softmax(_array(x), _array(y), _array(weight))
+    return x, y.long(), weight.expand(k)
+
+
+def level(i: int, logits: Any, deltas_: Any, anchors: Any) -> tuple[Tensor, Tensor, Tensor]:
+    """The outputs of pyramid level i: (N, K) logits, (N, 4) deltas and (N, 4) anchors."""
+    x, corners = class_scores(f"logits[{i}]", logits), boxes(f"anchors[{i}]", anchors)
+    _same_length(f"logits[{i}]", x, f"anchors[{i}]", corners)
+    return x, deltas(f"deltas[{i}]", deltas_, corners), corners
+
+
+def ohem(
+    losses: Tensor, boxes_: Tensor, batch_size: int, positives: Any, negatives_per_positive: Any
+) -> tuple[Tensor | None, int]:
+    """See `checks.ohem`; the mask comes back on the device of the losses."""
+    given = None if positives is None else _array(positives if isinstance(positives, Tensor) else torch.tensor(positives))
+    mask, ratio = checks.ohem(_array(losses), _array(boxes_), batch_size, given, negatives_per_positive)
+    return None if mask is None else torch.as_tensor(mask, device=losses.device), ratio
+
+
+def _same_length(name: str, tensor: Tensor, other_name: str, other: Tensor) -> None:
+    if len(tensor) != len(other):
+        checks.same_length(name, _array(tensor), other_name, _array(other))
+
+
+def _passes(test: Callable[[], Tensor]) -> bool:
+    """The test's answer; while a graph is being compiled values are not known, and it passes."""
+    return torch.compiler.is_compiling() or bool(test())
+
+
+def _array(tensor: Tensor) -> np.ndarray:
+    t = tensor.detach().cpu()
+    return t.float().numpy() if t.dtype == torch.bfloat16 else t.numpy()

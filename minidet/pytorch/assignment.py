@@ -1,0 +1,55 @@
+"""Assignment in PyTorch. Contracts and the rule are those of `minidet.reference.assignment`."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from minidet import checks
+from minidet.config import AnchorConfig
+from minidet.pytorch import _tensors as tensors
+from minidet.pytorch.anchors import pyramid_anchors
+from minidet.pytorch.boxes import iou_matrix
+
+BACKGROUND = -1
+IGNORED = -2
+_CHUNK = 2**22
+"""IoUs computed at a time, which bounds the memory for any number of anchors and boxes."""
+
+
+def assign_anchors(
+    anchors: Tensor, gt_boxes: Tensor,
+    positive_iou: float = 0.5, negative_iou: float = 0.4, force_match: bool = False,
+) -> Tensor:  # fmt: skip
+    """(N,) int64 index of a ground-truth box, -1 or -2, for each anchor. See `minidet.reference.assign_anchors`."""
+    anchors, gt_boxes = tensors.boxes("anchors", anchors), tensors.boxes("gt_boxes", gt_boxes)
+    positive_iou, negative_iou = checks.iou_thresholds(positive_iou, negative_iou)
+    if len(anchors) == 0 or len(gt_boxes) == 0:
+        return torch.full((len(anchors),), BACKGROUND, dtype=torch.int64, device=anchors.device)
+    a, g = tensors.wide(anchors), tensors.wide(gt_boxes)
+    chunks = a.split(max(1, _CHUNK // len(g)))
+    best_of_gt = torch.stack([iou_matrix(chunk, g).amax(0) for chunk in chunks]).amax(0) if force_match else None  # (M,)
+    parts = [_assign(iou_matrix(chunk, g), positive_iou, negative_iou, best_of_gt) for chunk in chunks]
+    return torch.cat(parts).to(anchors.device)
+
+
+def assign_pyramid(
+    image_size: tuple[int, int], gt_boxes: Tensor, config: AnchorConfig,
+    positive_iou: float = 0.5, negative_iou: float = 0.4, force_match: bool = False,
+) -> Tensor:  # fmt: skip
+    """`assign_anchors` for all anchors of a pyramid. See `minidet.reference.assign_pyramid`."""
+    gt_boxes = tensors.boxes("gt_boxes", gt_boxes)
+    anchors = torch.cat(pyramid_anchors(image_size, config, gt_boxes.dtype, gt_boxes.device))
+    return assign_anchors(anchors, gt_boxes, positive_iou, negative_iou, force_match)
+
+
+def _assign(iou: Tensor, positive_iou: float, negative_iou: float, best_of_gt: Tensor | None) -> Tensor:
+    """Decide for the anchors of one (N, M) matrix."""
+    best = iou.amax(1)  # (N,)
+    columns = torch.arange(iou.shape[1], device=iou.device)
+    matched = torch.where(iou == best[:, None], columns, iou.shape[1]).amin(1)  # the first of equal ones
+    assignment = torch.where(best < negative_iou, BACKGROUND, IGNORED)
+    positive = best >= positive_iou
+    if best_of_gt is not None:
+        positive |= ((iou == best_of_gt) & (best_of_gt > 0)).any(1)
+    return torch.where(positive, matched, assignment)

@@ -1,0 +1,81 @@
+"""Boxes in PyTorch. Contracts and equations are those of `minidet.reference.boxes`.
+
+Computed in float64 and rounded once to the type of the input: an IoU then decides alike in every path, and the cost is
+small beside the network's.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from minidet import checks
+from minidet.pytorch import _tensors as tensors
+
+MAX_LOG_SCALE = math.log(1000 / 16)
+"""Largest tw, th that is decoded, as in the reference."""
+
+
+def box_area(boxes: Tensor) -> Tensor:
+    """(N,) areas of (N, 4) corners, square pixels. See `minidet.reference.box_area`."""
+    boxes = tensors.boxes("boxes", boxes)
+    return _area(tensors.wide(boxes)).to(boxes)
+
+
+def box_iou(boxes1: Tensor, boxes2: Tensor) -> Tensor:
+    """(N, M) intersection over union of (N, 4) and (M, 4) corners. See `minidet.reference.box_iou`."""
+    boxes1, boxes2 = tensors.boxes("boxes1", boxes1), tensors.boxes("boxes2", boxes2)
+    iou = iou_matrix(tensors.wide(boxes1), tensors.wide(boxes2))
+    return iou.to(boxes1.device, torch.result_type(boxes1, boxes2))
+
+
+def encode_boxes(boxes: Tensor, anchors: Tensor) -> Tensor:
+    """(N, 4) offsets (tx, ty, tw, th) from anchors to boxes. See `minidet.reference.encode_boxes`."""
+    boxes, anchors = tensors.matching_boxes("boxes", boxes, "anchors", anchors)
+    centre, size = _centre_size(boxes)
+    anchor_centre, anchor_size = _centre_size(anchors)
+    deltas = torch.cat([(centre - anchor_centre) / anchor_size, torch.log(size / anchor_size)], dim=1)
+    return deltas.to(boxes.device, torch.result_type(boxes, anchors))
+
+
+def decode_boxes(deltas: Tensor, anchors: Tensor) -> Tensor:
+    """(N, 4) corners that the offsets make of the anchors. See `minidet.reference.decode_boxes`."""
+    anchors = tensors.boxes("anchors", anchors)
+    deltas = tensors.deltas("deltas", deltas, anchors)
+    t = tensors.wide(deltas)
+    anchor_centre, anchor_size = _centre_size(anchors)
+    centre = t[:, :2] * anchor_size + anchor_centre  # (N, 2)
+    size = torch.exp(t[:, 2:].clamp(max=MAX_LOG_SCALE)) * anchor_size  # (N, 2)
+    return torch.cat([centre - size / 2, centre + size / 2], dim=1).to(
+        deltas.device, torch.result_type(deltas, anchors)
+    )
+
+
+def clip_boxes(boxes: Tensor, image_size: tuple[int, int]) -> Tensor:
+    """(N, 4) corners clipped to an image of (height, width). See `minidet.reference.clip_boxes`."""
+    boxes = tensors.boxes("boxes", boxes)
+    height, width = checks.image_size(image_size)
+    x, y = boxes[:, 0::2].clamp(0, width), boxes[:, 1::2].clamp(0, height)
+    return torch.stack([x, y], dim=2).reshape(-1, 4)  # (N, 2, 2): corner, then x and y
+
+
+def iou_matrix(a: Tensor, b: Tensor) -> Tensor:
+    """(N, M) IoU of checked float64 corners, operation for operation as in the reference."""
+    top_left = torch.maximum(a[:, None, :2], b[None, :, :2])  # (N, M, 2)
+    bottom_right = torch.minimum(a[:, None, 2:], b[None, :, 2:])  # (N, M, 2)
+    width, height = (bottom_right - top_left).clamp(min=0).unbind(-1)
+    intersection = width * height  # (N, M)
+    union = _area(a)[:, None] + _area(b)[None, :] - intersection  # (N, M)
+    return torch.where(union > 0, intersection / torch.where(union > 0, union, 1.0), 0.0)
+
+
+def _area(boxes: Tensor) -> Tensor:
+    return (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
+
+
+def _centre_size(boxes: Tensor) -> tuple[Tensor, Tensor]:
+    corners = tensors.wide(boxes)
+    size = corners[:, 2:] - corners[:, :2]
+    return corners[:, :2] + size / 2, size

@@ -1,0 +1,152 @@
+"""ResNet and ResNeXt as a backbone: the maps C3, C4, C5 of an image (He et al., 2016; Xie et al., 2017).
+
+The modules have torchvision's names, so its ImageNet weights load as they are.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from minidet.config import RetinaNetConfig
+
+
+class ResNet(nn.Module):
+    """An ImageNet classifier's convolutions, without the pooling and the linear layer at the end.
+
+    ``config`` gives depth, width, groups, width_per_group, norm and norm_eps. The weights start as in He et al. (2015):
+    Gaussian, with the variance that keeps that of the gradients.
+    """
+
+    out_channels: tuple[int, int, int]
+    """Channels of C3, C4, C5."""
+
+    def __init__(self, config: RetinaNetConfig) -> None:
+        super().__init__()
+        block, repeats = _STAGES[config.depth]
+        width, expansion = config.width, block.expansion
+        self.conv1 = nn.Conv2d(3, width, 7, stride=2, padding=3, bias=False)
+        self.bn1 = _norm(width, config)
+        self.layer1 = _stage(block, width, width, repeats[0], 1, config)
+        self.layer2 = _stage(block, width * expansion, width * 2, repeats[1], 2, config)
+        self.layer3 = _stage(block, width * 2 * expansion, width * 4, repeats[2], 2, config)
+        self.layer4 = _stage(block, width * 4 * expansion, width * 8, repeats[3], 2, config)
+        self.out_channels = (width * 2 * expansion, width * 4 * expansion, width * 8 * expansion)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """(B, 3, H, W) -> C3, C4, C5: (B, out_channels, ceil(H / s), ceil(W / s)) for the strides s = 8, 16, 32."""
+        x = F.relu(self.bn1(self.conv1(images)))  # (B, width, H / 2, W / 2)
+        x = F.max_pool2d(x, 3, stride=2, padding=1)  # (B, width, H / 4, W / 4)
+        c3 = self.layer2(self.layer1(x))
+        c4 = self.layer3(c3)
+        return c3, c4, self.layer4(c4)
+
+
+class FrozenBatchNorm2d(nn.Module):
+    """Batch normalisation with fixed statistics, scale and shift: (x - mean) / sqrt(var + eps) * weight + bias.
+
+    Batches of a detector hold one or two images a GPU, too few for statistics of their own, so fine-tuning keeps those
+    of ImageNet. All four are buffers of shape (channels,): nothing here is trained, in train mode or not.
+    """
+
+    weight: Tensor
+    bias: Tensor
+    running_mean: Tensor
+    running_var: Tensor
+
+    def __init__(self, channels: int, eps: float = 1e-5) -> None:
+        super().__init__()
+        self.eps = eps
+        for name, value in (("weight", 1.0), ("bias", 0.0), ("running_mean", 0.0), ("running_var", 1.0)):
+            self.register_buffer(name, torch.full((channels,), value))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, channels, H, W) -> the same shape."""
+        return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
+
+    def extra_repr(self) -> str:
+        return f"{len(self.weight)}, eps={self.eps}"
+
+
+def group_norm(channels: int) -> nn.GroupNorm:
+    """Group normalisation with 8 channels a group; ``channels`` is a multiple of 8 (Wu and He, 2018)."""
+    return nn.GroupNorm(channels // 8, channels)
+
+
+class _BasicBlock(nn.Module):
+    """Two 3x3 convs around which the input is added: ResNet-18 and 34."""
+
+    expansion = 1
+
+    def __init__(self, in_channels: int, channels: int, stride: int, config: RetinaNetConfig) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(in_channels, channels, 3, stride=stride, padding=1, bias=False)
+        self.bn1 = _norm(channels, config)
+        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+        self.bn2 = _norm(channels, config)
+        self.downsample = _shortcut(in_channels, channels, stride, config)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = F.relu(self.bn1(self.conv1(x)))
+        return F.relu(self.bn2(self.conv2(y)) + self.downsample(x))
+
+
+class _Bottleneck(nn.Module):
+    """1x1, 3x3, 1x1: the 3x3 conv works on fewer channels, in groups for ResNeXt, and holds the stride ("v1.5")."""
+
+    expansion = 4
+
+    def __init__(self, in_channels: int, channels: int, stride: int, config: RetinaNetConfig) -> None:
+        super().__init__()
+        inner = config.bottleneck_width * (channels // config.width)
+        outer = channels * self.expansion
+        self.conv1 = nn.Conv2d(in_channels, inner, 1, bias=False)
+        self.bn1 = _norm(inner, config)
+        self.conv2 = nn.Conv2d(inner, inner, 3, stride=stride, padding=1, groups=config.groups, bias=False)
+        self.bn2 = _norm(inner, config)
+        self.conv3 = nn.Conv2d(inner, outer, 1, bias=False)
+        self.bn3 = _norm(outer, config)
+        self.downsample = _shortcut(in_channels, outer, stride, config)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = F.relu(self.bn1(self.conv1(x)))
+        y = F.relu(self.bn2(self.conv2(y)))
+        return F.relu(self.bn3(self.conv3(y)) + self.downsample(x))
+
+
+_STAGES: dict[int, tuple[type[_BasicBlock] | type[_Bottleneck], tuple[int, int, int, int]]] = {
+    18: (_BasicBlock, (2, 2, 2, 2)),
+    34: (_BasicBlock, (3, 4, 6, 3)),
+    50: (_Bottleneck, (3, 4, 6, 3)),
+    101: (_Bottleneck, (3, 4, 23, 3)),
+    152: (_Bottleneck, (3, 8, 36, 3)),
+}
+"""The residual block and how often each of the four stages repeats it, by depth (He et al., 2016, table 1)."""
+
+
+def _stage(
+    block: type[_BasicBlock] | type[_Bottleneck], in_channels: int, channels: int, repeats: int, stride: int,
+    config: RetinaNetConfig,
+) -> nn.Sequential:  # fmt: skip
+    """Blocks in a row, the first of which changes resolution and channels."""
+    first = block(in_channels, channels, stride, config)
+    rest = (block(channels * block.expansion, channels, 1, config) for _ in range(repeats - 1))
+    return nn.Sequential(first, *rest)
+
+
+def _shortcut(in_channels: int, channels: int, stride: int, config: RetinaNetConfig) -> nn.Module:
+    """The identity where the shapes allow it, else a 1x1 conv."""
+    if stride == 1 and in_channels == channels:
+        return nn.Identity()
+    return nn.Sequential(nn.Conv2d(in_channels, channels, 1, stride=stride, bias=False), _norm(channels, config))
+
+
+def _norm(channels: int, config: RetinaNetConfig) -> nn.Module:
+    """The normalisation layer that the configuration names ("bn" in the modules' names is torchvision's, for any)."""
+    if config.norm == "group":
+        return group_norm(channels)
+    return (nn.BatchNorm2d if config.norm == "batch" else FrozenBatchNorm2d)(channels, eps=config.norm_eps)

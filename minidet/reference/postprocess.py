@@ -1,0 +1,61 @@
+"""From the network's outputs to detections (section 4.1, "Inference")."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from minidet import checks
+from minidet.config import Detections, PostprocessConfig
+from minidet.reference.boxes import clip_boxes, decode_boxes
+from minidet.reference.nms import batched_nms
+
+
+def postprocess(
+    logits: Sequence[ArrayLike], deltas: Sequence[ArrayLike], anchors: Sequence[ArrayLike],
+    image_size: tuple[int, int], config: PostprocessConfig,
+) -> Detections:  # fmt: skip
+    """The detections of one image: threshold, best of each level, decode, clip, suppress class by class.
+
+    Candidates are ranked by their logits, which order like the scores but do not saturate; of equal ones the first in
+    the order level, anchor, class goes first.
+
+    Args:
+        logits: one (N_level, K) array a level; scores are their sigmoids.
+        deltas: one (N_level, 4) array of offsets a level.
+        anchors: one (N_level, 4) array of corners a level, pixels.
+        image_size: (height, width), pixels; boxes are clipped to it.
+        config: thresholds and limits.
+
+    Returns:
+        Detections(boxes (D, 4), scores (D,), classes (D,) int64), best score first, D <= config.max_detections.
+
+    Raises:
+        ValueError: the lists differ in length or a level's arrays in shape, a logit is NaN, an offset not finite.
+    """
+    checks.levels(logits, deltas, anchors)
+    candidates = [
+        _best_of_level(i, *level, config) for i, level in enumerate(zip(logits, deltas, anchors, strict=True))
+    ]
+    x, boxes, classes = (np.concatenate(parts) for parts in zip(*candidates, strict=True))
+    boxes = clip_boxes(boxes, image_size)
+    keep = batched_nms(boxes, x, classes, config.iou_threshold)[: config.max_detections]
+    return Detections(boxes[keep], _sigmoid(x[keep]), classes[keep])
+
+
+def _best_of_level(
+    level: int, logits: ArrayLike, deltas: ArrayLike, anchors: ArrayLike, config: PostprocessConfig
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Logits (C,), boxes (C, 4) and classes (C,) of the best scores above the threshold."""
+    x, deltas, anchors = checks.level(level, logits, deltas, anchors)
+    candidates = np.flatnonzero(x > np.float64(checks.logit(config.score_threshold)))  # index = anchor * K + class
+    best = candidates[np.argsort(-x.ravel()[candidates], kind="stable")][: config.max_per_level]
+    anchor, klass = np.divmod(best, max(1, x.shape[1]))
+    return x[anchor, klass], decode_boxes(deltas[anchor], anchors[anchor]), klass
+
+
+def _sigmoid(x: np.ndarray) -> np.ndarray:
+    e = np.exp(-np.abs(x.astype(np.float64)))
+    return (np.where(x >= 0, 1, e) / (1 + e)).astype(x.dtype)

@@ -1,0 +1,43 @@
+"""Each test of an operation runs over all three paths, or over a module of one's own: `pytest tests --ops my_ops.py`."""
+
+from __future__ import annotations
+
+import importlib
+
+import pytest
+import torch
+from hypothesis import settings
+
+from tests import paths
+
+settings.register_profile("minidet", deadline=None, max_examples=60, derandomize=True)
+settings.load_profile("minidet")
+torch.set_num_threads(1)  # the tensors are small, and tests run side by side
+
+
+def pytest_addoption(parser):
+    group = parser.getgroup("minidet")
+    group.addoption("--ops", metavar="FILE", help="run the tests of the operations on this module instead of minidet")
+    group.addoption("--ops-torch", action="store_true", help="the module of --ops takes and gives PyTorch tensors")
+
+
+def pytest_generate_tests(metafunc):
+    if "ops" not in metafunc.fixturenames:
+        return
+    own = metafunc.config.getoption("ops")
+    if own:
+        candidates = [paths.Ops(own, paths.load(own), metafunc.config.getoption("ops_torch"))]
+    else:
+        modules = {name: importlib.import_module(f"minidet.{name}") for name in paths.NAMES}
+        candidates = [paths.Ops(name, module, name == "pytorch") for name, module in modules.items()]
+        if torch.cuda.is_available():
+            candidates.append(paths.Ops("pytorch-cuda", modules["pytorch"], True, "cuda"))
+    metafunc.parametrize("ops", candidates, ids=repr)
+
+
+def pytest_collection_modifyitems(config, items):
+    if not config.getoption("ops"):
+        return
+    about_ops = [item for item in items if "ops" in getattr(item, "fixturenames", ())]
+    config.hook.pytest_deselected(items=[item for item in items if item not in about_ops])
+    items[:] = about_ops

@@ -1,0 +1,154 @@
+"""Area, IoU, offsets and clipping."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from minidet import reference
+from tests.paths import GOLDEN, random_boxes
+
+ULP = {np.float32: 2.0**-23, np.float64: 2.0**-52}
+BOX = st.tuples(*[st.floats(-1e3, 1e3)] * 2, *[st.floats(0, 1e3)] * 2).map(lambda b: (b[0], b[1], b[0] + b[2], b[1] + b[3]))
+BOXES = st.lists(BOX, max_size=8).map(lambda rows: np.array(rows, np.float64).reshape(-1, 4))
+
+
+@pytest.fixture(scope="module")
+def golden():
+    return np.load(GOLDEN / "boxes.npz")
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(7)
+
+
+def test_iou_is_torchvisions(ops, golden):
+    np.testing.assert_allclose(ops.box_iou(golden["boxes1"], golden["boxes2"]), golden["iou"], rtol=0, atol=1e-12)
+
+
+def test_offsets_are_torchvisions(ops, golden):
+    deltas = ops.encode_boxes(golden["gt"], golden["anchors"])
+    np.testing.assert_allclose(deltas, golden["deltas"], rtol=0, atol=1e-12)
+
+
+def test_decoded_boxes_are_torchvisions(ops, golden):
+    decoded = ops.decode_boxes(golden["wild_deltas"], golden["anchors"])
+    np.testing.assert_allclose(decoded, golden["decoded"], rtol=1e-12, atol=1e-9)  # boxes of up to 1e4 pixels
+
+
+def test_by_hand(ops):
+    boxes = np.array([[0.0, 0, 2, 2], [1, 0, 3, 2], [5, 5, 6, 8], [1, 1, 1, 1]])
+    np.testing.assert_array_equal(ops.box_area(boxes), [4, 4, 3, 0])
+    np.testing.assert_array_equal(
+        ops.box_iou(boxes[:1], boxes), [[1, 2 / 6, 0, 0]]  # the intersection is 1 x 2, the union 4 + 4 - 2
+    )
+    np.testing.assert_array_equal(ops.clip_boxes(np.array([[-5.0, 3, 7, 99]]), (10, 6)), [[0, 3, 6, 10]])
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_paths_agree(ops, rng, dtype):
+    a, b = random_boxes(rng, 200, dtype=dtype), random_boxes(rng, 200, dtype=dtype)
+    few = 4 * ULP[dtype]
+    np.testing.assert_array_equal(ops.box_iou(a, b), reference.box_iou(a, b))
+    np.testing.assert_array_equal(ops.box_area(a), reference.box_area(a))
+    np.testing.assert_array_equal(ops.clip_boxes(a, (150, 120)), reference.clip_boxes(a, (150, 120)))
+    deltas = reference.encode_boxes(a, b)
+    np.testing.assert_allclose(ops.encode_boxes(a, b), deltas, rtol=few, atol=few * np.abs(deltas).max())
+    boxes = reference.decode_boxes(deltas, b)
+    np.testing.assert_allclose(ops.decode_boxes(deltas, b), boxes, rtol=few, atol=few * np.abs(boxes).max())
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_types_are_kept(ops, rng, dtype):
+    a = random_boxes(rng, 3, dtype=dtype)
+    for result in (ops.box_area(a), ops.box_iou(a, a), ops.encode_boxes(a, a), ops.decode_boxes(a, a), ops.clip_boxes(a, (9, 9))):
+        assert result.dtype == dtype
+
+
+def test_integer_boxes_become_float64(ops):
+    assert ops.box_iou(np.array([[0, 0, 4, 4]]), np.array([[0, 0, 4, 2]])) == 0.5
+    assert ops.box_area(np.array([[0, 0, 3, 5]])).dtype == np.float64
+
+
+@given(BOXES, BOXES)
+def test_iou_is_symmetric_and_bounded(ops, a, b):
+    iou = ops.box_iou(a, b)
+    assert iou.shape == (len(a), len(b))
+    assert ((iou >= 0) & (iou <= 1)).all()
+    np.testing.assert_array_equal(iou, ops.box_iou(b, a).T)
+
+
+@given(BOXES, st.integers(-64, 64), st.integers(-8, 8))
+def test_iou_does_not_change_with_scale_or_shift(ops, boxes, shift, exponent):
+    """Powers of two and boxes on a grid of quarter pixels keep every step exact, so equality is exact too."""
+    boxes = np.round(boxes * 4) / 4
+    np.testing.assert_array_equal(ops.box_iou(boxes, boxes), ops.box_iou(boxes + shift, boxes + shift))
+    np.testing.assert_array_equal(ops.box_iou(boxes, boxes), ops.box_iou(boxes * 2.0**exponent, boxes * 2.0**exponent))
+
+
+@given(st.lists(st.tuples(*[st.floats(-500, 500)] * 2, *[st.floats(1, 800)] * 2), min_size=2, max_size=2))
+def test_decoding_undoes_encoding(ops, corners):
+    box, anchor = (np.array([[x, y, x + w, y + h]]) for x, y, w, h in corners)
+    deltas = ops.encode_boxes(box, anchor)
+    if (deltas[:, 2:] < np.log(1000 / 16)).all():
+        np.testing.assert_allclose(ops.decode_boxes(deltas, anchor), box, rtol=0, atol=1e-11 * 2000)
+
+
+def test_growth_is_clamped(ops):
+    anchor = np.array([[0.0, 0, 16, 16]])
+    side = np.diff(ops.decode_boxes(np.array([[0.0, 0, 50, 800]]), anchor)[0, [0, 2]])
+    np.testing.assert_allclose(side, 1000, rtol=1e-12)
+
+
+def test_no_area_has_no_overlap(ops):
+    points = np.array([[1.0, 1, 1, 1], [0, 0, 0, 4], [0, 0, 4, 4]])
+    expected = np.zeros((3, 3))
+    expected[2, 2] = 1
+    np.testing.assert_array_equal(ops.box_iou(points, points), expected)
+
+
+def test_huge_and_tiny_boxes(ops):
+    boxes = np.array([[0, 0, 1e60, 1e60], [0, 0, 1e60, 5e59], [0, 0, 1e-60, 1e-60]])
+    np.testing.assert_array_equal(ops.box_iou(boxes, boxes).diagonal(), 1)
+    np.testing.assert_allclose(ops.box_iou(boxes[:1], boxes[1:2]), 0.5)
+
+
+def test_empty(ops):
+    none, one = np.zeros((0, 4)), np.array([[0.0, 0, 1, 1]])
+    assert ops.box_area(none).shape == (0,)
+    assert ops.box_iou(none, one).shape == (0, 1)
+    assert ops.box_iou(one, none).shape == (1, 0)
+    for result in (ops.encode_boxes(none, none), ops.decode_boxes(none, none), ops.clip_boxes(none, (4, 4))):
+        assert result.shape == (0, 4)
+
+
+@pytest.mark.parametrize(
+    ("boxes", "message"),
+    [
+        (np.array([[0.0, 0, 1, 1], [3, 0, 2, 1]]), r"boxes1\[1\] = \(3, 0, 2, 1\) is inverted"),
+        (np.array([[0.0, 0, np.nan, 1]]), r"boxes1\[0\] = \(0, 0, nan, 1\) is not finite"),
+        (np.array([[0.0, 0, np.inf, 1]]), r"boxes1\[0\] .* is not finite"),
+        (np.zeros((3, 5)), r"boxes1 has shape \(3, 5\): boxes are \(N, 4\)"),
+        (np.zeros(4), r"boxes1 has shape \(4,\)"),
+    ],
+)
+def test_bad_boxes(ops, boxes, message):
+    with pytest.raises(ValueError, match=message):
+        ops.box_iou(boxes, np.array([[0.0, 0, 1, 1]]))
+
+
+def test_bad_offsets(ops):
+    one, two = np.array([[0.0, 0, 1, 1]]), np.array([[0.0, 0, 1, 1], [2, 2, 2, 4]])
+    with pytest.raises(ValueError, match="boxes has 1 rows and anchors has 2|has no area"):
+        ops.encode_boxes(one, two)
+    with pytest.raises(ValueError, match=r"anchors\[1\] = \(2, 2, 2, 4\) has no area"):
+        ops.encode_boxes(two[[0, 0]], two)
+    with pytest.raises(ValueError, match=r"deltas\[0\] = \(0, nan, 0, 0\) is not finite"):
+        ops.decode_boxes(np.array([[0, np.nan, 0, 0]]), one)
+    with pytest.raises(ValueError, match="deltas has 1 rows and anchors has 2"):
+        ops.decode_boxes(np.zeros((1, 4)), two)
+    with pytest.raises(ValueError, match=r"image_size\[0\] \(height\) = 0"):
+        ops.clip_boxes(one, (0, 4))

@@ -1,0 +1,222 @@
+"""COCO files, read and written."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from datasets import BCCD, write_image, write_json
+from hypothesis import given
+from hypothesis import strategies as st
+
+from minidet import data
+from minidet.data import DatasetError, Record, open_dataset
+from minidet.data.coco import Coco, atomic_write, write_coco
+from minidet.data.voc import Voc
+
+CATEGORIES = [{"id": 90, "name": "dog"}, {"id": 3, "name": "cat"}, {"id": 7, "name": "never used"}]
+
+
+def image(image_id: Any = 1, file_name: str = "a.png", **more: Any) -> dict[str, Any]:
+    return {"id": image_id, "file_name": file_name, "width": 40, "height": 30, **more}
+
+
+def annotation(bbox: Any, category_id: Any = 3, image_id: Any = 1, **more: Any) -> dict[str, Any]:
+    return {"id": 17, "bbox": bbox, "category_id": category_id, "image_id": image_id, **more}
+
+
+def write(root: Path, images: list[Any], annotations: list[Any]) -> Path:
+    write_image(root / "images" / "a.png")
+    return write_json(root / "annotations.json", images, annotations, CATEGORIES)
+
+
+def test_boxes_classes_and_category_ids(tmp_path: Path) -> None:
+    path = write(tmp_path, [image()], [annotation([0.5, 1, 10, 20.25]), annotation([0, 0, 40, 30], 90, iscrowd=1)])
+    dataset = Coco(path)
+    assert dataset.classes == ("cat", "never used", "dog")
+    assert dataset.category_ids == (3, 7, 90)
+    sample = dataset[0]
+    np.testing.assert_array_equal(sample.boxes, [[0.5, 1, 10.5, 21.25], [0, 0, 40, 30]])
+    assert sample.classes.tolist() == [0, 2]
+    assert sample.crowd.tolist() == sample.ignore.tolist() == [False, True]
+    assert (sample.image_id, sample.image.shape, dataset.faults) == (1, (30, 40, 3), [])
+    assert dataset.name == tmp_path.name
+
+
+def test_images_lie_beside_or_where_told(tmp_path: Path) -> None:
+    write_image(tmp_path / "elsewhere" / "deep" / "a.png")
+    path = write_json(tmp_path / "instances.json", [image(file_name="deep/a.png")], [], CATEGORIES)
+    assert Coco(path, images=tmp_path / "elsewhere")[0].image.shape == (30, 40, 3)
+    write_image(tmp_path / "deep" / "a.png")
+    assert len(Coco(path)) == 1
+    with pytest.raises(ValueError, match=r"images = .* is not a folder"):
+        Coco(path, images=tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize(
+    ("entry", "kind", "detail"),
+    [
+        (
+            annotation([5, 5, 0, 4]),
+            data.NO_AREA,
+            "annotation 17 (cat) has box [5, 5, 0, 4] (x, y, width, height) of no",
+        ),
+        (annotation([5, 5, -3, 4]), data.NO_AREA, "[5, 5, -3, 4]"),
+        (annotation([40, 5, 3, 4]), data.OUTSIDE, "outside the image of 40 x 30 pixels: left out"),
+        (annotation([1, 2, 3, 4], iscrowd=0), data.DUPLICATE, "a second time"),
+        (annotation([5, 5, 3, 4], 4), data.UNKNOWN_CLASS, "category 4"),
+        (annotation([5, 5, 3, 4], image_id=2), data.UNKNOWN_IMAGE, "image 2, which is not in images"),
+        ({"id": 17, "bbox": [5, 5, 3, 4], "image_id": 1}, data.UNREADABLE_ANNOTATION, "needs image_id"),
+        (annotation([5, 5, 3]), data.UNREADABLE_ANNOTATION, "four finite numbers"),
+        (annotation([5, 5, 3, float("nan")]), data.UNREADABLE_ANNOTATION, "four finite numbers"),
+        (annotation([5, 5, 3, 10**400]), data.UNREADABLE_ANNOTATION, "four finite numbers"),
+        (annotation("5 5 3 4"), data.UNREADABLE_ANNOTATION, "four finite numbers"),
+        ([], data.UNREADABLE_ANNOTATION, "entry 2 of annotations = []"),
+    ],
+)
+def test_faulty_annotations_are_left_out(tmp_path: Path, entry: Any, kind: str, detail: str) -> None:
+    path = write(tmp_path, [image()], [annotation([1, 2, 3, 4]), entry])
+    dataset = Coco(path)
+    np.testing.assert_array_equal(dataset.record(0).boxes, [[1, 2, 4, 6]])
+    assert [fault.kind for fault in dataset.faults] == [kind]
+    assert detail in dataset.faults[0].detail
+    with pytest.raises(DatasetError, match=r"annotations\.json: ") as error:
+        Coco(path, strict=True)
+    assert error.value.fault == dataset.faults[0]
+
+
+def test_boxes_partly_outside_are_clipped(tmp_path: Path) -> None:
+    path = write(tmp_path, [image()], [annotation([-1, 2, 50, 4]), annotation([30, 20, 10.01, 10.01])])
+    dataset = Coco(path)
+    np.testing.assert_array_equal(dataset.record(0).boxes, [[0, 2, 40, 6], [30, 20, 40, 30]])
+    assert [fault.kind for fault in dataset.faults] == [data.OUTSIDE]  # 0.01 is COCO's own rounding
+
+
+@pytest.mark.parametrize(
+    ("entry", "kind"),
+    [
+        (image(2, "gone.png"), data.MISSING_IMAGE),
+        (image(2, "hollow.png"), data.UNREADABLE_IMAGE),
+        (image(2, "../secret.png"), data.UNSAFE_PATH),
+        (image(2, "/etc/passwd"), data.UNSAFE_PATH),
+        (image(2, ""), data.UNSAFE_PATH),
+        (image(2, "a\0.png"), data.UNSAFE_PATH),
+        (image(1, "a.png"), data.DUPLICATE),
+        (image(1.5), data.UNREADABLE_ANNOTATION),
+        ({"id": 2}, data.UNREADABLE_ANNOTATION),
+        (None, data.UNREADABLE_ANNOTATION),
+    ],
+)
+def test_faulty_images_are_left_out(tmp_path: Path, entry: Any, kind: str) -> None:
+    write_image(tmp_path / "secret.png")
+    path = write(tmp_path, [image(), entry], [annotation([1, 2, 3, 4])])
+    (tmp_path / "images" / "hollow.png").touch()
+    dataset = Coco(path)
+    assert ([fault.kind for fault in dataset.faults], len(dataset)) == ([kind], 1)
+
+
+def test_objects_of_an_image_that_is_left_out_are_no_faults(tmp_path: Path) -> None:
+    path = write(tmp_path, [image(1, "../a.png")], [annotation([1, 2, 3, 4])])
+    assert [fault.kind for fault in Coco(path).faults] == [data.UNSAFE_PATH]
+
+
+@pytest.mark.parametrize("size", [{}, {"width": 40}, {"width": 0, "height": 0}, {"width": "40", "height": None}])
+def test_a_size_that_is_not_given_comes_from_the_image(tmp_path: Path, size: dict[str, Any]) -> None:
+    dataset = Coco(write(tmp_path, [{"id": 1, "file_name": "a.png", **size}], []))
+    assert [fault.kind for fault in dataset.faults] == [data.WRONG_SIZE]
+    assert dataset.record(0).image_size == (30, 40)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", "is not JSON"),
+        ('{"images": [', "is not JSON"),
+        ("[" * 100_000, "is not JSON"),
+        ("[]", "no list 'images'"),
+        ('{"images": [], "annotations": 3, "categories": []}', "no list 'annotations'"),
+        ('{"images": [], "annotations": [], "categories": [{"id": "1", "name": "a"}]}', r"categories\[0\]"),
+        ('{"images": [], "annotations": [], "categories": [{"id":1,"name":"a"},{"id":1,"name":"b"}]}', "second time"),
+    ],
+)
+def test_a_file_of_another_form_is_an_error(tmp_path: Path, content: str, message: str) -> None:
+    path = tmp_path / "a.json"
+    path.write_text(content)
+    with pytest.raises(ValueError, match=message) as error:
+        Coco(path)
+    assert "a.json" in str(error.value)
+
+
+def test_a_missing_file_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"a\.json cannot be read \(No such file"):
+        Coco(tmp_path / "a.json")
+
+
+RECORD = Record(
+    "x", "a.png", (30, 40), np.array([[1.5, 2, 11.5, 6], [0, 0, 40, 30], [3, 3, 4, 4]]), np.array([1, 0, 1]),
+    np.array([False, True, True]), np.array([False, True, False]),
+)  # fmt: skip
+
+
+def test_written_files_are_read_back(tmp_path: Path) -> None:
+    write_image(tmp_path / "images" / "a.png")
+    path = write_coco(tmp_path / "annotations.json", [RECORD], ("cat", "dog"), category_ids=(4, 9))
+    dataset = Coco(path, strict=True)
+    assert (dataset.classes, dataset.category_ids) == (("cat", "dog"), (4, 9))
+    for name, value in vars(RECORD).items():
+        np.testing.assert_array_equal(getattr(dataset.record(0), name), value, err_msg=name)
+    first = json.loads(path.read_text())["annotations"][0]
+    assert first == {
+        "id": 1, "image_id": "x", "category_id": 9, "bbox": [1.5, 2, 10, 4], "area": 40, "iscrowd": 0,
+    }  # fmt: skip
+
+
+corner = st.floats(0, 40, allow_subnormal=False)
+
+
+@given(st.lists(st.tuples(corner, corner, corner, corner), max_size=5, unique=True))
+def test_any_boxes_are_read_back(tmp_path_factory: pytest.TempPathFactory, boxes: list[tuple[float, ...]]) -> None:
+    root = tmp_path_factory.mktemp("coco")
+    good = np.array([box for box in boxes if box[2] - box[0] > 1e-6 and box[3] - box[1] > 1e-6]).reshape(-1, 4)
+    none = np.zeros(len(good), dtype=bool)
+    record = Record(1, "a.png", (40, 40), good, np.zeros(len(good), dtype=np.int64), none, none)
+    write_image(root / "a.png", (40, 40))
+    dataset = Coco(write_coco(root / "annotations.json", [record], ["cat"]), strict=True)
+    np.testing.assert_allclose(dataset.record(0).boxes, good, rtol=0, atol=1e-9)
+
+
+def test_writing_refuses_what_it_cannot_write(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    with pytest.raises(ValueError, match="class 1: classes has 1 names"):
+        write_coco(path, [RECORD], ["cat"])
+    with pytest.raises(ValueError, match=r"category_ids = \[1, 1\] must be 2 different numbers"):
+        write_coco(path, [RECORD], ["cat", "dog"], [1, 1])
+    with pytest.raises(ValueError, match=r"category_ids\[1\] = 0.5"):
+        write_coco(path, [RECORD], ["cat", "dog"], [1, 0.5])  # type: ignore[list-item]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_interrupted_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = atomic_write(tmp_path / "a.json", b"old")
+
+    def fail(*_: Any) -> None:
+        raise OSError("disk full")
+
+    monkeypatch.setattr(Path, "replace", fail)
+    with pytest.raises(OSError, match="disk full"):
+        atomic_write(path, b"new")
+    assert [(file.name, file.read_bytes()) for file in tmp_path.iterdir()] == [("a.json", b"old")]
+
+
+@pytest.mark.skipif(not BCCD.is_dir(), reason="the blood cells are not here")
+def test_voc_to_coco(tmp_path: Path) -> None:
+    voc = Voc(BCCD)
+    path = write_coco(tmp_path / "bccd.json", map(voc.record, range(len(voc))), voc.classes)
+    coco = open_dataset(path, images=BCCD / "JPEGImages", strict=True)
+    assert (len(coco), coco.classes) == (len(voc), voc.classes)
+    for i in range(len(voc)):
+        np.testing.assert_array_equal(coco.record(i).boxes, voc.record(i).boxes)
+        np.testing.assert_array_equal(coco.record(i).classes, voc.record(i).classes)

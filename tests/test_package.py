@@ -1,0 +1,69 @@
+"""The house: who imports whom, and the same contract in every path."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import inspect
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import minidet
+
+ROOT = Path(minidet.__file__).parent
+PATHS = ("reference", "compiled", "pytorch")
+
+
+def imports_of(file: Path) -> set[str]:
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    return names | {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module}
+
+
+def test_the_paths_do_not_import_each_other():
+    for path in PATHS:
+        for file in (ROOT / path).glob("*.py"):
+            others = [f"minidet.{other}" for other in PATHS if other != path]
+            others += ["minidet.data", "minidet.evaluation", "minidet.cli", "minidet.plotting", "minidet.course"]
+            if path != "pytorch":
+                others.append("torch")
+            found = [name for name in imports_of(file) if name.startswith(tuple(others))]
+            if file.name in ("training.py", "experiments.py"):
+                continue  # the loop that joins data, network and evaluation
+            assert not found, f"{file.relative_to(ROOT)} imports {found}"
+
+
+def test_import_minidet_is_light():
+    code = "import sys, minidet; print([m for m in ('torch', 'numpy', 'numba', 'matplotlib') if m in sys.modules])"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT.parent)
+    assert result.stdout.strip() == "[]"
+
+
+def test_reference_and_compiled_leave_torch_alone():
+    code = "import sys, minidet.reference, minidet.compiled; print('torch' in sys.modules)"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT.parent)
+    assert result.stdout.strip() == "False"
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_the_contract(path):
+    """Every path has the same names with the same arguments and defaults."""
+    module, reference = importlib.import_module(f"minidet.{path}"), importlib.import_module("minidet.reference")
+    assert module.__all__ == reference.__all__
+    for name in reference.__all__:
+        ours, wanted = inspect.signature(getattr(module, name)), inspect.signature(getattr(reference, name))
+        expected = [(p.name, p.default) for p in wanted.parameters.values()]
+        actual = [(p.name, p.default) for p in ours.parameters.values()]
+        if name == "pyramid_anchors" and path == "pytorch":  # its default type is float32, and it takes a device
+            assert [n for n, _ in actual] == ["image_size", "config", "dtype", "device"]
+            continue
+        assert actual == expected, name
+        assert getattr(module, name).__doc__
+
+
+@pytest.mark.parametrize("name", ["boxes", "anchors", "assignment", "losses", "nms", "postprocess", "sampling"])
+def test_the_same_files_in_every_path(name):
+    assert all((ROOT / path / f"{name}.py").is_file() for path in PATHS)

@@ -1,0 +1,268 @@
+"""Pascal VOC folders, image files, and the way from a name to a data set."""
+
+from __future__ import annotations
+
+import contextlib
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+from datasets import BCCD, write_image, write_json, write_voc
+from PIL import Image
+
+from minidet import data
+from minidet.data import DatasetError, load_image, open_dataset
+from minidet.data.voc import Voc
+
+
+def kinds(dataset: data.Dataset) -> list[str]:
+    assert {fault.kind for fault in dataset.faults} <= set(data.FAULT_KINDS)
+    return [fault.kind for fault in dataset.faults]
+
+
+def test_boxes_are_counted_from_one_and_inclusive(tmp_path: Path) -> None:
+    write_voc(tmp_path, "a", ("cat", (1, 1, 40, 30)), ("dog", (2, 3, 4, 6)), ("cat", ("2.5", "3.5", "4.25", "6")))
+    dataset = Voc(tmp_path)
+    assert dataset.classes == ("cat", "dog")
+    sample = dataset[0]
+    np.testing.assert_array_equal(sample.boxes, [[0, 0, 40, 30], [1, 2, 4, 6], [1.5, 2.5, 4.25, 6]])
+    np.testing.assert_array_equal(sample.classes, [0, 1, 0])
+    assert sample.image.shape == (30, 40, 3)
+    assert (sample.image.dtype, sample.boxes.dtype, sample.classes.dtype) == (np.uint8, np.float64, np.int64)
+    assert (sample.image_id, dataset.record(0).file_name, dataset.faults) == ("a", "a.jpg", [])
+
+
+def test_a_sample_does_not_share_memory_with_its_record(tmp_path: Path) -> None:
+    write_voc(tmp_path, "a", ("cat", (1, 1, 40, 30)))
+    dataset = Voc(tmp_path)
+    dataset[0].boxes[:] = 7
+    assert dataset.record(0).boxes[0, 2] == 40
+
+
+def test_faulty_boxes_are_reported(tmp_path: Path) -> None:
+    write_voc(
+        tmp_path, "a",
+        ("cat", (5, 5, 9, 9)),
+        ("cat", (5, 5, 5, 5)),  # a click
+        ("cat", (9, 5, 5, 9)),  # inverted
+        ("cat", (0, 5, 44, 9)),  # partly outside
+        ("cat", (41, 5, 44, 9)),  # wholly: VOC's last column is 40
+        ("cat", (5, 5, 9, 9)),  # again
+        ("dog", (5, 5, 9, 9)),  # not the same class
+        ("cat", (5, 5, "nan", 9)),
+        ("cat", (5, 5, "", 9)),
+    )  # fmt: skip
+    dataset = Voc(tmp_path)
+    np.testing.assert_array_equal(dataset.record(0).boxes, [[4, 4, 9, 9], [0, 4, 40, 9], [4, 4, 9, 9]])
+    unreadable = [data.UNREADABLE_ANNOTATION] * 2
+    expected = [data.NO_AREA, data.NO_AREA, data.OUTSIDE, data.OUTSIDE, data.DUPLICATE]
+    assert sorted(kinds(dataset)) == sorted(unreadable + expected)
+    fault = next(fault for fault in dataset.faults if fault.kind == data.NO_AREA)
+    assert (fault.image_id, fault.where) == ("a", "a.xml: object 2 (cat)")
+    assert fault.detail == (
+        "a.xml: object 2 (cat) has box (5, 5, 5, 5) of no area: left out; fix or remove it in the file"
+    )
+    with pytest.raises(DatasetError, match="no name or no box"):
+        Voc(tmp_path, strict=True)
+
+
+def test_an_image_without_objects_is_ordinary(tmp_path: Path) -> None:
+    write_voc(tmp_path, "a")
+    dataset = Voc(tmp_path)
+    assert (len(dataset), dataset.faults, dataset.classes) == (1, [], ())
+    assert dataset[0].boxes.shape == (0, 4)
+    assert dataset[0].classes.dtype == np.int64
+
+
+def test_difficult_objects_are_marked(tmp_path: Path) -> None:
+    write_voc(tmp_path, "a", ("cat", (5, 5, 9, 9)), difficult=1)
+    record = Voc(tmp_path).record(0)
+    assert (record.ignore.tolist(), record.crowd.tolist()) == ([True], [False])
+
+
+def test_images_that_are_not_there_are_left_out(tmp_path: Path) -> None:
+    write_voc(tmp_path, "good", ("cat", (5, 5, 9, 9)))
+    write_voc(tmp_path, "gone", ("cat", (5, 5, 9, 9)), image=False)
+    write_voc(tmp_path, "hollow", ("cat", (5, 5, 9, 9)), image=False)
+    (tmp_path / "JPEGImages" / "hollow.jpg").touch()
+    dataset = Voc(tmp_path)
+    assert [fault.image_id for fault in dataset.faults] == ["gone", "hollow"]
+    assert kinds(dataset) == [data.MISSING_IMAGE, data.UNREADABLE_IMAGE]
+    assert [record.image_id for record in map(dataset.record, range(len(dataset)))] == ["good"]
+    with pytest.raises(DatasetError, match=r"gone\.xml has no image") as error:
+        Voc(tmp_path, strict=True)
+    assert error.value.fault.kind == data.MISSING_IMAGE
+
+
+LAUGHS = '<!DOCTYPE a [<!ENTITY b "ha"><!ENTITY c "&b;&b;&b;">]><annotation><filename>&c;</filename></annotation>'
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (b"", "is empty"),
+        (b"<annotation><object>", "is not XML"),
+        (b"<html/>", "root <html>"),
+        (b'<?xml version="1.0" encoding="none"?><annotation/>', "is not XML"),
+        (LAUGHS.encode(), "DOCTYPE"),
+        (LAUGHS.encode("utf-16"), "DOCTYPE"),
+    ],
+)
+def test_annotations_that_cannot_be_read_are_left_out(tmp_path: Path, text: bytes, problem: str) -> None:
+    write_voc(tmp_path, "a").write_bytes(text)
+    write_voc(tmp_path, "b")
+    dataset = Voc(tmp_path)
+    assert (len(dataset), kinds(dataset)) == (1, [data.UNREADABLE_ANNOTATION])
+    assert problem in dataset.faults[0].detail
+
+
+@pytest.mark.parametrize("name", ["../secret.jpg", "/etc/passwd", "C:\\a.jpg", "..\\secret.jpg", "\\a.jpg"])
+def test_a_file_name_that_leads_outside_is_not_followed(tmp_path: Path, name: str) -> None:
+    write_image(tmp_path / "secret.jpg")
+    write_voc(tmp_path / "voc", "a", filename=name, image=False)
+    write_voc(tmp_path / "voc", "b", filename=name)
+    dataset = Voc(tmp_path / "voc")
+    assert kinds(dataset) == [data.UNSAFE_PATH, data.UNSAFE_PATH]
+    assert [record.file_name for record in map(dataset.record, range(len(dataset)))] == ["b.jpg"]  # has one of its own
+
+
+def test_the_file_name_is_the_second_choice(tmp_path: Path) -> None:
+    write_voc(tmp_path, "a", filename="other.png", image=False)
+    write_image(tmp_path / "JPEGImages" / "other.png")
+    assert Voc(tmp_path).record(0).file_name == "other.png"
+    write_image(tmp_path / "JPEGImages" / "a.png")
+    (tmp_path / "JPEGImages" / "a.json").touch()  # some tools leave their own files there
+    assert Voc(tmp_path).record(0).file_name == "a.png"
+
+
+def test_a_size_that_is_not_given_comes_from_the_image(tmp_path: Path) -> None:
+    write_voc(tmp_path, "a", size=None)
+    write_voc(tmp_path, "b", size=(0, 0))
+    dataset = Voc(tmp_path)
+    assert kinds(dataset) == [data.WRONG_SIZE, data.WRONG_SIZE]
+    assert dataset.record(0).image_size == dataset.record(1).image_size == (30, 40)
+
+
+def test_splits(tmp_path: Path) -> None:
+    write_voc(tmp_path, "a", ("cat", (5, 5, 9, 9)))
+    write_voc(tmp_path, "b", ("dog", (5, 5, 9, 9)))
+    lists = tmp_path / "ImageSets" / "Main"
+    lists.mkdir(parents=True)
+    (lists / "train.txt").write_text("b\n\nb  1\nc d -1\n")
+    dataset = Voc(tmp_path, split="train")
+    assert dataset.classes == ("cat", "dog")  # of the folder: an index means the same in every split
+    assert (len(dataset), dataset.record(0).classes.tolist()) == (1, [1])
+    assert kinds(dataset) == [data.DUPLICATE, data.UNREADABLE_ANNOTATION]
+    with pytest.raises(ValueError, match=r"split = 'test' must be one of .*'train'"):
+        Voc(tmp_path, split="test")
+
+
+def test_given_classes(tmp_path: Path) -> None:
+    write_voc(tmp_path, "a", ("cat", (5, 5, 9, 9)))
+    assert Voc(tmp_path, classes=["dog", "cat"]).record(0).classes.tolist() == [1]
+    with pytest.raises(DatasetError, match=r"a\.xml: object 1 \(cat\) is of class 'cat'"):
+        Voc(tmp_path, classes=["dog"])
+    with pytest.raises(ValueError, match="classes = 'cat' must be a list"):
+        Voc(tmp_path, classes="cat")
+
+
+def test_images_that_cannot_be_decoded_are_errors_that_name_them(tmp_path: Path, monkeypatch) -> None:
+    write_voc(tmp_path, "a")
+    path = tmp_path / "JPEGImages" / "a.jpg"
+    dataset = Voc(tmp_path)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(DatasetError, match=r"a\.jpg cannot be decoded \(.*truncated") as error:
+        dataset[0]
+    assert pickle.loads(pickle.dumps(error.value)).fault == error.value.fault  # from a worker process
+    for content in (b"", b"no image", whole[:20]):
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match=r"a\.jpg cannot be decoded"):
+            load_image(path)
+    path.write_bytes(whole)
+    for limit in (1000, 400):  # 1200 pixels: Pillow warns from the limit, raises from twice the limit
+        monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)
+        with pytest.raises(ValueError, match=rf"a\.jpg has more than PIL.Image.MAX_IMAGE_PIXELS = {limit}"):
+            dataset[0]
+    path.unlink()
+    with pytest.raises(ValueError, match=r"a\.jpg does not exist"):
+        load_image(path)
+    with pytest.raises(ValueError, match="cannot be decoded"):
+        load_image(tmp_path)
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png", "gif", "bmp", "tif"])
+def test_damaged_files_are_value_errors(tmp_path: Path, suffix: str) -> None:
+    path = write_image(tmp_path / f"a.{suffix}")
+    whole = path.read_bytes()
+    rng = np.random.default_rng(0)
+    for _ in range(40):
+        damaged = bytearray(whole[: rng.integers(1, len(whole))])
+        for place in rng.integers(0, min(len(damaged), 200), 4):
+            damaged[place] = rng.integers(0, 256)
+        path.write_bytes(damaged)
+        with contextlib.suppress(ValueError, UserWarning):  # the latter: Pillow's, an error under this pytest only
+            assert load_image(path).dtype == np.uint8
+
+
+def test_another_size_than_annotated_is_an_error(tmp_path: Path) -> None:
+    write_voc(tmp_path, "a", size=(40, 30))  # as after a rotation
+    with pytest.raises(DatasetError, match=r"a\.jpg is 40 x 30 pixels, its annotation says 30 x 40 pixels") as error:
+        Voc(tmp_path)[0]
+    assert error.value.fault.kind == data.WRONG_SIZE
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGBA", "CMYK", "YCbCr", "I;16"])
+def test_every_mode_becomes_rgb(tmp_path: Path, mode: str) -> None:
+    suffix = "tif" if mode in ("CMYK", "YCbCr") else "png"
+    grey = np.full((5, 7), 255, dtype=np.uint8)
+    image = Image.fromarray(grey.astype(np.uint16) * 257) if mode == "I;16" else Image.fromarray(grey).convert(mode)
+    image.save(tmp_path / f"a.{suffix}")
+    pixels = load_image(tmp_path / f"a.{suffix}")
+    assert (pixels.shape, pixels.dtype) == ((5, 7, 3), np.uint8)
+    assert pixels.min() == 255
+
+
+def test_pixels_stay_as_they_are_stored(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[274] = 6  # turned by 90 degrees
+    Image.new("RGB", (40, 30)).save(tmp_path / "a.jpg", exif=exif)
+    assert load_image(tmp_path / "a.jpg").shape == (30, 40, 3)
+
+
+def test_floating_point_pixels_have_no_range(tmp_path: Path) -> None:
+    Image.fromarray(np.zeros((2, 2), dtype=np.float32)).save(tmp_path / "a.tif")
+    with pytest.raises(ValueError, match=r"a\.tif .*floating point"):
+        load_image(tmp_path / "a.tif")
+
+
+def test_open_dataset(tmp_path: Path) -> None:
+    write_voc(tmp_path / "voc", "a", ("cat", (1, 1, 2, 2)))
+    path = write_json(tmp_path / "coco" / "annotations.json", [], [], [{"id": 1, "name": "cat"}])
+    for source in (tmp_path / "voc", str(tmp_path / "coco"), path):
+        assert open_dataset(source, strict=True).classes == ("cat",)
+    assert [open_dataset(source).name for source in (tmp_path / "voc", path, "shapes")] == ["voc", "coco", "shapes"]
+    assert len(open_dataset("shapes", images=3)) == 3
+    with pytest.raises(ValueError, match=r"neither annotations\.json \(COCO\) nor Annotations/"):
+        open_dataset(tmp_path)
+    with pytest.raises(ValueError, match="does not exist: give 'shapes'"):
+        open_dataset(tmp_path / "nothing")
+    with pytest.raises(ValueError, match=r"split is not an option of .*, which is read by Coco"):
+        open_dataset(path, split="train")
+    with pytest.raises(ValueError, match="JPEGImages is not a folder"):
+        Voc(write_json(tmp_path / "Annotations" / "a.json", [], [], []).parents[1])
+
+
+@pytest.mark.skipif(not BCCD.is_dir(), reason="the blood cells are not here")
+def test_blood_cells() -> None:
+    dataset = Voc(BCCD)
+    assert len(dataset) == 292
+    assert dataset.classes == ("Platelets", "RBC", "WBC")
+    assert [(fault.kind, fault.image_id) for fault in dataset.faults] == [
+        (data.NO_AREA, "BloodImage_00338"), (data.NO_AREA, "BloodImage_00343"),
+    ]  # fmt: skip
+    assert "object 4 (RBC) has box (181, 329, 181, 329) of no area" in dataset.faults[1].detail
+    assert sum(len(dataset.record(i).boxes) for i in range(292)) == 3943 - 2
+    assert dataset[0].image.shape == (480, 640, 3)
+    assert len(Voc(BCCD, split="train")) + len(Voc(BCCD, split="val")) == 292
