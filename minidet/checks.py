@@ -128,7 +128,9 @@ def deltas(name: str, value: Any, anchors: np.ndarray) -> np.ndarray:
     if array.ndim != 2 or array.shape[1] != 4:
         raise ValueError(f"{name} has shape {array.shape}: offsets are (N, 4), one row (tx, ty, tw, th) an anchor")
     same_length(name, array, "anchors", anchors)
-    _refuse(name, array, ~np.isfinite(array).all(axis=1), "is not finite: the network has diverged, or its input was not")
+    _refuse(
+        name, array, ~np.isfinite(array).all(axis=1), "is not finite: the network has diverged, or its input was not"
+    )
     return array
 
 

@@ -52,8 +52,8 @@ class AnchorConfig:
     round_cells: bool = False
     """Round the anchors of a cell to whole pixels around its centre, half to even (torchvision)."""
     integer_strides: bool = False
-    """Space the cells ``image // cells`` pixels apart instead of 2**level (torchvision); differs only where the image is
-    not a multiple of the stride."""
+    """Space the cells ``image // cells`` pixels apart instead of 2**level (torchvision); differs only where the image
+    is not a multiple of the stride."""
 
     def __post_init__(self) -> None:
         for name in ("levels", "sizes", "scales", "aspect_ratios"):
@@ -61,7 +61,9 @@ class AnchorConfig:
             if not getattr(self, name):
                 raise ValueError(f"{name} is empty: give at least one")
         if len(self.levels) != len(self.sizes):
-            raise ValueError(f"sizes has {len(self.sizes)} entries for {len(self.levels)} levels: give one size a level")
+            raise ValueError(
+                f"sizes has {len(self.sizes)} entries for {len(self.levels)} levels: give one size a level"
+            )
         for i, level in enumerate(self.levels):
             checks.integer(f"levels[{i}]", level, low=0, high=30)
         for name in ("sizes", "scales", "aspect_ratios"):
@@ -345,3 +347,130 @@ def _unknown_keys(config: type, settings: Any, prefix: str = "") -> list[str]:
     for name, kind in _nested(config).items():
         unknown += _unknown_keys(kind, settings.get(name, {}), f"{prefix}{name}.")
     return unknown
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """How the detector is trained (section 4.1, "Optimization"): 16 images a step, 90,000 steps.
+
+    The loss's gamma, alpha and prior are the model's own, ``RetinaNetConfig.loss``. What the paper leaves open has its
+    authors' value (Detectron) where they published one.
+    """
+
+    iterations: int = 90_000
+    """Steps of the optimizer."""
+    batch_size: int = 16
+    """Images a step, all processes together."""
+    optimizer: str = "sgd"
+    """"sgd", or "adamw" to train from scratch in few steps."""
+    learning_rate: float = 0.01
+    """After the warm-up."""
+    momentum: float = 0.9
+    """Of SGD; AdamW's first beta (the second is 0.999)."""
+    weight_decay: float = 1e-4
+    """On all parameters."""
+    warmup: int = 500
+    """Steps over which the learning rate grows linearly (Detectron's; not in the paper)."""
+    schedule: str = "steps"
+    """"steps": divided by 10 at each of ``steps``; "cosine": from the warm-up to the end along half a cosine to 0."""
+    steps: tuple[float, ...] = (2 / 3, 8 / 9)
+    """Where the learning rate falls, as parts of the run: 60,000 and 80,000 of 90,000 steps."""
+    loss: str = "focal"
+    """Of the classes: one of LOSSES. "focal" and "focal_star" use gamma and alpha of the model's LossConfig,
+    "balanced_cross_entropy" alpha alone (Table 1a: 0.75 is best), the others neither."""
+    focal_star_beta: float = 1.0
+    """beta of FL* (appendix A)."""
+    hinge_margin: float = 0.5
+    """p_t above which the hinge loss is 0."""
+    ohem_batch_size: int = 128
+    """Anchors an image that OHEM keeps (Table 1d: 128 with 0.5 is the best of those tried)."""
+    ohem_iou_threshold: float = 0.5
+    """Of OHEM's non-maximum suppression."""
+    box_loss_weight: float = 1.0
+    """Factor of the smooth L1 loss in the sum."""
+    smooth_l1_beta: float = 1.0
+    """Where smooth L1 turns from quadratic to linear: 1 is Fast R-CNN's; 0.11 (Detectron's) weighs small errors more."""
+    resize: ResizeConfig = ResizeConfig()
+    """To the network's size."""
+    jitter: tuple[int, int] | None = None
+    """Scale jitter: the shorter side is drawn from this range of pixels, ends included; None: ``resize`` alone."""
+    flip: float = 0.5
+    """Probability of a horizontal flip."""
+    freeze_at: int = 0
+    """Leading parts of the backbone that stay as they are: 1 the stem, 2 also the first stage, … 5 all (to fine-tune
+    ImageNet weights, 2)."""
+    gradient_clip: float | None = None
+    """Largest norm of the gradient; a longer one is scaled down to it."""
+    precision: str = "float32"
+    """"float32", or "bfloat16": convolutions in it, by autocast; weights and losses stay float32."""
+    channels_last: bool = False
+    """Memory format of images and weights."""
+    compile: bool = False
+    """Use torch.compile."""
+    seed: int = 0
+    """Of the order of the images and of every random change to them."""
+    workers: int = 0
+    """Processes that make batches ahead, in each training process; the batches are the same for any number."""
+    log_every: int = 20
+    """Steps between two lines of metrics."""
+    checkpoint_every: int = 1000
+    """Steps between two checkpoints."""
+    evaluate_every: int | None = None
+    """Steps between two evaluations; None: only at the end."""
+
+    def __post_init__(self) -> None:
+        for name, allowed in _CHOICES.items():
+            if getattr(self, name) not in allowed:
+                raise ValueError(f"{name} = {getattr(self, name)!r} must be one of {', '.join(map(repr, allowed))}")
+        for name in ("iterations", "batch_size", "ohem_batch_size", "log_every", "checkpoint_every"):
+            checks.integer(name, getattr(self, name), low=1)
+        for name in ("seed", "workers"):
+            checks.integer(name, getattr(self, name), low=0)
+        checks.integer("freeze_at", self.freeze_at, low=0, high=5)
+        if self.evaluate_every is not None:
+            checks.integer("evaluate_every", self.evaluate_every, low=1)
+        checks.integer("warmup", self.warmup, low=0, high=self.iterations)
+        checks.number("learning_rate", self.learning_rate, above=0)
+        checks.number("momentum", self.momentum, low=0, below=1)
+        for name in ("weight_decay", "box_loss_weight", "smooth_l1_beta"):
+            checks.number(name, getattr(self, name), low=0)
+        for name in ("flip", "hinge_margin", "ohem_iou_threshold"):
+            checks.number(name, getattr(self, name), low=0, high=1)
+        checks.number("focal_star_beta", self.focal_star_beta)
+        if self.gradient_clip is not None:
+            checks.number("gradient_clip", self.gradient_clip, above=0)
+        if self.loss == "ohem_1_3" and self.ohem_batch_size < 4:
+            raise ValueError(f"ohem_batch_size = {self.ohem_batch_size} has no room for 1 positive and 3 negatives")
+        if not isinstance(self.resize, ResizeConfig):
+            raise ValueError(f"resize = {self.resize!r} must be of class ResizeConfig")
+        object.__setattr__(self, "steps", tuple(self.steps))
+        for i, step in enumerate(self.steps):
+            checks.number(f"steps[{i}]", step, above=0, below=1)
+        if self.jitter is not None:
+            if not isinstance(self.jitter, (tuple, list)) or len(self.jitter) != 2:
+                raise ValueError(f"jitter = {self.jitter!r} must be (smallest, largest) shorter side, or None")
+            low, high = self.jitter
+            checks.integer("jitter[1]", high, low=checks.integer("jitter[0]", low, low=1), high=self.resize.longer_side)
+            object.__setattr__(self, "jitter", (low, high))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Every setting as plain JSON types; ``from_dict`` is the inverse."""
+        plain: dict[str, Any] = json.loads(json.dumps(asdict(self)))
+        return plain
+
+    @classmethod
+    def from_dict(cls, settings: dict[str, Any]) -> TrainingConfig:
+        """The configuration that ``to_dict`` wrote; a missing key has its default, an unknown one is a ValueError."""
+        unknown = _unknown_keys(cls, settings)
+        if unknown:
+            raise ValueError(f"unknown settings: {', '.join(unknown)}; correct or remove them")
+        nested = {name: kind(**settings[name]) for name, kind in _nested(cls).items() if name in settings}
+        return cls(**{**settings, **nested})
+
+
+LOSSES = ("focal", "cross_entropy", "balanced_cross_entropy", "focal_star", "hinge", "ohem", "ohem_1_3")
+"""The losses that the paper compares."""
+_CHOICES = {
+    "optimizer": ("sgd", "adamw"), "schedule": ("steps", "cosine"), "loss": LOSSES,
+    "precision": ("float32", "bfloat16"),
+}  # fmt: skip

@@ -1,10 +1,9 @@
-"""Each test of an operation runs over all three paths, or over a module of one's own: `pytest tests --ops my_ops.py`."""
+"""Each test of an operation runs over all three paths, or over one's own: `pytest tests --ops my_ops.py`."""
 
 from __future__ import annotations
 
 import importlib
 
-import pytest
 import torch
 from hypothesis import settings
 

@@ -23,9 +23,7 @@ def test_torchvisions_anchors(ops):
 
 def test_a_cell_by_hand(ops):
     cell = ops.cell_anchors(32, [1, 2], [0.25, 1])  # height / width: a quarter as high as wide
-    np.testing.assert_array_equal(
-        cell, [[-32, -8, 32, 8], [-64, -16, 64, 16], [-16, -16, 16, 16], [-32, -32, 32, 32]]
-    )
+    np.testing.assert_array_equal(cell, [[-32, -8, 32, 8], [-64, -16, 64, 16], [-16, -16, 16, 16], [-32, -32, 32, 32]])
 
 
 def test_the_papers_anchors(ops):

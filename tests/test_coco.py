@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from datasets import BCCD, write_image, write_json
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,6 +15,7 @@ from minidet import data
 from minidet.data import DatasetError, Record, open_dataset
 from minidet.data.coco import Coco, atomic_write, write_coco
 from minidet.data.voc import Voc
+from tests.datasets import BCCD, write_image, write_json
 
 CATEGORIES = [{"id": 90, "name": "dog"}, {"id": 3, "name": "cat"}, {"id": 7, "name": "never used"}]
 

@@ -102,7 +102,7 @@ def test_focal_loss_to_the_last_digits(ops, dtype, gamma, order, name):
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize(
-    ("order", "name"), enumerate(["cross_entropy", "cross_entropy_grad", "cross_entropy_hess"])
+    ("order", "name"), list(enumerate(["cross_entropy", "cross_entropy_grad", "cross_entropy_hess"]))
 )
 def test_cross_entropy_to_the_last_digits(ops, dtype, order, name):
     for target in (0, 1):
@@ -113,7 +113,7 @@ def test_cross_entropy_to_the_last_digits(ops, dtype, order, name):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize(("gamma", "beta"), STARS)
 @pytest.mark.parametrize(
-    ("order", "name"), enumerate(["focal_loss_star", "focal_loss_star_grad", "focal_loss_star_hess"])
+    ("order", "name"), list(enumerate(["focal_loss_star", "focal_loss_star_grad", "focal_loss_star_hess"]))
 )
 def test_star_to_the_last_digits(ops, dtype, gamma, beta, order, name):
     for target in (0, 1):
@@ -123,7 +123,7 @@ def test_star_to_the_last_digits(ops, dtype, gamma, beta, order, name):
 
 @pytest.mark.parametrize("gamma", GAMMAS)
 def test_focal_curvature_to_the_last_digits(ops, gamma):
-    """The curvature changes its sign, so its error is measured against the size of its terms: L s**gamma and s**gamma."""
+    """The curvature changes its sign, so its error is measured against the size of its terms."""
     for target in (0, 1):
         x, y = LOGIT_TABLE, np.full(len(LOGIT_TABLE), target)
         exact = np.array([float(v) for v in exact_focal(2, target, gamma)])
@@ -214,10 +214,10 @@ def test_dense_focal_loss_without_objects(ops):
     x = np.full((3, 2), -1.0)
     loss, _ = ops.dense_focal_loss(x, np.array([-1, -1, -2]))
     np.testing.assert_allclose(loss, 4 * reference.focal_loss(x[0, :1], [0])[0], rtol=1e-14)
-    for x, labels in ((np.zeros((0, 3)), np.zeros(0, np.int64)), (x, np.full(3, -2))):
-        loss, grad = ops.dense_focal_loss(x, labels)
+    for logits, labels in ((np.zeros((0, 3)), np.zeros(0, np.int64)), (x, np.full(3, -2))):
+        loss, grad = ops.dense_focal_loss(logits, labels)
         assert loss == 0
-        np.testing.assert_array_equal(grad, np.zeros(x.shape))
+        np.testing.assert_array_equal(grad, np.zeros(logits.shape))
 
 
 def test_ignored_anchors_may_hold_anything(ops):
@@ -248,9 +248,13 @@ def test_central_differences_of_sums(ops):
     for place in np.ndindex(x.shape):
         step = np.zeros_like(x)
         step[place] = h
-        difference = ops.dense_focal_loss(x + step, labels, 1.5, 0.4)[0] - ops.dense_focal_loss(x - step, labels, 1.5, 0.4)[0]
+        difference = (
+            ops.dense_focal_loss(x + step, labels, 1.5, 0.4)[0] - ops.dense_focal_loss(x - step, labels, 1.5, 0.4)[0]
+        )
         assert grad[place] == pytest.approx(difference / (2 * h), rel=1e-5, abs=1e-8)
-        difference = ops.softmax_focal_loss(x + step, labels % 4, 1.5) - ops.softmax_focal_loss(x - step, labels % 4, 1.5)
+        difference = ops.softmax_focal_loss(x + step, labels % 4, 1.5) - ops.softmax_focal_loss(
+            x - step, labels % 4, 1.5
+        )
         assert softmax[place] == pytest.approx(difference.sum() / (2 * h), rel=1e-5, abs=1e-8)
 
 
@@ -328,7 +332,7 @@ def test_finite_for_every_finite_logit(ops, name, dtype):
 @pytest.mark.parametrize("name", [*BINARY, *DERIVATIVES])
 @pytest.mark.parametrize("alpha", [None, 0.25, 0.0, 1.0])
 def test_limits_at_infinity(ops, name, alpha):
-    """x_t = +inf: all is 0. x_t = -inf: the value is inf (the hinge's is its margin), the slope +-1, the curvature 0."""
+    """x_t = +inf: all is 0. x_t = -inf: the value is inf (the hinge's: its margin), the slope +-1, the curvature 0."""
     x, y = np.array([np.inf, -np.inf, np.inf, -np.inf]), np.array([1, 1, 0, 0])  # x_t = +, -, -, +
     settings = {} if name.startswith("hinge") else {"alpha": alpha}
     weight = 1 if alpha is None or not settings else np.where(y == 1, alpha, 1 - alpha)
@@ -358,7 +362,7 @@ def test_losses_fall_as_x_t_grows(ops, a, b, gamma, steepness, beta):
 
 @given(LOGITS)
 def test_special_cases(ops, x):
-    """gamma = 0 is the cross entropy (section 3.2); FL* with gamma 1 and beta 0 is too; softmax of (x, 0) is sigmoid."""
+    """gamma = 0 is the cross entropy (section 3.2); FL* at gamma 1, beta 0 is too; the softmax of (x, 0) is the sigmoid."""
     x, y = np.array([x]), np.array([1])
     np.testing.assert_allclose(ops.focal_loss(x, y, 0.0, None), ops.cross_entropy(x, y), rtol=1e-15)
     np.testing.assert_allclose(ops.focal_loss_star(x, y, 1.0, 0.0), ops.cross_entropy(x, y), rtol=1e-15)

@@ -25,7 +25,8 @@ from minidet import checks
 def box_area(boxes):
     if isinstance(boxes, torch.Tensor):
         wide = boxes.double()
-        return ((wide[:, 2] - wide[:, 0]) * (wide[:, 3] - wide[:, 1])).to(boxes.dtype if boxes.is_floating_point() else wide.dtype)
+        area = (wide[:, 2] - wide[:, 0]) * (wide[:, 3] - wide[:, 1])
+        return area.to(boxes.dtype) if boxes.is_floating_point() else area
     raise TypeError("a tensor is wanted")
 """
 
@@ -33,13 +34,30 @@ def box_area(boxes):
 def grade(tmp_path: Path, source: str, *options: str) -> str:
     file = tmp_path / "my_ops.py"
     file.write_text(source)
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", f"--ops={file}", *options]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "-p",
+        "no:xdist",
+        f"--ops={file}",
+        *options,
+    ]
     return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False).stdout
 
 
 def test_a_naive_focal_loss_is_found_out(tmp_path):
     """1 - p has no digits left for confident examples; ordinary logits come out right."""
-    report = grade(tmp_path, NAIVE_FOCAL, "tests/test_losses.py", "-k", "focal_loss_to_the_last_digits or papers_examples or shapes")
+    report = grade(
+        tmp_path,
+        NAIVE_FOCAL,
+        "tests/test_losses.py",
+        "-k",
+        "focal_loss_to_the_last_digits or papers_examples or shapes",
+    )
     assert "FAILED tests/test_losses.py::test_focal_loss_to_the_last_digits" in report
     assert "papers_examples" not in "".join(line for line in report.splitlines() if line.startswith("FAILED"))
     assert "has no focal_loss_grad" in report  # what the module lacks is skipped, not failed

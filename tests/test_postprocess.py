@@ -82,6 +82,8 @@ def test_bad_input(ops):
     with pytest.raises(ValueError, match=r"logits\[0\] has 3 rows and anchors\[0\] has 4"):
         ops.postprocess([x[:3]], [NO_OFFSETS], [ANCHORS], (9, 9), PostprocessConfig())
     with pytest.raises(ValueError, match=r"logits\[0\]\[2, 1\] = nan"):
-        ops.postprocess([np.where(np.arange(8).reshape(4, 2) == 5, np.nan, x)], [NO_OFFSETS], [ANCHORS], (9, 9), PostprocessConfig())
+        ops.postprocess(
+            [np.where(np.arange(8).reshape(4, 2) == 5, np.nan, x)], [NO_OFFSETS], [ANCHORS], (9, 9), PostprocessConfig()
+        )
     with pytest.raises(ValueError, match=r"deltas\[0\]\[0\] .* is not finite"):
         ops.postprocess([x], [NO_OFFSETS + np.inf], [ANCHORS], (9, 9), PostprocessConfig())

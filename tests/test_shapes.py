@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from minidet.data import open_dataset, shapes
+from minidet.data import drawing, open_dataset, shapes
 from minidet.data.shapes import CLASSES, Shapes, export_coco
 
 SMALL = Shapes(images=60, seed=5, image_size=(96, 128))
@@ -85,7 +85,7 @@ def test_boxes_are_tight_around_what_is_drawn(name: str) -> None:
     dataset = Shapes(classes=(name,), objects=(1, 1), distractors=(0, 0))
     for i in range(40):
         (item,) = dataset._scene(dataset._generator(i))
-        cover = shapes._coverage(item.edges + 128, 512, 512)  # with a margin, so that nothing is clipped
+        cover = drawing.coverage(item.edges + 128, 512, 512)  # with a margin, so that nothing is clipped
         assert cover.min() > -1e-6
         assert cover.max() < 1 + 1e-6
         rows, columns = (np.flatnonzero((cover > 1e-6).any(axis=axis)) for axis in (1, 0))
@@ -104,7 +104,7 @@ def test_distractors_are_drawn_whole() -> None:
     dataset = Shapes(objects=(0, 0), distractors=(1, 1))
     for i in range(40):
         (item,) = dataset._scene(dataset._generator(i))
-        cover = shapes._coverage(item.edges + 128, 512, 512)
+        cover = drawing.coverage(item.edges + 128, 512, 512)
         assert -1e-6 < cover.min() < cover.max() < 1 + 1e-6
         assert cover.sum() == pytest.approx(item.area, rel=0.05)
         assert len(dataset.record(i).boxes) == 0
@@ -119,8 +119,8 @@ def test_coverage_agrees_with_another_rasteriser(name: str) -> None:
     for fill, loop in zip((1, 0), loops, strict=False):
         ImageDraw.Draw(canvas).polygon([tuple(point) for point in loop * 8 - 0.5], fill=fill)
     expected = np.asarray(canvas, dtype=np.float64).reshape(256, 8, 256, 8).mean(axis=(1, 3))
-    assert np.abs(shapes._coverage(item.edges, 256, 256) - expected).max() < 0.35  # an eighth of a pixel all around
-    assert shapes._coverage(item.edges, 256, 256).sum() == pytest.approx(expected.sum(), rel=0.02)
+    assert np.abs(drawing.coverage(item.edges, 256, 256) - expected).max() < 0.35  # an eighth of a pixel all around
+    assert drawing.coverage(item.edges, 256, 256).sum() == pytest.approx(expected.sum(), rel=0.02)
 
 
 def test_enough_of_every_item_shows() -> None:
@@ -130,7 +130,7 @@ def test_enough_of_every_item_shows() -> None:
         items = dataset._scene(dataset._generator(i))
         free = np.ones((256, 256))
         for item in reversed(items):
-            cover = shapes._coverage(item.edges, 256, 256)
+            cover = drawing.coverage(item.edges, 256, 256)
             allowed = shapes.MAX_HIDDEN if item.label >= 0 else shapes.MAX_HIDDEN_DISTRACTOR
             assert (cover * free).sum() >= (1 - allowed - 0.03) * item.area  # 0.03: coverage is sampled
             free *= 1 - cover
@@ -143,7 +143,7 @@ def test_objects_differ_from_the_ground() -> None:
         x, y = (sample.boxes[0, :2] + sample.boxes[0, 2:]) / 2
         inside = sample.image[int(y) - 4 : int(y) + 4, int(x) - 4 : int(x) + 4].mean(axis=(0, 1))
         (item,) = dataset._scene(dataset._generator(int(sample.image_id)))
-        outside = sample.image[shapes._coverage(item.edges, 256, 256) < 1e-6].mean(axis=0)
+        outside = sample.image[drawing.coverage(item.edges, 256, 256) < 1e-6].mean(axis=0)
         assert np.abs(inside - outside).max() > 10
 
 

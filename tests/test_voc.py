@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from datasets import BCCD, write_image, write_json, write_voc
 from PIL import Image
 
 from minidet import data
 from minidet.data import DatasetError, load_image, open_dataset
 from minidet.data.voc import Voc
+from tests.datasets import BCCD, write_image, write_json, write_voc
 
 
 def kinds(dataset: data.Dataset) -> list[str]:

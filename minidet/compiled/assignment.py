@@ -7,13 +7,16 @@ from numba import prange
 from numpy.typing import ArrayLike
 
 from minidet import checks
-from minidet.compiled._numba import parallel_kernel, wide
-from minidet.compiled.anchors import pyramid_anchors
+from minidet.compiled import _numba
+from minidet.compiled._numba import kernel, parallel_kernel, wide
+from minidet.compiled.anchors import cell_anchors
 from minidet.compiled.boxes import iou_of
 from minidet.config import AnchorConfig
 
 BACKGROUND = -1
 IGNORED = -2
+_BLOCK = 512
+"""Anchors that a core looks at together: their coordinates fit its first cache."""
 
 
 def assign_anchors(
@@ -21,55 +24,215 @@ def assign_anchors(
     positive_iou: float = 0.5, negative_iou: float = 0.4, force_match: bool = False,
 ) -> np.ndarray:  # fmt: skip
     """(N,) int64 index of a ground-truth box, -1 or -2, for each anchor. See `minidet.reference.assign_anchors`."""
-    anchors, gt_boxes = checks.boxes("anchors", anchors), checks.boxes("gt_boxes", gt_boxes)
+    anchors, gt_boxes = _numba.boxes("anchors", anchors), _numba.boxes("gt_boxes", gt_boxes)
     positive_iou, negative_iou = checks.iou_thresholds(positive_iou, negative_iou)
-    a, g = wide(anchors), wide(gt_boxes)
-    best_of_gt = _best_of_gt(a, g) if force_match else np.zeros(0)
-    return _assign(a, g, positive_iou, negative_iou, best_of_gt)
+    if len(gt_boxes) == 0:
+        return np.full(len(anchors), BACKGROUND, np.int64)
+    best_of_gt = np.full(len(gt_boxes), np.inf)  # reached by no anchor: nothing is forced
+    if force_match:
+        best_of_gt = _best_of_gt(_numba.native(anchors), wide(gt_boxes))
+    return _assign(_numba.native(anchors), wide(gt_boxes), positive_iou, negative_iou, best_of_gt)
 
 
 def assign_pyramid(
     image_size: tuple[int, int], gt_boxes: ArrayLike, config: AnchorConfig,
     positive_iou: float = 0.5, negative_iou: float = 0.4, force_match: bool = False,
 ) -> np.ndarray:  # fmt: skip
-    """`assign_anchors` for all anchors of a pyramid. See `minidet.reference.assign_pyramid`."""
-    gt_boxes = checks.boxes("gt_boxes", gt_boxes)
-    anchors = np.concatenate(pyramid_anchors(image_size, config, gt_boxes.dtype))
-    return assign_anchors(anchors, gt_boxes, positive_iou, negative_iou, force_match)
+    """`assign_anchors` for all anchors of a pyramid. See `minidet.reference.assign_pyramid`.
+
+    Fast because anchors are a grid: only cells near a ground-truth box can reach a threshold with it, and two
+    inequalities give the rectangle that they lie in, so the cost is anchors + boxes x few instead of anchors x boxes.
+    """
+    gt_boxes = _numba.boxes("gt_boxes", gt_boxes)
+    positive_iou, negative_iou = checks.iou_thresholds(positive_iou, negative_iou)
+    grids = config.grids(checks.image_size(image_size))
+    cells = np.stack([cell_anchors(grid.size, grid.scales, config.aspect_ratios) for grid in grids])  # (L, A, 4)
+    if config.round_cells:
+        cells = np.round(cells)
+    places = np.array([(grid.rows, grid.columns, grid.stride_y, grid.stride_x) for grid in grids], np.int64)  # (L, 4)
+    rounded = gt_boxes.dtype == np.float32  # the anchors are then float32 too
+    return _assign_pyramid(
+        cells, places, float(config.offset), wide(gt_boxes), rounded, positive_iou, negative_iou, force_match
+    )
 
 
 @parallel_kernel
 def _assign(anchors, gts, positive_iou, negative_iou, best_of_gt):
-    """One pass over the anchors, no (N, M) matrix: memory stays O(N + M). best_of_gt is (M,), or empty not to force."""
+    """No (N, M) matrix: memory stays O(N + M). Block after block of anchors meets one box at a time, without branches,
+    so that the inner loop runs on vectors."""
     out = np.empty(len(anchors), np.int64)
-    area_of_gt = (gts[:, 2] - gts[:, 0]) * (gts[:, 3] - gts[:, 1])
-    for i in prange(len(anchors)):
-        x1, y1, x2, y2 = anchors[i, 0], anchors[i, 1], anchors[i, 2], anchors[i, 3]
-        area = (x2 - x1) * (y2 - y1)
-        best, matched, forced = 0.0, 0, False
+    for block in prange((len(anchors) + _BLOCK - 1) // _BLOCK):
+        start = block * _BLOCK
+        n = min(_BLOCK, len(anchors) - start)
+        x1, y1, x2, y2, area = _columns(anchors, start, n)
+        best, matched, forced = np.zeros(n), np.zeros(n, np.int64), np.zeros(n, np.int64)
         for j in range(len(gts)):
-            iou = iou_of(x1, y1, x2, y2, area, gts[j, 0], gts[j, 1], gts[j, 2], gts[j, 3], area_of_gt[j])
-            if iou > best:  # strictly: of equal ones the first stays
-                best, matched = iou, j
-            if len(best_of_gt) and iou > 0.0 and iou == best_of_gt[j]:
-                forced = True
-        if forced or best >= positive_iou:
-            out[i] = matched
-        else:
-            out[i] = BACKGROUND if best < negative_iou or len(gts) == 0 else IGNORED
+            a, b, c, d, top = gts[j, 0], gts[j, 1], gts[j, 2], gts[j, 3], best_of_gt[j]
+            gt_area = (c - a) * (d - b)
+            for i in range(n):
+                iou = iou_of(x1[i], y1[i], x2[i], y2[i], area[i], a, b, c, d, gt_area)
+                better = iou > best[i]  # strictly: of equal ones the first stays
+                matched[i] = j if better else matched[i]
+                best[i] = iou if better else best[i]
+                forced[i] |= (iou == top) & (iou > 0.0)
+        for i in range(n):
+            if forced[i] or best[i] >= positive_iou:
+                out[start + i] = matched[i]
+            else:
+                out[start + i] = BACKGROUND if best[i] < negative_iou else IGNORED
     return out
 
 
 @parallel_kernel
 def _best_of_gt(anchors, gts):
     """(M,) best IoU that each ground-truth box has with any anchor."""
+    blocks = (len(anchors) + _BLOCK - 1) // _BLOCK
+    best = np.zeros((blocks, len(gts)))
+    for block in prange(blocks):
+        start = block * _BLOCK
+        n = min(_BLOCK, len(anchors) - start)
+        x1, y1, x2, y2, area = _columns(anchors, start, n)
+        iou = np.empty(n)
+        for j in range(len(gts)):
+            a, b, c, d = gts[j, 0], gts[j, 1], gts[j, 2], gts[j, 3]
+            gt_area = (c - a) * (d - b)
+            for i in range(n):
+                iou[i] = iou_of(x1[i], y1[i], x2[i], y2[i], area[i], a, b, c, d, gt_area)
+            best[block, j] = iou.max()
     out = np.zeros(len(gts))
-    for j in prange(len(gts)):
-        x1, y1, x2, y2 = gts[j, 0], gts[j, 1], gts[j, 2], gts[j, 3]
-        area = (x2 - x1) * (y2 - y1)
-        best = 0.0
-        for i in range(len(anchors)):
-            a, b, c, d = anchors[i, 0], anchors[i, 1], anchors[i, 2], anchors[i, 3]
-            best = max(best, iou_of(a, b, c, d, (c - a) * (d - b), x1, y1, x2, y2, area))
-        out[j] = best
+    for block in range(blocks):
+        out = np.maximum(out, best[block])
     return out
+
+
+@kernel
+def _columns(anchors, start, n):
+    """x1, y1, x2, y2 and area of n anchors, each contiguous float64."""
+    x1, y1, x2, y2 = np.empty(n), np.empty(n), np.empty(n), np.empty(n)
+    for i in range(n):
+        x1[i], y1[i] = anchors[start + i, 0], anchors[start + i, 1]
+        x2[i], y2[i] = anchors[start + i, 2], anchors[start + i, 3]
+    return x1, y1, x2, y2, (x2 - x1) * (y2 - y1)
+
+
+@kernel
+def _assign_pyramid(cells, places, offset, gts, rounded, positive_iou, negative_iou, force):
+    levels, per_cell, _ = cells.shape
+    first = np.zeros(levels + 1, np.int64)  # index of each level's first anchor
+    for level in range(levels):
+        first[level + 1] = first[level] + places[level, 0] * places[level, 1] * per_cell
+    untouched = BACKGROUND if negative_iou > 0.0 or len(gts) == 0 else IGNORED
+    out = np.full(first[levels], untouched, np.int64)
+    best = np.empty(first[levels])  # IoU with gts[out], where out >= 0
+    for j in range(len(gts)):
+        for level in range(levels):
+            for a in range(per_cell):
+                rows, columns = _reach(cells[level, a], places[level], offset, gts[j], negative_iou)
+                for row in range(rows[0], rows[1]):
+                    for column in range(columns[0], columns[1]):
+                        i = first[level] + (row * places[level, 1] + column) * per_cell + a
+                        iou = _iou_at(cells[level, a], places[level], offset, row, column, rounded, gts[j])
+                        if iou >= negative_iou and (out[i] < 0 or iou > best[i]) and iou > 0.0:
+                            out[i], best[i] = j, iou
+    for i in range(len(out)):
+        if out[i] >= 0 and best[i] < positive_iou:
+            out[i] = IGNORED
+    if force:
+        _force(cells, places, offset, gts, rounded, first, out)
+    return out
+
+
+@kernel
+def _force(cells, places, offset, gts, rounded, first, out):
+    """Assign the anchors that reach a box's best IoU, ties included, each to the box that it overlaps most.
+
+    An anchor of a given shape overlaps a box most at the cell nearest the box's centre. The best of these few is the
+    best of all up to rounding; whatever could reach it is then compared exactly.
+    """
+    levels, per_cell, _ = cells.shape
+    for j in range(len(gts)):
+        centre_x, centre_y = (gts[j, 0] + gts[j, 2]) / 2, (gts[j, 1] + gts[j, 3]) / 2
+        top = 0.0
+        for level in range(levels):
+            row = _nearest(centre_y, places[level, 2], offset, places[level, 0])
+            column = _nearest(centre_x, places[level, 3], offset, places[level, 1])
+            for a in range(per_cell):
+                top = max(top, _iou_at(cells[level, a], places[level], offset, row, column, rounded, gts[j]))
+        if top == 0.0:
+            continue
+        almost = top * (1.0 - 1e-9)
+        for sweep in range(2):  # find the exact best, then mark all that reach it
+            for level in range(levels):
+                for a in range(per_cell):
+                    rows, columns = _reach(cells[level, a], places[level], offset, gts[j], almost)
+                    for row in range(rows[0], rows[1]):
+                        for column in range(columns[0], columns[1]):
+                            iou = _iou_at(cells[level, a], places[level], offset, row, column, rounded, gts[j])
+                            if sweep == 0:
+                                top = max(top, iou)
+                            elif iou == top:
+                                i = first[level] + (row * places[level, 1] + column) * per_cell + a
+                                out[i] = _most(cells[level, a], places[level], offset, row, column, rounded, gts)
+
+
+@kernel
+def _most(cell, place, offset, row, column, rounded, gts):
+    """The box that one anchor overlaps most, the first of equal ones."""
+    best, matched = 0.0, 0
+    for j in range(len(gts)):
+        iou = _iou_at(cell, place, offset, row, column, rounded, gts[j])
+        if iou > best:
+            best, matched = iou, j
+    return matched
+
+
+@kernel
+def _iou_at(cell, place, offset, row, column, rounded, gt):
+    """IoU of the anchor at (row, column) with a box, made and measured as the reference makes and measures it."""
+    y, x = (row + offset) * place[2], (column + offset) * place[3]
+    x1, y1, x2, y2 = x + cell[0], y + cell[1], x + cell[2], y + cell[3]
+    if rounded:
+        x1, y1, x2, y2 = (
+            np.float64(np.float32(x1)), np.float64(np.float32(y1)),
+            np.float64(np.float32(x2)), np.float64(np.float32(y2)),
+        )  # fmt: skip
+    gt_area = (gt[2] - gt[0]) * (gt[3] - gt[1])
+    return iou_of(x1, y1, x2, y2, (x2 - x1) * (y2 - y1), gt[0], gt[1], gt[2], gt[3], gt_area)
+
+
+@kernel
+def _reach(cell, place, offset, gt, iou):
+    """The half-open ranges of rows and columns outside of which no anchor of this shape has at least this IoU.
+
+    IoU >= t asks for an intersection of at least t / (1 + t) times the sum of the two areas. As one side of the
+    intersection is at most the shorter of the two boxes' sides, the other side has a least length, and so the centres
+    may be only so far apart.
+    """
+    width, height = cell[2] - cell[0], cell[3] - cell[1]
+    gt_width, gt_height = gt[2] - gt[0], gt[3] - gt[1]
+    if not (gt_width > 0.0 and gt_height > 0.0):
+        return (0, 0), (0, 0)
+    least = iou / (1.0 + iou) * (width * height + gt_width * gt_height)
+    rows = _range(least / min(width, gt_width), cell[1], cell[3], gt[1], gt[3], place[2], offset, place[0])
+    columns = _range(least / min(height, gt_height), cell[0], cell[2], gt[0], gt[2], place[3], offset, place[1])
+    return rows, columns
+
+
+@kernel
+def _range(least, low, high, gt_low, gt_high, stride, offset, count):
+    """Cells i in [0, count) whose anchor, from low to high around (i + offset) * stride, overlaps by at least `least`.
+
+    The margins are far wider than rounding, of coordinates to float32 too; a cell too many costs an IoU.
+    """
+    if least > min(high - low, gt_high - gt_low) * (1.0 + 1e-6):
+        return 0, 0
+    slack = 1e-3 + 1e-6 * count
+    start = (gt_low + least - high) / stride - offset - slack
+    stop = (gt_high - least - low) / stride - offset + slack
+    return int(np.ceil(min(max(start, 0.0), count))), int(np.floor(min(max(stop, -1.0), count - 1.0))) + 1
+
+
+@kernel
+def _nearest(centre, stride, offset, count):
+    """The cell whose centre is nearest."""
+    return int(min(max(np.round(centre / stride - offset), 0.0), count - 1.0))

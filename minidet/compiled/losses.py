@@ -36,9 +36,7 @@ def cross_entropy_hess(logits: ArrayLike, targets: ArrayLike, alpha: float | Non
     return _elementwise(_focal_loop, 2, logits, targets, alpha, 0.0)
 
 
-def focal_loss(
-    logits: ArrayLike, targets: ArrayLike, gamma: float = 2.0, alpha: float | None = 0.25
-) -> np.ndarray:
+def focal_loss(logits: ArrayLike, targets: ArrayLike, gamma: float = 2.0, alpha: float | None = 0.25) -> np.ndarray:
     """Equations 4 and 5. See `minidet.reference.focal_loss`."""
     return _elementwise(_focal_loop, 0, logits, targets, alpha, checks.gamma(gamma))
 
@@ -123,7 +121,7 @@ def dense_focal_loss(
     gamma, alpha = checks.gamma_alpha(gamma, alpha)
     x = checks.class_scores("logits", logits)
     label = checks.integers("labels", labels, len(x), of="anchors (rows of logits)", low=IGNORED, high=x.shape[1] - 1)
-    normaliser = max(1, np.count_nonzero(label >= 0))
+    normaliser = max(1, int((label >= 0).sum()))
     arranged = native(x)
     grad = np.empty_like(arranged)
     row_loss = np.empty(len(x))

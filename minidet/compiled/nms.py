@@ -6,44 +6,96 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from minidet import checks
-from minidet.compiled._numba import kernel, wide
+from minidet.compiled import _numba
+from minidet.compiled._numba import descending, kernel, wide
 from minidet.compiled.boxes import iou_of
 
 
 def nms(boxes: ArrayLike, scores: ArrayLike, iou_threshold: float = 0.5) -> np.ndarray:
     """(D,) int64 indices of the kept boxes, best score first. See `minidet.reference.nms`."""
-    boxes = checks.boxes("boxes", boxes)
-    return batched_nms(boxes, scores, np.zeros(len(boxes), np.int64), iou_threshold)
+    boxes = _numba.boxes("boxes", boxes)
+    scores = checks.vector("scores", scores, len(boxes), of="boxes")
+    threshold = checks.number("iou_threshold", iou_threshold, low=0, high=1)
+    order = descending(scores)
+    return order[_suppress(wide(boxes[order]), np.array([0, len(boxes)]), threshold)]
 
 
-def batched_nms(
-    boxes: ArrayLike, scores: ArrayLike, classes: ArrayLike, iou_threshold: float = 0.5
-) -> np.ndarray:
+def batched_nms(boxes: ArrayLike, scores: ArrayLike, classes: ArrayLike, iou_threshold: float = 0.5) -> np.ndarray:
     """(D,) int64 indices of the boxes kept class by class, best score first. See `minidet.reference.batched_nms`."""
-    boxes = checks.boxes("boxes", boxes)
+    boxes = _numba.boxes("boxes", boxes)
     scores = checks.vector("scores", scores, len(boxes), of="boxes")
     classes = checks.integers("classes", classes, len(boxes), of="boxes", low=0)
     threshold = checks.number("iou_threshold", iou_threshold, low=0, high=1)
-    order = np.argsort(-scores, kind="stable")
-    by_class = order[np.argsort(classes[order], kind="stable")]  # classes together, best first within each
+    if classes.max(initial=0) < 2**16:
+        classes = classes.astype(np.uint16)  # which NumPy sorts in linear time
+    order = descending(scores)
+    grouped = order[np.argsort(classes[order], kind="stable")]  # classes together, best first within each
+    starts = np.flatnonzero(np.diff(classes[grouped], prepend=-1, append=-1))
     kept = np.empty(len(boxes), np.bool_)
-    kept[by_class] = _suppress(wide(boxes[by_class]), classes[by_class], threshold)
+    kept[grouped] = _suppress(wide(boxes[grouped]), starts, threshold)
     return order[kept[order]]
 
 
 @kernel
-def _suppress(boxes, classes, threshold):
-    """Greedy, in the order given: a kept box drops those after it, of its class, that overlap it by more."""
-    area = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
-    kept = np.ones(len(boxes), np.bool_)
-    for i in range(len(boxes)):
-        if not kept[i]:
-            continue
-        x1, y1, x2, y2 = boxes[i, 0], boxes[i, 1], boxes[i, 2], boxes[i, 3]
-        for j in range(i + 1, len(boxes)):
-            if classes[j] != classes[i]:
-                break
-            if kept[j]:
-                iou = iou_of(x1, y1, x2, y2, area[i], boxes[j, 0], boxes[j, 1], boxes[j, 2], boxes[j, 3], area[j])
-                kept[j] = iou <= threshold
+def _suppress(boxes, starts, threshold):
+    """(N,) bool of the greedy choice within each group boxes[starts[g] : starts[g + 1]], best box first.
+
+    Fast because a box is compared with few others: kept boxes are filed under the cell of a grid in which their centre
+    lies, and only those near enough to matter are looked up. Two boxes with IoU > t overlap, so their centres are less
+    than half the sum of their sides apart, and since IoU <= min(w1, w2) / max(w1, w2), no side is longer than 1 / t
+    times the other. Boxes of no area overlap nothing; they are kept and filed nowhere.
+    """
+    kept = np.zeros(len(boxes), np.bool_)
+    next_in_cell = np.empty(len(boxes), np.int64)
+    for g in range(len(starts) - 1):
+        start, stop = starts[g], starts[g + 1]
+        low_x, low_y, cell, columns, rows, widest, highest = _grid(boxes, start, stop)
+        first_in_cell = np.full(rows * columns, -1, np.int64)
+        for i in range(start, stop):
+            x1, y1, x2, y2 = boxes[i, 0], boxes[i, 1], boxes[i, 2], boxes[i, 3]
+            w, h = x2 - x1, y2 - y1
+            area = w * h
+            centre_x, centre_y = (x1 + w / 2 - low_x) / cell, (y1 + h / 2 - low_y) / cell
+            reach_x = (w + min(widest, w / max(threshold, 1e-9))) / 2 / cell * 1.000001  # rounding must not shorten it
+            reach_y = (h + min(highest, h / max(threshold, 1e-9))) / 2 / cell * 1.000001
+            first_row, last_row = max(int(centre_y - reach_y), 0), min(int(centre_y + reach_y), rows - 1)
+            first_column, last_column = max(int(centre_x - reach_x), 0), min(int(centre_x + reach_x), columns - 1)
+            alive = True
+            row = first_row
+            while alive and row <= last_row and area > 0:
+                column = first_column
+                while alive and column <= last_column:
+                    j = first_in_cell[row * columns + column]
+                    while alive and j >= 0:
+                        a, b, c, d = boxes[j, 0], boxes[j, 1], boxes[j, 2], boxes[j, 3]
+                        if a < x2 and x1 < c and b < y2 and y1 < d:
+                            alive = iou_of(a, b, c, d, (c - a) * (d - b), x1, y1, x2, y2, area) <= threshold
+                        j = next_in_cell[j]
+                    column += 1
+                row += 1
+            kept[i] = alive
+            if alive and area > 0:
+                home = min(int(centre_y), rows - 1) * columns + min(int(centre_x), columns - 1)
+                next_in_cell[i] = first_in_cell[home]
+                first_in_cell[home] = i
     return kept
+
+
+@kernel
+def _grid(boxes, start, stop):
+    """Origin, cell size and shape of a grid over the centres, with about as many cells as boxes, and the longest sides.
+
+    Cells are no smaller than the average side, so that a look-up touches few of them.
+    """
+    low_x = low_y = np.inf
+    high_x = high_y = -np.inf
+    widest = highest = total = 0.0
+    for i in range(start, stop):
+        w, h = boxes[i, 2] - boxes[i, 0], boxes[i, 3] - boxes[i, 1]
+        x, y = boxes[i, 0] + w / 2, boxes[i, 1] + h / 2
+        low_x, high_x, low_y, high_y = min(low_x, x), max(high_x, x), min(low_y, y), max(high_y, y)
+        widest, highest, total = max(widest, w), max(highest, h), total + w + h
+    count = stop - start
+    side = max(high_x - low_x, high_y - low_y)
+    cell = max(total / (2 * count), side / np.sqrt(count), side / 1024, 1e-300)
+    return low_x, low_y, cell, int((high_x - low_x) / cell) + 1, int((high_y - low_y) / cell) + 1, widest, highest

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from minidet import checks
-from minidet.compiled._numba import kernel, native
+from minidet.compiled._numba import descending, kernel, native
 from minidet.compiled.boxes import clip_boxes, decode_boxes
 from minidet.compiled.nms import batched_nms
 from minidet.config import Detections, PostprocessConfig
@@ -41,7 +41,7 @@ def _best_of_level(
     if len(values) > config.max_per_level:  # select before sorting: linear instead of n log n
         cut = np.partition(values, -config.max_per_level)[-config.max_per_level]
         candidates = candidates[values >= cut]
-    best = candidates[np.argsort(-flat[candidates], kind="stable")][: config.max_per_level]
+    best = candidates[descending(flat[candidates])][: config.max_per_level]
     anchor, klass = np.divmod(best, max(1, x.shape[1]))
     return flat[best], decode_boxes(deltas[anchor], anchors[anchor]), klass
 

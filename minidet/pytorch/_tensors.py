@@ -39,9 +39,8 @@ def boxes(name: str, value: Any, with_area: bool = False) -> Tensor:
     t = floats(name, value)
     if t.numel() == 0 and t.shape in ((0,), (0, 4), (1, 0)):
         return t.reshape(0, 4)
-    if t.ndim == 2 and t.shape[1] == 4:
-        if _passes(lambda: ((t[:, 2:] > t[:, :2]) if with_area else (t[:, 2:] >= t[:, :2])).all() & (t.abs() < 1e150).all()):
-            return t
+    if t.ndim == 2 and t.shape[1] == 4 and _passes(lambda: _are_boxes(t, with_area)):
+        return t
     checks.boxes(name, _array(t), with_area)
     return t
 
@@ -134,9 +133,16 @@ def ohem(
     losses: Tensor, boxes_: Tensor, batch_size: int, positives: Any, negatives_per_positive: Any
 ) -> tuple[Tensor | None, int]:
     """See `checks.ohem`; the mask comes back on the device of the losses."""
-    given = None if positives is None else _array(positives if isinstance(positives, Tensor) else torch.tensor(positives))
+    given = (
+        None if positives is None else _array(positives if isinstance(positives, Tensor) else torch.tensor(positives))
+    )
     mask, ratio = checks.ohem(_array(losses), _array(boxes_), batch_size, given, negatives_per_positive)
     return None if mask is None else torch.as_tensor(mask, device=losses.device), ratio
+
+
+def _are_boxes(t: Tensor, with_area: bool) -> Tensor:
+    ordered = (t[:, 2:] > t[:, :2]) if with_area else (t[:, 2:] >= t[:, :2])  # false for a NaN
+    return ordered.all() & (t.abs() < 1e150).all()
 
 
 def _same_length(name: str, tensor: Tensor, other_name: str, other: Tensor) -> None:

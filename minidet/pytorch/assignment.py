@@ -28,7 +28,9 @@ def assign_anchors(
         return torch.full((len(anchors),), BACKGROUND, dtype=torch.int64, device=anchors.device)
     a, g = tensors.wide(anchors), tensors.wide(gt_boxes)
     chunks = a.split(max(1, _CHUNK // len(g)))
-    best_of_gt = torch.stack([iou_matrix(chunk, g).amax(0) for chunk in chunks]).amax(0) if force_match else None  # (M,)
+    best_of_gt = (
+        torch.stack([iou_matrix(chunk, g).amax(0) for chunk in chunks]).amax(0) if force_match else None
+    )  # (M,)
     parts = [_assign(iou_matrix(chunk, g), positive_iou, negative_iou, best_of_gt) for chunk in chunks]
     return torch.cat(parts).to(anchors.device)
 

@@ -123,7 +123,9 @@ class _Derivatives(torch.autograd.Function):
     """formula(order, x, targets, *parameters), elementwise in x; its derivative is the formula of the next order."""
 
     @staticmethod
-    def forward(ctx: Any, order: int, formula: Callable[..., Tensor], x: Tensor, targets: Tensor, *parameters: Any) -> Any:
+    def forward(
+        ctx: Any, order: int, formula: Callable[..., Tensor], x: Tensor, targets: Tensor, *parameters: Any
+    ) -> Any:
         ctx.order, ctx.formula, ctx.parameters = order, formula, parameters
         ctx.save_for_backward(x, targets)
         return formula(order, tensors.working(x), targets, *parameters).to(x.dtype)
@@ -296,7 +298,7 @@ def _sigmoid(v: Tensor, lost: Tensor | float = 0.0) -> Tensor:
 def _power(u: Tensor, lost: Tensor | float, gamma: float) -> Tensor:
     """sigmoid(u)**gamma, with what float32 would lose of it by rounding gamma and, for a large gamma, the sigmoid."""
     s, held = _sigmoid(u, lost), _round(gamma, u.dtype)
-    power, relative_error = s**held, 0.0
+    power, relative_error = s**held, torch.zeros_like(s)
     if held != gamma:
         relative_error = (held - gamma) * _softplus(-u.clamp(min=-1e4))  # s**d = 1 + d log s, log s = -softplus(-u)
     if gamma > 2 and u.dtype == torch.float32:

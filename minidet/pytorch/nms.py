@@ -9,8 +9,8 @@ from minidet import checks
 from minidet.pytorch import _tensors as tensors
 from minidet.pytorch.boxes import iou_matrix
 
-_BLOCK = 512
-"""Boxes decided at a time: the memory is _BLOCK times N."""
+_BLOCK, _TILE = 256, 2048
+"""Boxes decided at a time, and boxes they are compared with at a time: what is in flight fits a CPU's cache."""
 
 
 def nms(boxes: Tensor, scores: Tensor, iou_threshold: float = 0.5) -> Tensor:
@@ -26,26 +26,30 @@ def batched_nms(boxes: Tensor, scores: Tensor, classes: Tensor, iou_threshold: f
     classes = tensors.integers("classes", classes, len(boxes), of="boxes", low=0)
     threshold = checks.number("iou_threshold", iou_threshold, low=0, high=1)
     order = scores.argsort(descending=True, stable=True)
-    kept = _suppress(tensors.wide(boxes[order]), classes[order], threshold)
-    return order[kept.to(order.device)]
+    grouped = order[classes[order].argsort(stable=True)]  # classes together, best first within each
+    kept = torch.empty(len(boxes), dtype=torch.bool, device=boxes.device)
+    kept[grouped] = _suppress(tensors.wide(boxes[grouped]), classes[grouped], threshold).to(boxes.device)
+    return order[kept[order]]
 
 
 def _suppress(boxes: Tensor, classes: Tensor, threshold: float) -> Tensor:
-    """(N,) bool of the greedy choice, in the order given, block after block.
+    """(N,) bool of the greedy choice within each class, in the order given, block after block.
 
     Within a block the greedy rule, "kept unless a kept one before it overlaps it", is applied to all boxes at once and
     repeated until nothing changes: the first box is right from the start, and every round settles at least one more.
     """
     kept = torch.ones(len(boxes), dtype=torch.bool, device=boxes.device)
     classes = classes.to(boxes.device)
+    end_of_class = torch.searchsorted(classes, classes, right=True).tolist()
 
     def drops(first: Tensor, second: Tensor) -> Tensor:  # indices (P,), (Q,) -> (P, Q)
         overlaps = iou_matrix(boxes[first], boxes[second]) > threshold
         return overlaps & (classes[first][:, None] == classes[second])
 
     everything = torch.arange(len(boxes), device=boxes.device)
-    for block in everything.split(_BLOCK):
-        block = block[kept[block]]  # what earlier blocks have dropped drops nothing
+    for start in range(0, len(boxes), _BLOCK):
+        stop = min(start + _BLOCK, len(boxes))
+        block = everything[start:stop][kept[start:stop]]  # what earlier blocks have dropped drops nothing
         conflicts = drops(block, block).triu(diagonal=1)
         alive = torch.ones(len(block), dtype=torch.bool, device=boxes.device)
         while True:
@@ -54,8 +58,7 @@ def _suppress(boxes: Tensor, classes: Tensor, threshold: float) -> Tensor:
                 break
             alive = settled
         kept[block] = alive
-        later = everything[int(block[-1]) + 1 :] if len(block) else everything[:0]
-        later = later[kept[later]]
-        if len(later):
-            kept[later] = ~drops(block[alive], later).any(0)
+        later = everything[stop : end_of_class[stop - 1]]  # the rest of the last class in the block
+        for tile in later.split(_TILE):
+            kept[tile] &= ~drops(block[alive], tile).any(0)
     return kept

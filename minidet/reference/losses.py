@@ -46,9 +46,7 @@ def cross_entropy_hess(logits: ArrayLike, targets: ArrayLike, alpha: float | Non
     return _close(alpha_t, _sigmoid(u) * _sigmoid(-u), dtype)
 
 
-def focal_loss(
-    logits: ArrayLike, targets: ArrayLike, gamma: float = 2.0, alpha: float | None = 0.25
-) -> np.ndarray:
+def focal_loss(logits: ArrayLike, targets: ArrayLike, gamma: float = 2.0, alpha: float | None = 0.25) -> np.ndarray:
     """Equations 4 and 5: FL = -alpha_t (1 - p_t)**gamma log p_t = alpha_t s**gamma L.
 
     Args:
@@ -216,7 +214,7 @@ def dense_focal_loss(
     label = checks.integers("labels", labels, n, of="anchors (rows of logits)", low=IGNORED, high=k - 1)
     targets = label[:, None] == np.arange(k)  # (N, K)
     used = label != IGNORED  # (N,)
-    normaliser = max(1, np.count_nonzero(label >= 0))
+    normaliser = max(1, int((label >= 0).sum()))
     wide = x[used].astype(np.float64)
     loss = focal_loss(wide, targets[used], gamma, alpha).sum() / normaliser
     grad = np.zeros((n, k), x.dtype)
@@ -260,8 +258,8 @@ def _star_argument(u: np.ndarray, gamma: float, beta: float) -> tuple[np.ndarray
     """v = gamma u - beta of FL*, and what rounding lost of it."""
     gamma, beta = checks.star(gamma, beta)
     u = np.clip(u, -1e150, 1e150)  # far beyond where exp(-|v|) is 0
-    product, lost_product = _two_product(gamma, u)
-    v, lost_sum = _two_sum(product, np.float64(-beta))
+    product, lost_product = _two_product(np.full_like(u, gamma), u)
+    v, lost_sum = _two_sum(product, np.full_like(product, -beta))
     return v, lost_product + lost_sum
 
 
@@ -272,10 +270,10 @@ def _two_sum(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return total, (a - (total - part)) + (b - part)
 
 
-def _two_product(a: float, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _two_product(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """a * b rounded, and exactly what rounding lost (Dekker, by halves of 26 bits)."""
     product = a * b
-    (a1, a2), (b1, b2) = _halves(np.float64(a)), _halves(b)
+    (a1, a2), (b1, b2) = _halves(a), _halves(b)
     return product, ((a1 * b1 - product) + a1 * b2 + a2 * b1) + a2 * b2
 
 

@@ -40,9 +40,7 @@ def nms(boxes: ArrayLike, scores: ArrayLike, iou_threshold: float = 0.5) -> np.n
     return np.array(keep, np.int64)
 
 
-def batched_nms(
-    boxes: ArrayLike, scores: ArrayLike, classes: ArrayLike, iou_threshold: float = 0.5
-) -> np.ndarray:
+def batched_nms(boxes: ArrayLike, scores: ArrayLike, classes: ArrayLike, iou_threshold: float = 0.5) -> np.ndarray:
     """`nms` for each class by itself: a box is never suppressed by one of another class.
 
     Args:

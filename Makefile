@@ -1,0 +1,36 @@
+# Two commands do everything on a machine with Python 3.11 and make: `make reproduce` and `make test`.
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALLED := .venv/installed
+
+.DEFAULT_GOAL := help
+.PHONY: help install reproduce test bench lint clean
+
+help:  ## what there is to make
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(INSTALLED)  ## a virtual environment in .venv with everything in it
+
+$(INSTALLED): pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed: make PYTHON=/path/to/it")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[test,lint]'
+	touch $@
+
+reproduce: $(INSTALLED)  ## the main job: inspect made data, draw the paper's figures (into runs/reproduce)
+	$(BIN)/minidet reproduce
+
+test: reproduce  ## the main job, then every test
+	$(BIN)/python -m pytest -n auto
+
+bench: $(INSTALLED)  ## time the operations beside the peers that are installed
+	$(BIN)/python -m tests.benchmarks
+
+lint: $(INSTALLED)  ## style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+clean:  ## remove the environment and everything that was made
+	rm -rf .venv runs .pytest_cache .mypy_cache .ruff_cache *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,336 @@
+"""Training (section 4.1): the loss of a batch, the schedule, and one loop, for one process or several.
+
+Several processes are started by ``torchrun``; each sees its share of every batch. Sums of losses are divided by the
+number of assigned anchors in the whole batch, so that they reach the same weights as one process would.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
+from typing import Any, NamedTuple, Protocol
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+from torch.utils.data import DataLoader
+from tqdm import tqdm
+
+from minidet.config import RetinaNetConfig, TrainingConfig
+from minidet.pytorch import _tensors as tensors
+from minidet.pytorch.assignment import BACKGROUND, IGNORED, assign_anchors
+from minidet.pytorch.boxes import encode_boxes
+from minidet.pytorch.checkpoint import Run, load_metrics
+from minidet.pytorch.losses import cross_entropy, dense_focal_loss, focal_loss_star, hinge_loss, smooth_l1
+from minidet.pytorch.retinanet import RetinaNet
+from minidet.pytorch.sampling import ohem_sample
+
+
+class GroundTruth(NamedTuple):
+    """The objects of one image; arrays or tensors."""
+
+    boxes: Any
+    """(M, 4) in pixels of the network's input."""
+    classes: Any
+    """(M,) integers in 0 … K-1."""
+    ignore: Any
+    """(M,) bool: not to be learnt, neither as an object nor as background (VOC difficult, COCO crowd)."""
+
+
+class Batch(NamedTuple):
+    """What the network is trained with in one step."""
+
+    images: Tensor
+    """(B, 3, H, W) float32, normalised."""
+    ground_truth: list[GroundTruth]
+    """One an image."""
+    image_ids: list[int | str]
+    """One an image, to be named when something is wrong with it."""
+
+
+class Data(Protocol):
+    """Where batches come from: ``minidet.data.transforms.TrainingData``, or anything like it."""
+
+    def batch(self, iteration: int, rank: int = 0, processes: int = 1) -> Batch:
+        """The part of step ``iteration``'s batch that process ``rank`` of so many gets; a function of these alone."""
+
+
+class Losses(NamedTuple):
+    """The two parts of the training loss, scalars that gradients flow through."""
+
+    classification: Tensor
+    box: Tensor
+    assigned: Tensor
+    """Number of anchors assigned to a ground-truth box, by which the sums of both are divided (at least 1)."""
+
+
+def train(
+    model: RetinaNet, data: Data, config: TrainingConfig, out: str | os.PathLike[str], resume: bool = False,
+    about: Mapping[str, Any] | None = None, evaluate: Callable[[RetinaNet], Mapping[str, float]] | None = None,
+) -> list[dict[str, Any]]:  # fmt: skip
+    """Train a model in place and keep the run in the folder ``out`` (see ``minidet.pytorch.checkpoint``).
+
+    >>> torch.manual_seed(config.seed)
+    >>> model = RetinaNet(RetinaNetConfig.tiny(num_classes=6))
+    >>> data = TrainingData(Shapes(20_000), model.config, config)
+    >>> metrics = train(model, data, config, "runs/shapes")
+
+    ``about`` is put into the run's settings beside "model" and "training" (JSON types). ``evaluate`` is given the model
+    every ``config.evaluate_every`` steps and at the end; what it returns joins the metrics. ``resume`` goes on from the
+    last checkpoint, or begins when there is none: on a CPU the weights become what they would have become undisturbed.
+    The model runs on a GPU where there is one; under ``torchrun`` each process takes one GPU, or the CPU.
+
+    Returns the metrics: every ``config.log_every`` steps a dict of iteration (steps done), classification and box
+    (losses of that step's batch), assigned (anchors), learning_rate, gradient_norm (where it is clipped),
+    images_per_second and seconds (of training); for every evaluation one of iteration, seconds and its numbers.
+
+    Raises ValueError when ``out`` holds another run, when a batch cannot be shared evenly and, naming the iteration and
+    the images, when a loss is not finite or an annotation is wrong; OSError when a checkpoint cannot be written.
+    """
+    settings = {**(about or {}), "model": model.config.to_dict(), "training": config.to_dict()}
+    with _processes() as (rank, processes, device):
+        if config.batch_size % processes:
+            raise ValueError(f"batch_size = {config.batch_size} must be a multiple of the {processes} processes")
+        run = _open_run(out, settings, resume, rank, processes)
+        layout = torch.channels_last if config.channels_last else torch.contiguous_format
+        model.to(device=device, memory_format=layout).train()  # type: ignore[call-overload]
+        parameters = trained_parameters(model, config.freeze_at)
+        optimizer = _optimizer(parameters, config)
+        start, seconds = _restore(run, model, optimizer)
+        network: Any = DistributedDataParallel(model) if processes > 1 else model
+        network = torch.compile(network) if config.compile else network
+        batches: Any = DataLoader(
+            range(start, config.iterations),  # type: ignore[arg-type]  # step numbers, each made a batch by a worker
+            batch_size=None, collate_fn=partial(data.batch, rank=rank, processes=processes),
+            num_workers=config.workers, pin_memory=device.type == "cuda",
+            generator=torch.Generator(),  # so that the loader leaves the global random state alone
+        )  # fmt: skip
+        if rank == 0:
+            run.rewind(start)
+            batches = tqdm(batches, "training", config.iterations, initial=start, unit="step", mininterval=1)
+        began = time.perf_counter()
+        for iteration, batch in enumerate(batches, start=start):
+            optimizer.param_groups[0]["lr"] = learning_rate(iteration, config)
+            images = batch.images.to(device, memory_format=layout, non_blocking=True)
+            with _naming(iteration, batch):
+                with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bfloat16"):
+                    logits, deltas = network(images)
+                anchors = model.anchors(images.shape[-2:])
+                losses = detection_loss(logits, deltas, anchors, batch.ground_truth, model.config, config)
+                loss = losses.classification + config.box_loss_weight * losses.box
+                if not loss.isfinite():
+                    raise ValueError(
+                        f"the loss is not finite (classification {losses.classification:g}, box {losses.box:g}): lower "
+                        "learning_rate, lengthen warmup or set gradient_clip"
+                    )
+            optimizer.zero_grad()
+            (processes * loss).backward()  # DistributedDataParallel averages gradients: this makes it their sum
+            norm = nn.utils.clip_grad_norm_(parameters, config.gradient_clip) if config.gradient_clip else None
+            optimizer.step()
+
+            done = iteration + 1
+            now = time.perf_counter()
+            seconds, speed, began = seconds + now - began, config.batch_size / (now - began), now
+            if _due(done, config.log_every, config):
+                record = {
+                    "iteration": done, "classification": _total(losses.classification), "box": _total(losses.box),
+                    "assigned": int(losses.assigned), "learning_rate": optimizer.param_groups[0]["lr"],
+                    "images_per_second": speed, "seconds": seconds,
+                } | ({} if norm is None else {"gradient_norm": float(norm)})  # fmt: skip
+                if rank == 0:
+                    run.log(record)
+                    shown = {name: f"{record[name]:.3g}" for name in ("classification", "box")}
+                    batches.set_postfix(shown | {"images/s": f"{speed:.1f}"}, refresh=False)
+            if rank == 0 and evaluate and _due(done, config.evaluate_every, config):
+                run.log({"iteration": done, "seconds": seconds, **evaluate(model)})
+            if rank == 0 and _due(done, config.checkpoint_every, config):
+                run.save({
+                    "iteration": done, "seconds": seconds, "weights": model.state_dict(),
+                    "optimizer": optimizer.state_dict(), "random": _random_state(),
+                })  # fmt: skip
+            began = time.perf_counter()
+        if rank == 0:
+            run.finish(model)
+            print(f"trained for {config.iterations} steps: weights in {run.model}, metrics in {run.metrics}")
+        return load_metrics(run.folder)
+
+
+def learning_rate(iteration: int, config: TrainingConfig) -> float:
+    """The learning rate of step ``iteration``, counted from 0: a linear warm-up, then the schedule.
+
+    The paper's is 0.01, from step 60,000 on 0.001 and from 80,000 on 0.0001.
+    """
+    if iteration < config.warmup:
+        return config.learning_rate * (iteration + 1) / config.warmup
+    if config.schedule == "cosine":
+        progress = (iteration - config.warmup) / (config.iterations - config.warmup)
+        return config.learning_rate * (1 + math.cos(math.pi * progress)) / 2
+    return config.learning_rate / 10 ** sum(iteration >= round(step * config.iterations) for step in config.steps)
+
+
+def detection_loss(
+    logits: Sequence[Tensor], deltas: Sequence[Tensor], anchors: Sequence[Tensor],
+    ground_truth: Sequence[GroundTruth], model: RetinaNetConfig, training: TrainingConfig | None = None,
+) -> Losses:  # fmt: skip
+    """The training loss of a batch (section 4.1): class losses of all anchors and smooth L1 of the assigned ones.
+
+    ``logits``, ``deltas``, ``anchors``: lists over the levels of (B, N_level, K), (B, N_level, 4) and (N_level, 4);
+    ``ground_truth``: one an image. ``model`` gives assignment, gamma and alpha, ``training`` (default: the paper's) the
+    loss and its other parameters. An anchor assigned to a box to be ignored is ignored, and so are those between the
+    two IoU thresholds. Both sums are divided by the number of assigned anchors, in a distributed run by that of all
+    processes, so that their losses add up to the batch's. Half-width outputs are computed in float32. Raises ValueError
+    for boxes, classes or logits that the operations refuse.
+    """
+    training = training or TrainingConfig()
+    x = tensors.working(torch.cat(list(logits), dim=1))  # (B, N, K)
+    every_anchor = torch.cat(list(anchors))  # (N, 4)
+    targets = [_targets(every_anchor, image, model) for image in ground_truth]
+    labels = torch.stack([labels for labels, _ in targets])  # (B, N)
+    positive = labels >= 0
+    assigned = positive.sum()
+    own = assigned.clamp(min=1)
+    if dist.is_initialized():
+        dist.all_reduce(assigned)
+    normaliser = assigned.clamp(min=1)
+    predicted = tensors.working(torch.cat(list(deltas), dim=1)[positive])  # (P, 4)
+    wanted = torch.cat([offsets for _, offsets in targets]).to(predicted)
+    return Losses(
+        _class_loss(x, labels, every_anchor, model, training) * (own / normaliser),
+        smooth_l1(predicted, wanted, training.smooth_l1_beta).sum() / normaliser,
+        assigned,
+    )
+
+
+def trained_parameters(model: RetinaNet, freeze_at: int = 0) -> list[nn.Parameter]:
+    """The parameters of a model that learn; the first ``freeze_at`` parts of its backbone are made constant."""
+    net = model.backbone
+    parts = [nn.ModuleList([net.conv1, net.bn1]), net.layer1, net.layer2, net.layer3, net.layer4]
+    for part in parts[:freeze_at]:
+        part.requires_grad_(False)
+    return [parameter for parameter in model.parameters() if parameter.requires_grad]
+
+
+def _targets(anchors: Tensor, image: GroundTruth, config: RetinaNetConfig) -> tuple[Tensor, Tensor]:
+    """(N,) dense labels and, for the P anchors that have a class, (P, 4) offsets to their boxes."""
+    boxes, classes, ignore = (torch.as_tensor(values, device=anchors.device) for values in image)
+    if not len(boxes) == len(classes) == len(ignore):
+        raise ValueError(f"{len(boxes)} boxes, {len(classes)} classes and {len(ignore)} ignore flags: give one a box")
+    rule = config.assignment
+    assignment = assign_anchors(anchors, boxes, rule.positive_iou, rule.negative_iou, rule.force_match)  # (N,)
+    meaning = torch.where(ignore, IGNORED, classes.long())  # (M,)
+    meaning = torch.cat([meaning, meaning.new_tensor([IGNORED, BACKGROUND])])  # found from the end as -2 and -1
+    labels = meaning[assignment]
+    positive = labels >= 0
+    return labels, encode_boxes(boxes[assignment[positive]], anchors[positive])
+
+
+def _class_loss(x: Tensor, labels: Tensor, anchors: Tensor, model: RetinaNetConfig, training: TrainingConfig) -> Tensor:
+    """The sum of the class losses of (B, N, K) logits, divided by the number of labels >= 0 or 1."""
+    gamma, alpha = model.loss.gamma, model.loss.alpha
+    match training.loss:
+        case "focal":
+            return dense_focal_loss(x.flatten(0, 1), labels.flatten(), gamma, alpha)
+        case "cross_entropy":
+            return dense_focal_loss(x.flatten(0, 1), labels.flatten(), 0.0, None)
+        case "balanced_cross_entropy":
+            return dense_focal_loss(x.flatten(0, 1), labels.flatten(), 0.0, alpha)
+    used = labels != IGNORED
+    objects = labels[..., None] == torch.arange(x.shape[2], device=x.device)  # (B, N, K)
+    match training.loss:
+        case "focal_star":
+            total = focal_loss_star(x[used], objects[used], gamma, training.focal_star_beta, alpha).sum()
+        case "hinge":
+            total = hinge_loss(x[used], objects[used], training.hinge_margin).sum()
+        case _:
+            per_image = zip(x, objects, labels, used, strict=True)
+            hard = [_hard_examples(x[u], y[u], t[u] >= 0, anchors[u], training) for x, y, t, u in per_image]
+            total = torch.stack(hard).sum()
+    return total / (labels >= 0).sum().clamp(min=1)
+
+
+def _hard_examples(x: Tensor, objects: Tensor, positive: Tensor, anchors: Tensor, training: TrainingConfig) -> Tensor:
+    """Cross entropy of the anchors of one image that OHEM chooses (section 5.1), NMS being applied to the anchors."""
+    losses = cross_entropy(x, objects).sum(1)  # (N,)
+    ratio = (positive, 3) if training.loss == "ohem_1_3" else (None, None)
+    with torch.no_grad():
+        chosen = ohem_sample(losses, anchors, training.ohem_batch_size, training.ohem_iou_threshold, *ratio)
+    return losses[chosen].sum()
+
+
+def _due(done: int, every: int | None, config: TrainingConfig) -> bool:
+    """Whether something that happens every so many steps, and at the end, happens now."""
+    return done == config.iterations or (every is not None and done % every == 0)
+
+
+def _optimizer(parameters: list[nn.Parameter], config: TrainingConfig) -> torch.optim.Optimizer:
+    if config.optimizer == "adamw":
+        betas = (config.momentum, 0.999)
+        return torch.optim.AdamW(parameters, config.learning_rate, betas, weight_decay=config.weight_decay)
+    return torch.optim.SGD(parameters, config.learning_rate, config.momentum, weight_decay=config.weight_decay)
+
+
+@contextmanager
+def _processes() -> Iterator[tuple[int, int, torch.device]]:
+    """The number of this process, how many there are, and its device; joined here when ``torchrun`` started them."""
+    cuda = torch.cuda.is_available()
+    device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0))) if cuda else torch.device("cpu")
+    if cuda:
+        torch.cuda.set_device(device)
+    joins = "WORLD_SIZE" in os.environ and not dist.is_initialized()
+    if joins:
+        dist.init_process_group("nccl" if cuda else "gloo")
+    try:
+        yield (dist.get_rank(), dist.get_world_size(), device) if dist.is_initialized() else (0, 1, device)
+    finally:
+        if joins:
+            dist.destroy_process_group()
+
+
+def _open_run(
+    out: str | os.PathLike[str], settings: dict[str, Any], resume: bool, rank: int, processes: int
+) -> Run:  # fmt: skip
+    """The run's folder, made by the first process before the others look into it."""
+    run = Run(out, settings, resume) if rank == 0 else None
+    if processes > 1:
+        dist.barrier()
+    return run or Run(out, settings, resume=True)
+
+
+def _restore(run: Run, model: RetinaNet, optimizer: torch.optim.Optimizer) -> tuple[int, float]:
+    """Everything as it was at the last checkpoint; steps done and seconds spent."""
+    state = run.load("iteration", "seconds", "weights", "optimizer", "random")
+    if state is None:
+        return 0, 0.0
+    run.restore(model, state["weights"])
+    optimizer.load_state_dict(state["optimizer"])
+    torch.set_rng_state(state["random"]["cpu"])
+    if torch.cuda.is_available():
+        torch.cuda.set_rng_state_all(state["random"]["cuda"])
+    return state["iteration"], state["seconds"]
+
+
+def _random_state() -> dict[str, Any]:
+    return {"cpu": torch.get_rng_state(), "cuda": torch.cuda.get_rng_state_all()}
+
+
+@contextmanager
+def _naming(iteration: int, batch: Batch) -> Iterator[None]:
+    """Say in which iteration and images a value was refused."""
+    try:
+        yield
+    except ValueError as error:
+        images = ", ".join(map(str, batch.image_ids))
+        raise ValueError(f"iteration {iteration}, images {images}: {error}") from error
+
+
+def _total(loss: Tensor) -> float:
+    """A loss of this process's part as that of the whole batch."""
+    total = loss.detach().clone()
+    if dist.is_initialized():
+        dist.all_reduce(total)
+    return float(total)

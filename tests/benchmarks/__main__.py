@@ -1,0 +1,10 @@
+"""`python -m tests.benchmarks`: every benchmark of this folder, one after the other."""
+
+import sys
+
+from tests.benchmarks import bench_accuracy, bench_evaluation, bench_operations
+
+for benchmark in (bench_operations, bench_accuracy, bench_evaluation):
+    print(f"\n== {benchmark.__name__.rsplit('.', 1)[-1]}")
+    sys.argv = sys.argv[:1]
+    benchmark.main()

@@ -1,0 +1,123 @@
+"""How exact the focal loss and its gradient are: the three paths, and the peers that are installed, against 60 digits.
+
+``python -m tests.benchmarks.bench_accuracy [--logits 400] [--json FILE]``, from the repository's root.
+
+Logits over [-100, 100], both targets, gamma from 0 to 5, alpha none. The error is relative, the largest over all logits
+at which the exact result is a normal number of the type; beside it where it is, and the share of results that are not
+finite. Peers: torchvision, fvcore and kornia, through automatic differentiation.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import mpmath
+import numpy as np
+import torch
+
+from minidet import compiled, pytorch, reference
+from tests.benchmarks.timing import machine, peer_version
+
+GAMMAS = (0.0, 0.5, 1.0, 1.3, 1.5, 2.0, 3.7, 5.0)
+Pair = tuple[np.ndarray, np.ndarray]
+
+
+def exact(x: float, target: int, gamma: float) -> tuple[mpmath.mpf, mpmath.mpf]:
+    """The loss and its gradient, in the working precision."""
+    y = 1 if target else -1
+    u = -y * mpmath.mpf(x)
+    s, p, loss = 1 / (1 + mpmath.exp(-u)), 1 / (1 + mpmath.exp(u)), mpmath.log1p(mpmath.exp(u))
+    return s**gamma * loss, -y * s**gamma * (gamma * p * loss + s)
+
+
+def ways() -> dict[str, Callable[[np.ndarray, np.ndarray, float], Pair]]:
+    """Value and gradient of (x, targets, gamma), of each implementation that is there."""
+
+    def arrays(path: Any) -> Callable[[np.ndarray, np.ndarray, float], Pair]:
+        return lambda x, y, gamma: (path.focal_loss(x, y, gamma, None), path.focal_loss_grad(x, y, gamma, None))
+
+    def tensors(loss: Callable[[torch.Tensor, torch.Tensor, float], torch.Tensor]) -> Callable[..., Pair]:
+        def run(x: np.ndarray, y: np.ndarray, gamma: float) -> Pair:
+            t = torch.from_numpy(x).requires_grad_()
+            value = loss(t, torch.from_numpy(y.astype(x.dtype)), gamma)
+            value.sum().backward()
+            assert t.grad is not None
+            return value.detach().numpy(), t.grad.numpy()
+
+        return run
+
+    result = {
+        "reference": arrays(reference),
+        "compiled": arrays(compiled),
+        "pytorch": tensors(lambda x, y, gamma: pytorch.focal_loss(x, y, gamma, None)),
+    }
+    if importlib.util.find_spec("torchvision"):
+        from torchvision.ops import sigmoid_focal_loss as theirs
+
+        result["torchvision"] = tensors(lambda x, y, gamma: theirs(x, y, alpha=-1, gamma=gamma))
+    if importlib.util.find_spec("fvcore"):
+        from fvcore.nn import sigmoid_focal_loss as fvcores
+
+        result["fvcore"] = tensors(lambda x, y, gamma: fvcores(x, y, alpha=-1, gamma=gamma))
+    if importlib.util.find_spec("kornia"):
+        from kornia.losses import binary_focal_loss_with_logits as kornias
+
+        result["kornia"] = tensors(lambda x, y, gamma: kornias(x[None], y[None], None, gamma)[0])
+    return result
+
+
+def worst(values: np.ndarray, wanted: list[mpmath.mpf], x: np.ndarray) -> tuple[float, float, float]:
+    """Largest relative error, the logit at which it is, and the share of results that are not finite."""
+    tiny, errors = float(np.finfo(values.dtype).tiny), [(0.0, 0.0)]
+    for value, right, logit in zip(values, wanted, x, strict=True):
+        if abs(right) >= tiny:
+            error = abs(mpmath.mpf(float(value)) / right - 1) if np.isfinite(value) else mpmath.inf
+            errors.append((float(error), float(logit)))
+    return *max(errors), float(np.mean(~np.isfinite(values)))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--logits", type=int, default=400, help="how many")
+    parser.add_argument("--json", type=Path, help="also write the result there")
+    options = parser.parse_args()
+    rng = np.random.default_rng(0)
+    x = np.concatenate([rng.uniform(-100, 100, options.logits // 2), rng.uniform(-18, 18, options.logits // 2)])
+    x = x.astype(np.float32).astype(np.float64)
+    implementations = ways()
+    rows: list[dict[str, Any]] = []
+    with mpmath.workdps(60):
+        table = {(y, g): [exact(v, y, g) for v in x] for y in (0, 1) for g in GAMMAS}
+        for dtype in (np.float64, np.float32):
+            for name, run in implementations.items():
+                for gamma in GAMMAS:
+                    for target in (0, 1):
+                        pair = run(x.astype(dtype), np.full(len(x), target), gamma)
+                        for what, values, column in zip(("value", "gradient"), pair, (0, 1), strict=True):
+                            error, where, not_finite = worst(values, [row[column] for row in table[target, gamma]], x)
+                            rows.append({
+                                "implementation": name, "type": np.dtype(dtype).name, "what": what, "gamma": gamma,
+                                "target": target, "error": error, "logit": where, "not_finite": not_finite,
+                            })  # fmt: skip
+    print(f"{'':12} {'type':8} {'':9} {'error':>9}  {'at logit':>9} {'gamma':>6} {'target':>6}  not finite")
+    for name in implementations:
+        for kind in ("float64", "float32"):
+            for what in ("value", "gradient"):
+                mine = [r for r in rows if (r["implementation"], r["type"], r["what"]) == (name, kind, what)]
+                top = max(mine, key=lambda r: r["error"])
+                print(
+                    f"{name:12} {kind:8} {what:9} {top['error']:9.1e}  {top['logit']:9.2f} {top['gamma']:6g} "
+                    f"{top['target']:6}  {np.mean([r['not_finite'] for r in mine]):10.1%}"
+                )
+    if options.json:
+        peers = {name: peer_version(name) for name in ("torchvision", "fvcore", "kornia")}
+        options.json.write_text(json.dumps({"machine": machine(), "peers": peers, "rows": rows}, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

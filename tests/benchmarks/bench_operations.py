@@ -1,0 +1,191 @@
+"""How long the operations take: compiled, reference, pytorch and, where it is installed, torchvision.
+
+``python -m tests.benchmarks.bench_operations [--only NAME] [--seconds 2] [--json FILE]``, from the repository's root.
+
+The ways of doing one thing take turns in one process; the table shows medians and how many times the compiled path is
+faster. The reference is left out where it would take minutes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from minidet import compiled, pytorch, reference
+from minidet.config import AnchorConfig
+from tests.benchmarks.timing import machine, medians
+
+Ways = dict[str, Callable[[], Any]]
+HAS_TORCHVISION = importlib.util.find_spec("torchvision") is not None
+
+
+def boxes_of(rng: np.random.Generator, n: int, extent: tuple[float, float], low: float, high: float) -> np.ndarray:
+    """(n, 4) boxes with log-uniform sides, centred anywhere in (width, height)."""
+    centre = rng.uniform(0, 1, (n, 2)) * extent
+    size = np.exp(rng.uniform(np.log(low), np.log(high), (n, 2)))
+    return np.concatenate([centre - size / 2, centre + size / 2], axis=1)
+
+
+def focal(gamma: float) -> Ways:
+    """Value and gradient of dense_focal_loss, 100,000 anchors x 80 classes, float32."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(-4, 2, (100_000, 80)).astype(np.float32)
+    labels = np.where(rng.random(100_000) < 0.01, rng.integers(0, 80, 100_000), -1)
+    target = np.empty_like(x)
+    tensor, label = torch.from_numpy(x).requires_grad_(), torch.from_numpy(labels)
+    one_hot = torch.zeros(100_000, 80)
+    one_hot[labels >= 0, labels[labels >= 0]] = 1
+    assigned = max(1, int((labels >= 0).sum()))
+
+    def ours_in_torch() -> None:
+        tensor.grad = None
+        pytorch.dense_focal_loss(tensor, label, gamma).backward()
+
+    ways: Ways = {
+        "compiled": lambda: compiled.dense_focal_loss(x, labels, gamma),
+        "copy of the array": lambda: np.copyto(target, x),
+        "pytorch": ours_in_torch,
+    }
+    if HAS_TORCHVISION:
+        from torchvision.ops import sigmoid_focal_loss
+
+        def value_and_gradient(loss: Callable[..., torch.Tensor]) -> None:
+            tensor.grad = None
+            (loss(tensor, one_hot, alpha=0.25, gamma=gamma, reduction="sum") / assigned).backward()
+
+        traced = torch.compile(sigmoid_focal_loss)
+        ways["torchvision"] = lambda: value_and_gradient(sigmoid_focal_loss)
+        ways["torchvision, torch.compile"] = lambda: value_and_gradient(traced)
+    return ways
+
+
+def pyramid(boxes: int) -> Ways:
+    """assign_pyramid with force_match over an 800 x 1344 image, 201,600 anchors."""
+    gt = boxes_of(np.random.default_rng(1), boxes, (1344, 800), 16, 500)
+    gt = compiled.clip_boxes(gt, (800, 1344))
+    config = AnchorConfig()
+    tensor = torch.from_numpy(gt).float()
+    ways: Ways = {
+        "compiled": lambda: compiled.assign_pyramid((800, 1344), gt, config, force_match=True),
+        "pytorch": lambda: pytorch.assign_pyramid((800, 1344), tensor, config, force_match=True),
+    }
+    if boxes <= 50:
+        ways["reference"] = lambda: reference.assign_pyramid((800, 1344), gt, config, force_match=True)
+    return ways | torchvision_assignment(tensor, force=True)
+
+
+def arbitrary() -> Ways:
+    """assign_anchors over 201,600 anchors that need not be a grid, 50 boxes."""
+    gt = boxes_of(np.random.default_rng(1), 50, (1344, 800), 16, 500)
+    anchors = np.concatenate(reference.pyramid_anchors((800, 1344), AnchorConfig()))
+    tensor = torch.from_numpy(gt).float()
+    ways: Ways = {"compiled": lambda: compiled.assign_anchors(anchors, gt)}
+    return ways | torchvision_assignment(tensor, force=False)
+
+
+def torchvision_assignment(gt: torch.Tensor, force: bool) -> Ways:
+    if not HAS_TORCHVISION:
+        return {}
+    from torchvision.models.detection._utils import Matcher
+    from torchvision.ops import box_iou
+
+    anchors = torch.cat(pytorch.pyramid_anchors((800, 1344), AnchorConfig()))
+    matcher = Matcher(0.5, 0.4, allow_low_quality_matches=force)
+    return {"torchvision": lambda: matcher(box_iou(gt, anchors))}
+
+
+def iou() -> Ways:
+    """box_iou, 5,000 x 5,000, float32."""
+    rng = np.random.default_rng(2)
+    a, b = (boxes_of(rng, 5000, (1344, 800), 8, 400).astype(np.float32) for _ in range(2))
+    ta, tb = torch.from_numpy(a), torch.from_numpy(b)
+    ways: Ways = {"compiled": lambda: compiled.box_iou(a, b), "pytorch": lambda: pytorch.box_iou(ta, tb)}
+    if HAS_TORCHVISION:
+        from torchvision.ops import box_iou
+
+        ways["torchvision"] = lambda: box_iou(ta, tb)
+    return ways
+
+
+def nms(clusters: int | None) -> Ways:
+    """nms of 20,000 boxes, threshold 0.5, spread evenly or in clusters."""
+    rng = np.random.default_rng(3)
+    if clusters is None:
+        boxes = boxes_of(rng, 20_000, (2000, 2000), 10, 60)
+    else:
+        middle = rng.uniform(100, 1900, (clusters, 2))
+        centre = middle[rng.integers(0, clusters, 20_000)] + rng.normal(0, 5, (20_000, 2))
+        half = rng.uniform(25, 35, (20_000, 2))
+        boxes = np.concatenate([centre - half, centre + half], axis=1)
+    boxes, scores = boxes.astype(np.float32), rng.permutation(20_000).astype(np.float32) / 20_000
+    tb, ts = torch.from_numpy(boxes), torch.from_numpy(scores)
+    ways: Ways = {"compiled": lambda: compiled.nms(boxes, scores), "pytorch": lambda: pytorch.nms(tb, ts)}
+    if HAS_TORCHVISION:
+        from torchvision.ops import nms as theirs
+
+        ways["torchvision"] = lambda: theirs(tb, ts, 0.5)
+    return ways
+
+
+def batched_nms() -> Ways:
+    """batched_nms of 20,000 boxes in 80 classes, threshold 0.5."""
+    rng = np.random.default_rng(4)
+    boxes = boxes_of(rng, 20_000, (1344, 800), 10, 200).astype(np.float32)
+    scores, classes = rng.permutation(20_000).astype(np.float32) / 20_000, rng.integers(0, 80, 20_000)
+    tb, ts, tc = torch.from_numpy(boxes), torch.from_numpy(scores), torch.from_numpy(classes)
+    ways: Ways = {
+        "compiled": lambda: compiled.batched_nms(boxes, scores, classes),
+        "pytorch": lambda: pytorch.batched_nms(tb, ts, tc),
+    }
+    if HAS_TORCHVISION:
+        from torchvision.ops import batched_nms as theirs
+
+        ways["torchvision"] = lambda: theirs(tb, ts, tc, 0.5)
+    return ways
+
+
+CASES: dict[str, Callable[[], Ways]] = {
+    "dense_focal_loss, gamma 2": lambda: focal(2.0),
+    "dense_focal_loss, gamma 1.5": lambda: focal(1.5),
+    "assign_pyramid, 50 boxes": lambda: pyramid(50),
+    "assign_pyramid, 300 boxes": lambda: pyramid(300),
+    "assign_anchors, 50 boxes": arbitrary,
+    "box_iou, 5000 x 5000": iou,
+    "nms, 20000 spread evenly": lambda: nms(None),
+    "nms, 20000 in 50 clusters": lambda: nms(50),
+    "batched_nms, 20000 in 80 classes": batched_nms,
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", default="", help="cases whose name holds this")
+    parser.add_argument("--seconds", type=float, default=2.0, help="for each way of each case")
+    parser.add_argument("--threads", type=int, default=os.cpu_count(), help="of PyTorch; Numba takes all cores")
+    parser.add_argument("--json", type=Path, help="also write the result there")
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    result: dict[str, Any] = {"machine": machine(), "median_s": {}}
+    print("  ".join(f"{key} {value}" for key, value in result["machine"].items()))
+    if not HAS_TORCHVISION:
+        print("torchvision is missing, so there is no peer to compare with: pip install torchvision")
+    for name, make in CASES.items():
+        if options.only in name:
+            times = result["median_s"][name] = medians(make(), options.seconds)
+            print(f"\n{name}")
+            for way, seconds in times.items():
+                print(f"  {way:28} {1000 * seconds:10.3f} ms {seconds / times['compiled']:9.1f} x compiled", flush=True)
+    if options.json:
+        options.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
