@@ -209,6 +209,48 @@ def test_dense_focal_loss_is_the_sum(ops, dtype):
     assert (grad[~used] == 0).all()
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("gamma", [*GAMMAS, 1.3, 3.7])
+def test_dense_focal_loss_to_the_last_digits(ops, dtype, gamma):
+    """One logit an anchor, so that the gradient is the elementwise one; and the loss of each alone."""
+    x = np.concatenate([LOGIT_TABLE, np.linspace(-100, 100, 4001)]).astype(dtype)
+    smallest = float(np.finfo(dtype).tiny)
+    for label in (-1, 0):
+        exact = reference.focal_loss_grad(x.astype(np.float64), np.full(len(x), label + 1), gamma, None)
+        _, grad = ops.dense_focal_loss(x[:, None], np.full(len(x), label), gamma, None)
+        scaled = grad[:, 0].astype(np.float64) * (len(x) if label == 0 else 1)  # it is divided by the assigned anchors
+        normal = abs(grad[:, 0]) > smallest
+        assert normal.sum() > 100
+        np.testing.assert_allclose(scaled[normal], exact[normal], rtol=ALLOWED[dtype], atol=0)
+        for one in x[::500]:
+            wanted = reference.focal_loss(np.array([one], np.float64), np.array([label + 1]), gamma, None)[0]
+            loss, _ = ops.dense_focal_loss(np.array([[one]]), np.array([label]), gamma, None)
+            assert loss == pytest.approx(wanted, rel=ALLOWED[dtype], abs=smallest)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("alpha", [None, 0.25, 0.0, 1.0])
+def test_dense_focal_loss_at_infinity(ops, dtype, alpha):
+    """Sure and right costs nothing; sure and wrong costs infinitely much, unless it has no weight."""
+    x, labels = np.array([[np.inf, -np.inf]], dtype), np.array([0])
+    loss, grad = ops.dense_focal_loss(x, labels, 2.0, alpha)
+    assert loss == 0
+    np.testing.assert_array_equal(grad, [[0, 0]])
+    loss, grad = ops.dense_focal_loss(-x, labels, 2.0, alpha)
+    background, objects = (1, 1) if alpha is None else (1 - alpha, alpha)
+    assert loss == np.inf
+    np.testing.assert_array_equal(grad, [[-objects, background]])
+
+
+@pytest.mark.parametrize("place", [(0, 0), (1, 2), (2, 1)])
+def test_a_nan_is_found_wherever_it_is(ops, place):
+    for dtype in (np.float32, np.float64):
+        x = np.zeros((3, 4), dtype)
+        x[place] = np.nan
+        with pytest.raises(ValueError, match=rf"logits\[{place[0]}, {place[1]}\] = nan"):
+            ops.dense_focal_loss(x, np.array([-1, -2, 1]))
+
+
 def test_dense_focal_loss_without_objects(ops):
     """Nothing to divide by: the sum itself. Nothing at all: 0."""
     x = np.full((3, 2), -1.0)
@@ -362,7 +404,7 @@ def test_losses_fall_as_x_t_grows(ops, a, b, gamma, steepness, beta):
 
 @given(LOGITS)
 def test_special_cases(ops, x):
-    """gamma = 0 is the cross entropy (section 3.2); FL* at gamma 1, beta 0 is too; the softmax of (x, 0) is the sigmoid."""
+    """gamma = 0 is the cross entropy (section 3.2), FL* at gamma 1, beta 0 too; the softmax of (x, 0) is a sigmoid."""
     x, y = np.array([x]), np.array([1])
     np.testing.assert_allclose(ops.focal_loss(x, y, 0.0, None), ops.cross_entropy(x, y), rtol=1e-15)
     np.testing.assert_allclose(ops.focal_loss_star(x, y, 1.0, 0.0), ops.cross_entropy(x, y), rtol=1e-15)

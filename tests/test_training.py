@@ -72,7 +72,7 @@ def loss_of(*images, logits=LOGITS, deltas=DELTAS, training=None, model=PAPER):
 
 
 def test_the_loss_by_hand():
-    """In image 0, anchor 0 is on the object and anchor 2, at IoU 10/22, ignored; in image 1, anchor 1 has an IoU of 0.5."""
+    """Image 0: anchor 0 is on the object; anchor 2, at IoU 10 / 22, is ignored. Image 1: anchor 1 has an IoU of 0.5."""
     losses = loss_of(truth([[0, 0, 10, 10]], [1]), truth([[20, 0, 30, 20]], [0]))
     one_hot = {(0, 0): [0, 1], (0, 1): [0, 0], (1, 0): [0, 0], (1, 1): [1, 0], (1, 2): [0, 0]}  # but for (0, 2)
     total = sum(focal_loss(LOGITS[place].double().numpy(), np.array(y)).sum() for place, y in one_hot.items())
@@ -201,8 +201,15 @@ def test_it_learns_two_images_by_heart(tmp_path):
 
 
 def test_evaluation_joins_the_metrics(tmp_path):
+    threads = torch.get_num_threads()
+
+    def evaluate(model):
+        torch.set_num_threads(threads + 1)  # as Numba's OpenMP layer does
+        return {"AP50": 0.5}
+
     config = replace(QUICK, iterations=5, evaluate_every=2, log_every=5)
-    metrics = train(fresh(), data(config), config, tmp_path / "run", evaluate=lambda model: {"AP50": 0.5})
+    metrics = train(fresh(), data(config), config, tmp_path / "run", evaluate=evaluate)
+    assert torch.get_num_threads() == threads
     assert [record["iteration"] for record in metrics if "AP50" in record] == [2, 4, 5]
     assert [record["iteration"] for record in metrics if "box" in record] == [5]
 
@@ -375,6 +382,12 @@ def test_settings_are_stored_and_checked(tmp_path):
 def test_bad_settings_are_refused(settings, message):
     with pytest.raises(ValueError, match=message):
         TrainingConfig(**settings)
+
+
+def test_the_preset_for_a_cpu():
+    assert TrainingConfig.tiny(iterations=200).iterations == 200
+    with pytest.raises(ValueError, match="warmup = 100 must be in 0 … 10"):
+        TrainingConfig.tiny(iterations=10)
 
 
 def test_settings_as_json():

@@ -224,9 +224,9 @@ def _range(least, low, high, gt_low, gt_high, stride, offset, count):
 
     The margins are far wider than rounding, of coordinates to float32 too; a cell too many costs an IoU.
     """
-    if least > min(high - low, gt_high - gt_low) * (1.0 + 1e-6):
+    slack = 1e-3 + 1e-6 * count  # of a cell
+    if least > min(high - low, gt_high - gt_low) + slack * stride:
         return 0, 0
-    slack = 1e-3 + 1e-6 * count
     start = (gt_low + least - high) / stride - offset - slack
     stop = (gt_high - least - low) / stride - offset + slack
     return int(np.ceil(min(max(start, 0.0), count))), int(np.floor(min(max(stop, -1.0), count - 1.0))) + 1

@@ -15,6 +15,7 @@ from numba import prange
 from numpy.typing import ArrayLike
 
 from minidet import checks
+from minidet.compiled import _focal32
 from minidet.compiled._numba import kernel, native, parallel_kernel, wide
 
 IGNORED = -2
@@ -115,18 +116,30 @@ def dense_focal_loss(
 ) -> tuple[np.floating, np.ndarray]:
     """The loss of an image, a scalar, and its gradient (N, K). See `minidet.reference.dense_focal_loss`.
 
-    One pass over the logits makes both; a row's sum is stored and the rows are added at the end, so the result does
-    not depend on the number of threads.
+    Fast in float32, where nearly all logits are background and go through `_focal32` on vectors; the few of the objects
+    are done over one by one. Float64 takes the formulas as they are. Rows are summed in a fixed order, so the result
+    does not depend on the number of threads.
     """
     gamma, alpha = checks.gamma_alpha(gamma, alpha)
-    x = checks.class_scores("logits", logits)
+    x = checks.floats("logits", logits)
+    if x.ndim != 2:
+        checks.class_scores("logits", x)
     label = checks.integers("labels", labels, len(x), of="anchors (rows of logits)", low=IGNORED, high=x.shape[1] - 1)
     normaliser = max(1, int((label >= 0).sum()))
     arranged = native(x)
     grad = np.empty_like(arranged)
-    row_loss = np.empty(len(x))
-    _dense_loop(arranged, label, gamma, *_weights(alpha), 1 / normaliser, row_loss, grad)
-    return x.dtype.type(row_loss.sum() / normaliser), grad.astype(x.dtype, copy=False)
+    weights, factor = _weights(alpha), 1 / normaliser
+    if arranged.dtype == np.float32:
+        sums = np.empty(_focal32.block_count(*x.shape))
+        nans = _focal32.background_loss(arranged, label, IGNORED, gamma, weights[0], factor, sums, grad)
+        total = sums.sum() + _object_loop(arranged, label, gamma, weights[1], factor, grad)
+    else:
+        sums = np.empty(len(x))
+        nans = _dense_loop(arranged, label, gamma, *weights, factor, sums, grad)
+        total = sums.sum()
+    if nans:
+        checks.class_scores("logits", x)
+    return x.dtype.type(total / normaliser), grad.astype(x.dtype, copy=False)
 
 
 def _elementwise(
@@ -312,16 +325,33 @@ def _smooth_l1_loop(order, x, targets, beta, out):
             out[i] = 0.0 if d == 0.0 else math.copysign(1.0, d)
 
 
+@kernel
+def _object_loop(x, labels, gamma, weight, factor, grad):
+    """Sum of the objects' losses, one entry of each assigned anchor's row; writes their gradients."""
+    total = 0.0
+    for i in range(len(x)):
+        k = labels[i]
+        if k >= 0:
+            u = -np.float64(x[i, k])
+            total += _chained(0, weight, -1.0, _focal(0, u, 0.0, gamma))
+            grad[i, k] = factor * _chained(1, weight, -1.0, _focal(1, u, 0.0, gamma))
+    return total
+
+
 @parallel_kernel
-def _dense_loop(x, labels, gamma, background_weight, object_weight, factor, row_loss, grad):
+def _dense_loop(x, labels, gamma, background_weight, object_weight, factor, sums, grad):
+    """Losses summed row by row, and the gradient, of float64 logits; returns how many are NaN."""
+    nans = 0
     for i in prange(len(x)):
         total = 0.0
         for k in range(x.shape[1]):
+            nans += x[i, k] != x[i, k]
             if labels[i] == IGNORED:
                 grad[i, k] = 0.0
                 continue
             slope, weight = (-1.0, object_weight) if labels[i] == k else (1.0, background_weight)
-            u = slope * np.float64(x[i, k])
+            u = slope * x[i, k]
             total += _chained(0, weight, slope, _focal(0, u, 0.0, gamma))
             grad[i, k] = factor * _chained(1, weight, slope, _focal(1, u, 0.0, gamma))
-        row_loss[i] = total
+        sums[i] = total
+    return nans

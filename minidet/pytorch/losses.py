@@ -6,7 +6,7 @@ the value is the slope worked out by hand, backward of the slope is the curvatur
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -16,8 +16,6 @@ from minidet import checks
 from minidet.pytorch import _tensors as tensors
 
 IGNORED = -2
-_CHUNK = 2**22
-"""Logits that `dense_focal_loss` looks at at a time, which bounds its memory beside the logits and their gradient."""
 
 
 def cross_entropy(logits: Tensor, targets: Tensor, alpha: float | None = None) -> Tensor:
@@ -140,27 +138,50 @@ class _Derivatives(torch.autograd.Function):
 
 
 class _Dense(torch.autograd.Function):
-    """Sum of the focal loss over (N, K) logits, divided by the number of assigned anchors, chunk by chunk."""
+    """Sum of the focal loss over (N, K) logits, divided by the number of assigned anchors, some rows at a time.
+
+    Nearly all logits are background, so all are taken for it, without a one-hot matrix, and the entry of each object is
+    put right afterwards.
+    """
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, labels: Tensor, gamma: float, alpha: float | None) -> Any:
         ctx.gamma, ctx.alpha = gamma, alpha
         ctx.save_for_backward(x, labels)
-        parts = [
-            torch.where(used, _binary(0, tensors.working(chunk), y, alpha, _focal, gamma), 0.0).sum()
-            for chunk, y, used in _chunks(x, labels)
-        ]
+        parts = [_dense_rows(0, *rows, gamma, alpha).sum() for rows in _rows(x, labels)]
         return (torch.stack(parts).sum() / _normaliser(labels)).to(x.dtype)
 
     @staticmethod
     def backward(ctx: Any, upstream: Tensor) -> Any:
         x, labels = ctx.saved_tensors
         factor = upstream / _normaliser(labels)
-        parts = [
-            _Derivatives.apply(1, _binary, chunk, y, ctx.alpha, _focal, ctx.gamma) * (used * factor)
-            for chunk, y, used in _chunks(x, labels)
-        ]
-        return torch.cat(parts), None, None, None
+        if torch.is_grad_enabled():  # a second derivative is wanted: through the elementwise loss, which has one
+            is_object = labels[:, None] == torch.arange(x.shape[1], device=x.device)
+            slope = _Derivatives.apply(1, _binary, x, is_object, ctx.alpha, _focal, ctx.gamma)
+            return slope * ((labels != IGNORED)[:, None] * factor), None, None, None
+        grad = torch.empty_like(x)
+        done = 0
+        for part, label in _rows(x, labels):
+            torch.mul(_dense_rows(1, part, label, ctx.gamma, ctx.alpha), factor, out=grad[done : done + len(part)])
+            done += len(part)
+        return grad, None, None, None
+
+
+def _dense_rows(order: int, x: Tensor, labels: Tensor, gamma: float, alpha: float | None) -> Tensor:
+    """(n, K) losses or slopes of some rows, 0 for ignored anchors."""
+    background_weight, object_weight = (1.0, 1.0) if alpha is None else (1 - alpha, alpha)
+    wide = tensors.working(x)
+    if x.shape[1] == 0:
+        return wide
+    values = _weighted(background_weight, _focal(order, wide, gamma))
+    column, is_object = labels.clamp(min=0)[:, None], (labels >= 0)[:, None]
+    own = _weighted(object_weight, _focal(order, -wide.gather(1, column), gamma))  # (n, 1)
+    own = torch.where(is_object, -own if order == 1 else own, values.gather(1, column))
+    return values.scatter_(1, column, own).masked_fill_((labels == IGNORED)[:, None], 0.0)
+
+
+def _weighted(weight: float, values: Tensor) -> Tensor:
+    return values.mul_(weight) if weight else torch.zeros_like(values)  # no weight on an infinite value is none
 
 
 class _Softmax(torch.autograd.Function):
@@ -225,14 +246,18 @@ def _binary(
 
 def _focal(order: int, u: Tensor, gamma: float, lost: Tensor | float = 0.0) -> Tensor:
     """s**gamma L and its derivatives by u."""
+    e = _decay(u, lost)
+    total = 1 + e
+    s = torch.where(u >= 0, 1.0, e) / total
+    power = _power(s, e, u, gamma)
+    rest = torch.log1p(e)  # of L = max(u, 0) + log(1 + exp(-|u|))
     if order == 0:
-        return _power(u, lost, gamma) * _softplus(u, lost)
-    u = u.clamp(torch.finfo(u.dtype).min, torch.finfo(u.dtype).max)  # the limits at +-inf are the values there
-    s, p = _sigmoid(u, lost), _sigmoid(-u, -lost)
-    p_loss = p * _softplus(u, lost)
+        return power * (u.clamp(min=0) + rest)
+    p = torch.where(u >= 0, e, 1.0) / total
+    p_loss = p * (u.clamp(0, torch.finfo(u.dtype).max) + rest)  # at u = inf the limit, 0, not 0 times inf
     if order == 1:
-        return _power(u, lost, gamma) * (gamma * p_loss + s)
-    return _power(u, lost, gamma) * (gamma * p_loss * (gamma * p - s) + (2 * gamma + 1) * p * s)
+        return power * (gamma * p_loss + s)
+    return power * (gamma * p_loss * (gamma * p - s) + (2 * gamma + 1) * p * s)
 
 
 def _star(order: int, u: Tensor, gamma: float, beta: float) -> Tensor:
@@ -295,20 +320,19 @@ def _sigmoid(v: Tensor, lost: Tensor | float = 0.0) -> Tensor:
     return torch.where(v >= 0, torch.ones_like(e), e) / (1 + e)
 
 
-def _power(u: Tensor, lost: Tensor | float, gamma: float) -> Tensor:
+def _power(s: Tensor, e: Tensor, u: Tensor, gamma: float) -> Tensor:
     """sigmoid(u)**gamma, with what float32 would lose of it by rounding gamma and, for a large gamma, the sigmoid."""
-    s, held = _sigmoid(u, lost), _round(gamma, u.dtype)
-    power, relative_error = s**held, torch.zeros_like(s)
-    if held != gamma:
-        relative_error = (held - gamma) * _softplus(-u.clamp(min=-1e4))  # s**d = 1 + d log s, log s = -softplus(-u)
-    if gamma > 2 and u.dtype == torch.float32:
-        e = _decay(u, lost)
+    held = _round(gamma, s.dtype)
+    power = s**held
+    if held != gamma:  # s**d = 1 + d log s, and log s = min(u, 0) - log(1 + e)
+        power = power * (1 + (gamma - held) * (u.clamp(-1e4, 0) - torch.log1p(e)))
+    if gamma > 2 and s.dtype == torch.float32:
         total, lost_sum = _two_sum(torch.ones_like(e), e)
         product, lost_product = _two_product(s, total)
-        numerator = torch.where(u >= 0, torch.ones_like(e), e).clamp(min=torch.finfo(e.dtype).tiny)
-        residue = (numerator - product) - lost_product + s * -lost_sum  # of numerator / (1 + e), which s rounds
-        relative_error = relative_error + gamma * residue / numerator
-    return power * (1 + relative_error)
+        numerator = torch.where(u >= 0, 1.0, e).clamp(min=torch.finfo(e.dtype).tiny)
+        residue = (numerator - product) - lost_product - s * lost_sum  # of numerator / (1 + e), which s rounds
+        power = power * (1 + gamma * residue / numerator)
+    return power
 
 
 def _affine(gamma: float, u: Tensor, shift: float) -> tuple[Tensor, Tensor]:
@@ -349,11 +373,7 @@ def _normaliser(labels: Tensor) -> Tensor:
     return (labels >= 0).sum().clamp(min=1)
 
 
-def _chunks(x: Tensor, labels: Tensor) -> list[tuple[Tensor, Tensor, Tensor]]:
-    """Logits, objects (n, K) and use (n, 1) of a bounded number of rows at a time."""
-    rows = max(1, _CHUNK // max(1, x.shape[1]))
-    classes = torch.arange(x.shape[1], device=x.device)
-    return [
-        (chunk, label[:, None] == classes, (label != IGNORED)[:, None])
-        for chunk, label in zip(x.split(rows), labels.split(rows), strict=True)
-    ]
+def _rows(x: Tensor, labels: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    """Some rows at a time: on a CPU few enough for its caches, elsewhere enough to keep it busy."""
+    count = max(1, (2**18 if x.device.type == "cpu" else 2**25) // max(1, x.shape[1]))
+    return zip(x.split(count), labels.split(count), strict=True)
