@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +32,127 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("minidet: interrupted", file=sys.stderr)
         return 130
     return 0
+
+
+def train(options: argparse.Namespace) -> None:
+    """Train a RetinaNet; on unseen images, if there are any, measure it and show what it detects."""
+    import torch
+
+    from minidet.data import open_dataset
+    from minidet.data.transforms import TrainingData
+    from minidet.plotting import detections_page, save_figure, training_page
+    from minidet.pytorch import training
+    from minidet.pytorch.checkpoint import load_model
+    from minidet.pytorch.retinanet import RetinaNet
+    from minidet.pytorch.weights import load_backbone
+
+    about, model_config, config = _plan(options)
+    dataset = open_dataset(**about["data"])
+    unseen = open_dataset(**about["val"]) if about["val"] else None
+    torch.manual_seed(config.seed)
+    model = RetinaNet(model_config)
+    if about["backbone_weights"]:
+        load_backbone(model, about["backbone_weights"])
+    measured: list[Any] = []  # the last evaluation
+
+    def measure(model: RetinaNet) -> dict[str, float]:
+        measured[:] = _evaluation(model, unseen, about, config.resize)
+        return measured[0].metrics
+
+    data = TrainingData(dataset, model_config, config)
+    try:
+        metrics = training.train(model, data, config, options.out, options.resume, about, measure if unseen else None)
+    except KeyboardInterrupt:
+        print(f"\ngo on from the last checkpoint with: minidet train --out {options.out} --resume", file=sys.stderr)
+        raise
+    if os.environ.get("RANK", "0") != "0":
+        return  # of the processes that torchrun started, the first one tells
+    name = f"{options.out.name}: RetinaNet on {dataset.name}"
+    outputs = [options.out / file for file in ("config.json", "metrics.jsonl", "checkpoint.pt", "model.pt")]
+    outputs += save_figure(training_page(metrics, name), options.out, "curves", ("png",))
+    if unseen:
+        if not measured:  # the run was finished before
+            measure(load_model(options.out))
+        result, found = measured
+        page = detections_page(
+            [unseen[i].image for i in range(min(8, len(unseen)))], found, about["classes"],
+            title=f"{name}: detections in unseen images, scores from 0.3 on",
+        )  # fmt: skip
+        outputs += save_figure(page, options.out, "detections", ("png",))
+        outputs.append(_write_json(options.out / "evaluation.json", _results(result, about)))
+        print(_table(result, about))
+    print("\n".join(["", *map(str, outputs)]))
+
+
+def evaluate(options: argparse.Namespace) -> None:
+    """COCO's numbers of a finished run."""
+    from minidet.config import TrainingConfig
+    from minidet.data import open_dataset
+    from minidet.pytorch.inference import coco_results
+
+    model, about = _load_run(options.run)
+    source = {"source": _source(options.data)} if options.data else about.get("val")
+    if source is None:
+        raise ValueError(f"{options.run} was trained without images to evaluate on: give --data")
+    if options.data == "shapes":
+        source = {**source, "images": options.images, "seed": options.seed}
+    dataset = open_dataset(**source, **({"split": options.split} if options.split else {}))
+    result, found = _evaluation(model, dataset, about, TrainingConfig.from_dict(about["training"]).resize)
+    print(_table(result, about))
+    print(f"\n{_write_json(options.json or options.run / 'evaluation.json', _results(result, about))}")
+    if options.detections:
+        ids = [dataset.record(i).image_id for i in range(len(dataset))]
+        print(_write_json(options.detections, coco_results(found, ids, about["category_ids"])))
+
+
+def detect(options: argparse.Namespace) -> None:
+    """Draw what a finished run detects in images, and write it down."""
+    from tqdm import tqdm
+
+    from minidet.config import TrainingConfig
+    from minidet.data import load_image
+    from minidet.plotting import detections_picture, save_figure
+    from minidet.pytorch.inference import coco_results, detect_images
+
+    if not 0 <= options.score <= 1:
+        raise ValueError(f"score = {options.score} must be in 0 … 1")
+    model, about = _load_run(options.run)
+    resize = TrainingConfig.from_dict(about["training"]).resize
+    images: list[dict[str, Any]] = []
+    found, failed = [], []
+    for path in tqdm(options.images, unit="image"):
+        try:
+            image = load_image(path)
+        except ValueError as error:
+            tqdm.write(f"minidet: left out: {error}", file=sys.stderr)
+            failed.append(path.name)
+            continue
+        found += detect_images(model, [image], resize)
+        number = len(images) + 1
+        taken = {entry["picture"] for entry in images}
+        name = path.stem if f"{path.stem}.png" not in taken else f"{path.stem}_{number}"
+        picture = detections_picture(image, found[-1], about["classes"], options.score)
+        (saved,) = save_figure(picture, options.out, name, ("png",))
+        size = {"height": image.shape[0], "width": image.shape[1]}
+        images.append({"id": number, "file_name": str(path), **size, "picture": saved.name})
+    entries = coco_results(found, [image["id"] for image in images], about["category_ids"])
+    content = {
+        "images": images,
+        "categories": _categories(about),
+        "annotations": [
+            {"id": i, **entry, "area": entry["bbox"][2] * entry["bbox"][3], "iscrowd": 0}
+            for i, entry in enumerate(entries, start=1)
+        ],
+    }
+    file = _write_json(options.out / "detections.json", content)
+    drawn = sum(entry["score"] >= options.score for entry in entries)
+    print(
+        f"{len(entries)} detections in {len(images)} images, {drawn} of them drawn: {file} and the pictures beside it"
+    )
+    if failed:
+        raise ValueError(
+            f"{len(failed)} of {len(options.images)} images could not be read, see above: {', '.join(failed)}"
+        )
 
 
 def inspect(options: argparse.Namespace) -> None:
@@ -70,26 +193,29 @@ def reproduce(options: argparse.Namespace) -> None:
 
     from tqdm import tqdm
 
-    figures = _figures()
-    jobs: list[tuple[str, Any]] = [
-        (
-            "inspect shapes",
-            lambda: main(
-                ["inspect", "shapes", "--images", str(options.images), "--out", str(options.out)]
-                + ["--json", str(options.out / "inspect_shapes.json")]
-            ),
-        )
-    ]
-    jobs += [(name, lambda figure=figure: figure(["--out", str(options.out)])) for name, figure in figures]
+    run = options.out / ("detector_full" if options.full else f"detector_{options.steps}")
+    schedule = [] if options.full else [f"training.iterations={options.steps}", "val.images=100"]
+    commands = {
+        "inspect shapes": ["inspect", "shapes", "--images", str(options.images), "--out", str(options.out)]
+        + ["--json", str(options.out / "inspect_shapes.json")],
+        "train the detector": ["train", "--data", "shapes", "--out", str(run), "--resume"]
+        + [word for setting in schedule for word in ("--set", setting)],
+    }
+    jobs: list[tuple[str, Any]] = [(name, lambda words=words: main(words)) for name, words in commands.items()]
+    jobs += [(name, lambda figure=figure: figure(["--out", str(options.out)])) for name, figure in _figures()]
     options.out.mkdir(parents=True, exist_ok=True)
+    told = {}
     with tqdm(jobs, unit="job") as progress:
         for name, job in progress:
             progress.set_description(name)
-            with redirect_stdout(io.StringIO()):
+            with redirect_stdout(io.StringIO()) as text:
                 result = job()
+            if result == 130:
+                raise KeyboardInterrupt
             if result == 1:
                 raise ValueError(f"{name} failed, see above")
-    print(f"\nin {options.out}:")
+            told[name] = text.getvalue()
+    print(f"\n{told['train the detector']}\nin {options.out}:")
     for path in sorted(options.out.iterdir()):
         print(f"  {path.name}")
 
@@ -122,6 +248,175 @@ def _open(options: argparse.Namespace) -> Any:
     return open_dataset(options.source, **settings)
 
 
+TRAINING_SHAPES = {"images": 100_000, "objects": (8, 25), "distractors": (3, 10)}
+"""What a run on shapes sees: more of them an image than `Shapes()` has, so that a short run learns from more objects."""
+
+
+def _plan(options: argparse.Namespace) -> tuple[dict[str, Any], Any, Any]:
+    """What a run is made of: its data, classes and weights, RetinaNetConfig, TrainingConfig.
+
+    From the arguments, or from the run's own config.json where it is resumed; ``--set`` has the last word in both.
+    """
+    from minidet.config import RetinaNetConfig, TrainingConfig
+    from minidet.data import open_dataset
+    from minidet.pytorch.checkpoint import load_settings
+
+    changes = _changes(options.set)
+    if options.resume and not options.data:
+        about = load_settings(options.out)
+        model = RetinaNetConfig.from_dict(about.pop("model"))
+        training = TrainingConfig.from_dict(about.pop("training"))
+        return about, model.with_changes(changes["model"]), training.with_changes(changes["training"])
+    if not options.data:
+        raise ValueError("give --data: shapes, a Pascal VOC folder, a COCO JSON file or folder")
+    about = _sources(options, changes)
+    dataset = open_dataset(**about["data"])
+    left_out = f", {len(dataset.faults)} faults (minidet inspect tells)" if dataset.faults else ""
+    print(f"{dataset.name}: {len(dataset)} images, {len(dataset.classes)} classes{left_out}")
+    about["classes"] = list(dataset.classes)
+    about["category_ids"] = list(getattr(dataset, "category_ids", range(1, len(dataset.classes) + 1)))
+    about["backbone_weights"] = options.backbone_weights and str(options.backbone_weights.resolve())
+    model, training = _preset(options.preset, len(dataset.classes))
+    if options.shorter_side:
+        longer = round(options.shorter_side * training.resize.longer_side / training.resize.shorter_side)
+        changes["training"] = {"resize.shorter_side": options.shorter_side, "resize.longer_side": longer} | changes[
+            "training"
+        ]
+    training = training.with_changes(changes["training"])
+    if about["val"] and training.evaluate_every is None:
+        training = replace(training, evaluate_every=max(1, training.iterations // 5))
+    return about, model.with_changes(changes["model"]), training
+
+
+def _sources(options: argparse.Namespace, changes: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """What to train on ("data") and what to evaluate on ("val", or None), as `open_dataset` takes them."""
+    data: dict[str, Any] = {"source": _source(options.data)}
+    if options.data == "shapes":
+        data |= TRAINING_SHAPES
+    if options.split:
+        data["split"] = options.split
+    data |= changes["data"]
+    val: dict[str, Any] | None = None
+    if options.val or options.val_split:
+        val = {"source": _source(options.val or options.data)}
+        if options.val_split:
+            val["split"] = options.val_split
+    elif options.data == "shapes":
+        val = {"source": "shapes"}
+    if val and val["source"] == "shapes":
+        same = {name: data[name] for name in ("image_size", "min_size", "max_size", "classes") if name in data}
+        val |= {"images": 200, "seed": data.get("seed", 0) + 1, **same}
+    return {"data": data, "val": val and val | changes["val"]}
+
+
+def _source(name: str) -> str:
+    """So that a run finds its data from anywhere."""
+    return name if name == "shapes" else str(Path(name).resolve())
+
+
+def _changes(texts: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """The values of ``SECTION.FIELD=VALUE`` by section and field."""
+    changes: dict[str, dict[str, Any]] = {section: {} for section in ("model", "training", "data", "val")}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        section, dot, field = name.partition(".")
+        if not (equals and dot and field) or section not in changes:
+            raise ValueError(f"--set {text}: give SECTION.FIELD=VALUE, SECTION being one of {', '.join(changes)}")
+        try:
+            changes[section][field] = json.loads(value)
+        except json.JSONDecodeError:
+            changes[section][field] = value
+    return changes
+
+
+def _preset(name: str, classes: int) -> tuple[Any, Any]:
+    """RetinaNetConfig and TrainingConfig."""
+    import torch
+
+    from minidet.config import ResizeConfig, RetinaNetConfig, TrainingConfig
+
+    if name == "paper":
+        return RetinaNetConfig(classes), TrainingConfig()
+    if name == "torchvision":
+        return RetinaNetConfig.torchvision(classes), TrainingConfig(resize=ResizeConfig(800, 1333))
+    able = torch.cpu.get_capabilities()
+    fast = any(able.get(name) for name in ("amx_bf16", "avx512_bf16", "bf16")) or torch.cuda.is_available()
+    return RetinaNetConfig.tiny(classes), TrainingConfig.tiny(precision="bfloat16" if fast else "float32")
+
+
+def _load_run(run: Path) -> tuple[Any, dict[str, Any]]:
+    """The model of a finished run, on a GPU if there is one, and its settings; classes without names get numbers."""
+    import torch
+
+    from minidet.pytorch.checkpoint import load_model, load_settings
+
+    model = load_model(run)
+    classes = model.config.num_classes
+    unnamed = {"classes": [f"class {k}" for k in range(classes)], "category_ids": list(range(1, classes + 1))}
+    return model.to("cuda" if torch.cuda.is_available() else "cpu"), unnamed | load_settings(run)
+
+
+def _evaluation(model: Any, dataset: Any, about: dict[str, Any], resize: Any) -> tuple[Any, list[Any]]:
+    """COCO's evaluation of a model on a data set, and the Detections, one an image.
+
+    Objects to ignore (COCO crowd, VOC difficult) count as crowds. Areas are those of the boxes.
+    """
+    import torch
+    from tqdm import tqdm
+
+    from minidet.evaluation import evaluate
+    from minidet.pytorch.inference import coco_results, detect_images
+
+    ids = dict(zip(about["classes"], about["category_ids"], strict=False))
+    unknown = [name for name in dataset.classes if name not in ids]
+    if unknown:
+        raise ValueError(f"{dataset.name} has classes that the model does not know: {', '.join(unknown)}")
+    places = range(len(dataset))
+    images = (dataset[i].image for i in tqdm(places, "evaluating", unit="image", leave=False))
+    found = detect_images(model, images, resize)
+    annotations = [
+        {
+            "image_id": i, "category_id": ids[dataset.classes[label]], "bbox": [x1, y1, x2 - x1, y2 - y1],
+            "iscrowd": int(ignore),
+        }
+        for i in places
+        for record in [dataset.record(i)]
+        for (x1, y1, x2, y2), label, ignore in zip(record.boxes.tolist(), record.classes, record.ignore, strict=True)
+    ]  # fmt: skip
+    truth = {"images": [{"id": i} for i in places], "categories": _categories(about), "annotations": annotations}
+    threads = torch.get_num_threads()
+    result = evaluate(truth, coco_results(found, places, about["category_ids"]))
+    torch.set_num_threads(threads)  # Numba's parallel loops change it
+    return result, found
+
+
+def _categories(about: dict[str, Any]) -> list[dict[str, Any]]:
+    return [{"id": i, "name": name} for i, name in zip(about["category_ids"], about["classes"], strict=False)]
+
+
+def _results(result: Any, about: dict[str, Any]) -> dict[str, Any]:
+    """The numbers of an evaluation as JSON: COCO's twelve, and the same of every class by its name."""
+    names = {entry["id"]: entry["name"] for entry in _categories(about)}
+    return {"metrics": result.metrics, "per_class": {names[i]: values for i, values in result.per_class.items()}}
+
+
+def _table(result: Any, about: dict[str, Any]) -> str:
+    """The twelve numbers, and AP and AP50 of every class ("–" where there is nothing to be found)."""
+    content = _results(result, about)
+    lines = [
+        "  ".join(f"{name} {_number(value)}" for name, value in list(content["metrics"].items())[part])
+        for part in (slice(0, 6), slice(6, 12))
+    ]
+    width = max(map(len, ["class", *content["per_class"]]))
+    lines += ["", f"{'class':{width}}     AP   AP50"]
+    lines += [f"{name:{width}}  {_number(v['AP'])}  {_number(v['AP50'])}" for name, v in content["per_class"].items()]
+    return "\n".join(lines)
+
+
+def _number(value: float) -> str:
+    return "    –" if value < 0 else f"{value:.3f}"
+
+
 def _write_json(path: Path, data: Any) -> Path:
     """Write in one step, so that the file is never half a report."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -140,6 +435,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"minidet {minidet.__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    sources = "a Pascal VOC folder, a COCO JSON file or folder, or: shapes"
 
     def add(name: str, function: Any, text: str, more: str = "", to: Any = commands) -> argparse.ArgumentParser:
         command = to.add_parser(
@@ -156,7 +452,7 @@ def _parser() -> argparse.ArgumentParser:
         "anchors (a class that no anchor fits is never found), how many anchors are positive, and what the loss is "
         "made of when training starts.",
     )
-    command.add_argument("source", metavar="DATA", help="a Pascal VOC folder, a COCO JSON file or folder, or: shapes")
+    command.add_argument("source", metavar="DATA", help=sources)
     command.add_argument("--split", help="Pascal VOC: the list in ImageSets/Main to read (train, val, …)")
     command.add_argument("--image-folder", help="COCO: where the images are, if not beside the JSON file")
     command.add_argument("--images", type=int, default=200, help="shapes: how many images")
@@ -174,6 +470,71 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--out", type=Path, default=RUNS / "inspect", help="folder for the page")
     command.add_argument("--json", type=Path, metavar="FILE", help="write the same as data to this file")
 
+    command = add(
+        "train",
+        train,
+        "train a RetinaNet",
+        "Keeps everything in a folder: settings, metrics, checkpoints, weights, a picture of the curves and, where "
+        "there are images to evaluate on, COCO's numbers and a page of detections in unseen images. Under torchrun it "
+        "trains in several processes. A run that was stopped goes on with: minidet train --out RUN --resume.",
+    )
+    command.add_argument("--data", help=f"{sources}; needed but to resume")
+    command.add_argument("--split", help="Pascal VOC: the list in ImageSets/Main to train on (train, …)")
+    command.add_argument(
+        "--val", metavar="DATA", help="evaluate on these images (shapes: 200 of another seed without being asked)"
+    )
+    command.add_argument("--val-split", metavar="SPLIT", help="Pascal VOC: the list to evaluate on, of --val or --data")
+    command.add_argument("--out", type=Path, required=True, metavar="RUN", help="folder to make for the run")
+    command.add_argument("--resume", action="store_true", help="go on with the run in RUN, or begin it")
+    command.add_argument(
+        "--preset", choices=("tiny", "paper", "torchvision"), default="tiny",
+        help="tiny: from scratch in minutes on a CPU, in bfloat16 where the processor has it; paper: RetinaNet-50, "
+        "90,000 steps of 16 images; torchvision: the structure of its RetinaNet, 800 pixels",
+    )  # fmt: skip
+    command.add_argument(
+        "--shorter-side", type=int, metavar="PIXELS",
+        help="images are resized to this shorter side, the longer one's limit with it (the preset's: 256, 600 or 800)",
+    )  # fmt: skip
+    command.add_argument(
+        "--backbone-weights", type=Path, metavar="FILE",
+        help="start from torchvision's ImageNet ResNet, a state dict; not with the tiny preset, which has other layers",
+    )  # fmt: skip
+    command.add_argument(
+        "--set", action="append", default=[], metavar="SECTION.FIELD=VALUE",
+        help="change a setting, any number of times: model.… (RetinaNetConfig: model.depth=18, model.loss.gamma=0, "
+        "model.anchors.scales=[1]), training.… (TrainingConfig: training.learning_rate=0.01, training.iterations=500), "
+        "data.… and val.… (options of the data sets: data.objects=[6,20]); VALUE is JSON or a plain word. An unknown "
+        "field is answered with the known ones. Without training.evaluate_every there are five evaluations",
+    )  # fmt: skip
+
+    command = add(
+        "evaluate",
+        evaluate,
+        "measure a finished run: COCO's twelve numbers, and AP and AP50 of every class",
+        "Objects to ignore (COCO crowd, VOC difficult) count neither way, areas are those of the boxes. An image that "
+        "cannot be read is an error.",
+    )
+    command.add_argument("run", type=Path, metavar="RUN", help="folder of the run")
+    command.add_argument("--data", help=f"{sources}; by default what the run was evaluated on")
+    command.add_argument("--split", help="Pascal VOC: the list in ImageSets/Main to read (val, test, …)")
+    command.add_argument("--images", type=int, default=200, help="shapes: how many images")
+    command.add_argument("--seed", type=int, default=1, help="shapes: which images (0 is what is trained on)")
+    command.add_argument("--json", type=Path, metavar="FILE", help="where the numbers go, if not RUN/evaluation.json")
+    command.add_argument("--detections", type=Path, metavar="FILE", help="write the detections as COCO results")
+
+    command = add(
+        "detect",
+        detect,
+        "detect objects in images with a finished run",
+        "Writes for each image a picture with boxes, classes and scores, and detections.json, a COCO data set whose "
+        "annotations have a score: all detections above 0.05 (model.postprocess.score_threshold), drawn or not. An "
+        "image that cannot be read is told and left out; the others are done, and the exit status is 1.",
+    )
+    command.add_argument("run", type=Path, metavar="RUN", help="folder of the run")
+    command.add_argument("images", type=Path, nargs="+", metavar="IMAGE", help="image files of any size")
+    command.add_argument("--out", type=Path, default=RUNS / "detect", help="folder for pictures and detections.json")
+    command.add_argument("--score", type=float, default=0.3, help="draw detections from this score on, 0 to 1")
+
     data = commands.add_parser("data", help="make data sets").add_subparsers(required=True, metavar="KIND")
     command = add("shapes", export_shapes, "write the synthetic data set of shapes as a COCO folder", to=data)
     command.add_argument(
@@ -184,7 +545,10 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--height", type=int, default=256, help="of the images, pixels")
     command.add_argument("--width", type=int, default=256, help="of the images, pixels")
 
-    command = add("reproduce", reproduce, "run everything that the project shows", "Needs a checkout.")
+    more = "Needs a checkout. The detector is not trained again where it has been."
+    command = add("reproduce", reproduce, "run everything that the project shows", more)
     command.add_argument("--out", type=Path, default=RUNS / "reproduce", help="folder for the results")
     command.add_argument("--images", type=int, default=200, help="images of shapes to inspect")
+    command.add_argument("--steps", type=int, default=500, help="training steps of the detector, of 8 images each")
+    command.add_argument("--full", action="store_true", help="train for the whole schedule of the tiny preset")
     return parser

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, is_dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self, cast
 
 from minidet import checks
 
@@ -188,8 +189,65 @@ class ResizeConfig:
         return max(1, round(height * scale)), max(1, round(width * scale))
 
 
+class Settings:
+    """What RetinaNetConfig and TrainingConfig, whose fields may be configurations themselves, share: dicts and back."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Every setting as plain JSON types, nested like the configuration; ``from_dict`` is the inverse."""
+        plain: dict[str, Any] = json.loads(json.dumps(asdict(cast(Any, self))))
+        return plain
+
+    @classmethod
+    def from_dict(cls, settings: dict[str, Any]) -> Self:
+        """The configuration that ``to_dict`` wrote; a missing key has its default, an unknown one is a ValueError."""
+        unknown = _unknown_keys(cls, settings)
+        if unknown:
+            raise ValueError(f"unknown settings: {', '.join(unknown)}; correct or remove them")
+        nested = {name: kind(**settings[name]) for name, kind in _nested(cls).items() if name in settings}
+        return cls(**{**settings, **nested})
+
+    def with_changes(self, changes: Mapping[str, Any]) -> Self:
+        """The configuration with some settings changed, by dotted name, all at once.
+
+        >>> RetinaNetConfig().with_changes({"depth": 18, "loss.gamma": 0, "anchors.scales": [1, 1.5]})
+
+        Values are JSON types. Raises ValueError for a name that is not a setting, listing those that are, and for a
+        value that the setting cannot have.
+        """
+        settings = self.to_dict()
+        for name, value in changes.items():
+            section: Any = settings
+            *outer, field = name.split(".")
+            for part in outer:
+                section = section.get(part) if isinstance(section, dict) else None
+            if not isinstance(section, dict) or field not in section:
+                known = section if isinstance(section, dict) else settings
+                raise ValueError(f"{name} is not a setting: there are {', '.join(known)}")
+            for kind, wanted in ((bool, "true or false"), (list, "a list"), (dict, "one of its settings, by name")):
+                if isinstance(section[field], kind) and not isinstance(value, kind):
+                    raise ValueError(f"{name} = {value!r} must be {wanted}")
+            section[field] = value
+        return self.from_dict(settings)
+
+
+def _nested(config: Any) -> dict[str, type]:
+    """The fields of a configuration that are configurations themselves, and their classes."""
+    return {field.name: type(field.default) for field in fields(config) if is_dataclass(field.default)}
+
+
+def _unknown_keys(config: type, settings: Any, prefix: str = "") -> list[str]:
+    """The keys, dotted, that no field of the configuration has."""
+    if not isinstance(settings, dict):
+        raise ValueError(f"{prefix.rstrip('.') or 'settings'} = {settings!r} must be a dict of settings")
+    known: set[str] = {field.name for field in fields(config)}
+    unknown = [f"{prefix}{key}" for key in settings if key not in known]
+    for name, kind in _nested(config).items():
+        unknown += _unknown_keys(kind, settings.get(name, {}), f"{prefix}{name}.")
+    return unknown
+
+
 @dataclass(frozen=True)
-class RetinaNetConfig:
+class RetinaNetConfig(Settings):
     """The whole detector: backbone, pyramid, subnets, and what its outputs mean (section 4).
 
     The defaults are the paper's RetinaNet-50; ``RetinaNetConfig(depth=101, groups=32, width_per_group=8)`` is its
@@ -318,39 +376,9 @@ class RetinaNetConfig:
         }  # fmt: skip
         return cls(num_classes, **settings)
 
-    def to_dict(self) -> dict[str, Any]:
-        """Every setting as plain JSON types, nested like the configuration; ``from_dict`` is the inverse."""
-        plain: dict[str, Any] = json.loads(json.dumps(asdict(self)))
-        return plain
-
-    @classmethod
-    def from_dict(cls, settings: dict[str, Any]) -> RetinaNetConfig:
-        """The configuration that ``to_dict`` wrote; a missing key has its default, an unknown one is a ValueError."""
-        unknown = _unknown_keys(cls, settings)
-        if unknown:
-            raise ValueError(f"unknown settings: {', '.join(unknown)}; correct or remove them")
-        nested = {name: kind(**settings[name]) for name, kind in _nested(cls).items() if name in settings}
-        return cls(**{**settings, **nested})
-
-
-def _nested(config: Any) -> dict[str, type]:
-    """The fields of a configuration that are configurations themselves, and their classes."""
-    return {field.name: type(field.default) for field in fields(config) if is_dataclass(field.default)}
-
-
-def _unknown_keys(config: type, settings: Any, prefix: str = "") -> list[str]:
-    """The keys, dotted, that no field of the configuration has."""
-    if not isinstance(settings, dict):
-        raise ValueError(f"{prefix.rstrip('.') or 'settings'} = {settings!r} must be a dict of settings")
-    known: set[str] = {field.name for field in fields(config)}
-    unknown = [f"{prefix}{key}" for key in settings if key not in known]
-    for name, kind in _nested(config).items():
-        unknown += _unknown_keys(kind, settings.get(name, {}), f"{prefix}{name}.")
-    return unknown
-
 
 @dataclass(frozen=True)
-class TrainingConfig:
+class TrainingConfig(Settings):
     """How the detector is trained (section 4.1, "Optimization"): 16 images a step, 90,000 steps.
 
     The loss's gamma, alpha and prior are the model's own, ``RetinaNetConfig.loss``. What the paper leaves open has its
@@ -468,20 +496,6 @@ class TrainingConfig:
             "channels_last": True, "workers": 1, "checkpoint_every": 500, **changes,
         }  # fmt: skip
         return cls(**settings)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Every setting as plain JSON types; ``from_dict`` is the inverse."""
-        plain: dict[str, Any] = json.loads(json.dumps(asdict(self)))
-        return plain
-
-    @classmethod
-    def from_dict(cls, settings: dict[str, Any]) -> TrainingConfig:
-        """The configuration that ``to_dict`` wrote; a missing key has its default, an unknown one is a ValueError."""
-        unknown = _unknown_keys(cls, settings)
-        if unknown:
-            raise ValueError(f"unknown settings: {', '.join(unknown)}; correct or remove them")
-        nested = {name: kind(**settings[name]) for name, kind in _nested(cls).items() if name in settings}
-        return cls(**{**settings, **nested})
 
 
 LOSSES = ("focal", "cross_entropy", "balanced_cross_entropy", "focal_star", "hinge", "ohem", "ohem_1_3")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import MaxNLocator
 
+from minidet.config import Detections
 from minidet.data import Dataset, DatasetError, Sample
 from minidet.data.report import Report, percent, shortened
 
@@ -145,6 +146,89 @@ def inspection_page(report: Report, dataset: Dataset) -> Figure:
         by_size.set(title="… by size (limits 32 and 96 pixels)")
         _draw_losses(losses, report)
     return figure
+
+
+def training_page(metrics: Sequence[Mapping[str, Any]], title: str = "") -> Figure:
+    """The curves of a training run against minutes: the two losses and, where it was evaluated, AP and AP50.
+
+    Args:
+        metrics: what `minidet.pytorch.training.train` returned; a line has "seconds" of training and either the losses
+            "classification" and "box" of a step or the numbers of an evaluation.
+        title: what was trained.
+    """
+    figure, axes = new_figure(12, 4.5, columns=2)
+    panels = (
+        (axes[0, 0], {"classification": "#0072B2", "box": "#E69F00"}),
+        (axes[0, 1], {"AP50": "#009E73", "AP": "#CC79A7"}),
+    )
+    for ax, curves in panels:
+        for name, colour in curves.items():
+            lines = [line for line in metrics if name in line]
+            minutes = np.array([line["seconds"] / 60 for line in lines])
+            values = np.array([line[name] for line in lines])
+            draw_curve(ax, minutes, values, name, colour, **({} if ax is axes[0, 0] else {"marker": "o"}))
+        ax.set(xlabel="training time (minutes)", xlim=(0, None))
+        ax.legend()
+    axes[0, 0].set(yscale="log", ylabel="loss of a step (nats; box: smooth L1)", title="Losses, an assigned anchor")
+    axes[0, 1].set(ylim=(0, 1), ylabel="average precision", title="COCO's AP on images not trained on")
+    figure.suptitle(_plain(title, 100))
+    return figure
+
+
+def detections_page(
+    images: Sequence[np.ndarray], found: Sequence[Detections], classes: Sequence[str], score: float = 0.3,
+    title: str = "", columns: int = 4,
+) -> Figure:  # fmt: skip
+    """Images beside each other, each with the boxes detected in it, their scores, and the classes as a legend.
+
+    Args:
+        images: (H, W, 3) uint8 arrays.
+        found: one an image, boxes in its pixels.
+        classes: the names.
+        score: in [0, 1]; detections below it are not drawn.
+        title: whose detections these are.
+        columns: images in a row.
+    """
+    rows = max(1, -(-len(images) // columns))
+    figure, axes = new_figure(3.6 * columns, 3.6 * rows + 1, rows, columns)
+    for ax in axes.flat:
+        ax.set_axis_off()
+    for ax, image, (boxes, scores, labels) in zip(axes.flat, images, found, strict=False):
+        shown = scores >= score
+        draw_image(ax, image)
+        colours = [_class_colour(k) for k in labels[shown].tolist()]
+        draw_boxes(ax, boxes[shown], [f"{value:.2f}" for value in scores[shown]], colours)
+    handles = [Patch(color=_class_colour(k), label=_plain(name, 16)) for k, name in enumerate(classes[:24])]
+    figure.legend(handles=handles, loc="outside lower center", ncols=8)
+    figure.suptitle(_plain(title, 100))
+    return figure
+
+
+def detections_picture(
+    image: np.ndarray, found: Detections, classes: Sequence[str], score: float = 0.3
+) -> Figure:  # fmt: skip
+    """One image with the boxes detected in it, each with its class and score, about as large as the image.
+
+    Args:
+        image: (H, W, 3) uint8; enlarged by a whole number where its longer side is under 600 pixels.
+        found: boxes in the image's pixels.
+        classes: the names.
+        score: in [0, 1]; detections below it are not drawn.
+    """
+    height, width = image.shape[:2]
+    inches = max(1, 600 // max(height, width)) / 150  # save_figure writes 150 dots an inch
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(max(width, 2) * inches, max(height, 2) * inches))
+        axes = figure.add_axes((0, 0, 1, 1))
+    draw_image(axes, image)
+    boxes, scores, labels = (column[found.scores >= score] for column in found)
+    names = [f"{_plain(classes[k])} {value:.2f}" for k, value in zip(labels.tolist(), scores, strict=True)]
+    draw_boxes(axes, boxes, names, [_class_colour(k) for k in labels.tolist()])
+    return figure
+
+
+def _class_colour(k: int) -> str:
+    return CLASS_COLOURS[k % len(CLASS_COLOURS)]
 
 
 def _draw_samples(axes: Sequence[Axes], report: Report, dataset: Dataset, colours: dict[int, str]) -> None:

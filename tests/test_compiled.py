@@ -127,7 +127,7 @@ def test_a_grid_of_anchors_is_its_anchors(seed):
         np.testing.assert_array_equal(compiled.assign_pyramid(*arguments), reference.assign_pyramid(*arguments))
 
 
-@pytest.mark.parametrize("seed", range(60))
+@pytest.mark.parametrize("seed", [*range(60), 1314])
 def test_suppression_on_awkward_boxes(seed):
     """Mixed scales, ties, thousands of identical boxes, none of area, far apart, thresholds touched exactly."""
     rng = np.random.default_rng(seed)

@@ -67,3 +67,12 @@ def _all_boxes(array):
         ordered = x1 <= x2 and y1 <= y2  # false for a NaN
         bad += not (ordered and x1 > -1e30 and y1 > -1e30 and x2 < 1e30 and y2 < 1e30)
     return bad == 0
+
+
+@kernel
+def all_finite(values):
+    """No element of a flat array is NaN or infinite."""
+    bad = 0
+    for value in values:
+        bad += not abs(value) <= 1.7976931348623157e308  # the largest float64; false for a NaN
+    return bad == 0

@@ -49,15 +49,15 @@ def _suppress(boxes, starts, threshold):
     next_in_cell = np.empty(len(boxes), np.int64)
     for g in range(len(starts) - 1):
         start, stop = starts[g], starts[g + 1]
-        low_x, low_y, cell, columns, rows, widest, highest = _grid(boxes, start, stop)
+        low_x, low_y, cell, columns, rows, widest, highest, margin = _grid(boxes, start, stop)
         first_in_cell = np.full(rows * columns, -1, np.int64)
         for i in range(start, stop):
             x1, y1, x2, y2 = boxes[i, 0], boxes[i, 1], boxes[i, 2], boxes[i, 3]
             w, h = x2 - x1, y2 - y1
             area = w * h
             centre_x, centre_y = (x1 + w / 2 - low_x) / cell, (y1 + h / 2 - low_y) / cell
-            reach_x = (w + min(widest, w / max(threshold, 1e-9))) / 2 / cell * 1.000001  # rounding must not shorten it
-            reach_y = (h + min(highest, h / max(threshold, 1e-9))) / 2 / cell * 1.000001
+            reach_x = (w + _longest(w, widest, threshold)) / 2 / cell + margin
+            reach_y = (h + _longest(h, highest, threshold)) / 2 / cell + margin
             first_row, last_row = max(int(centre_y - reach_y), 0), min(int(centre_y + reach_y), rows - 1)
             first_column, last_column = max(int(centre_x - reach_x), 0), min(int(centre_x + reach_x), columns - 1)
             alive = True
@@ -83,7 +83,8 @@ def _suppress(boxes, starts, threshold):
 
 @kernel
 def _grid(boxes, start, stop):
-    """Origin, cell size and shape of a grid over the centres, with about as many cells as boxes, and the longest sides.
+    """Origin, cell size and shape of a grid over the centres with about as many cells as boxes; the longest sides; and
+    what rounding may cost a distance, in cells.
 
     Cells are no smaller than the average side, so that a look-up touches few of them.
     """
@@ -98,4 +99,12 @@ def _grid(boxes, start, stop):
     count = stop - start
     side = max(high_x - low_x, high_y - low_y)
     cell = max(total / (2 * count), side / np.sqrt(count), side / 1024, 1e-300)
-    return low_x, low_y, cell, int((high_x - low_x) / cell) + 1, int((high_y - low_y) / cell) + 1, widest, highest
+    margin = 1e-6 + 1e-15 * max(abs(low_x), abs(high_x), abs(low_y), abs(high_y)) / cell  # far more than rounding
+    columns, rows = int((high_x - low_x) / cell) + 1, int((high_y - low_y) / cell) + 1
+    return low_x, low_y, cell, columns, rows, widest, highest, margin
+
+
+@kernel
+def _longest(side, longest, threshold):
+    """The longest side that a box may have whose IoU with one of this side exceeds the threshold."""
+    return longest if threshold == 0.0 else min(longest, side / threshold)

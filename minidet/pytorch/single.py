@@ -20,7 +20,7 @@ from minidet.config import RetinaNetConfig
 from minidet.pytorch import _tensors as tensors
 from minidet.pytorch.boxes import clip_boxes
 from minidet.pytorch.inference import batch_images
-from minidet.pytorch.resnet import ResNet
+from minidet.pytorch.resnet import group_norm
 
 
 class Samples(Protocol):
@@ -47,22 +47,20 @@ class SingleDetector(nn.Module):
     >>> boxes, probabilities = model.predict(batch_images([image], model.config))
 
     ``image_size``: (height, width) of its images, multiples of 64, fixed because a linear layer looks at every place.
-    ``width``: channels of the ResNet-18's stem, a multiple of 8. ``config`` holds the normalisation for
+    ``width``: channels of the first conv, a multiple of 8. ``config`` holds the normalisation for
     ``minidet.pytorch.inference.batch_images``. Raises ValueError for other sizes and counts.
     """
 
-    def __init__(self, num_classes: int, image_size: tuple[int, int] = (64, 64), width: int = 16) -> None:
+    def __init__(self, num_classes: int, image_size: tuple[int, int] = (64, 64), width: int = 32) -> None:
         super().__init__()
         self.config = RetinaNetConfig.tiny(num_classes, width=width)
         self.image_size = height, columns = checks.image_size(image_size)
         step = self.config.anchors.strides[-1]
         if height % step or columns % step:
             raise ValueError(f"image_size = {image_size} must be multiples of {step}, to which images are padded")
-        self.features = truncated_resnet(self.config, level=4)
-        cells = (height // 16) * (columns // 16)
-        self.head = nn.Sequential(
-            nn.Flatten(), nn.Linear(4 * width * cells, 256), nn.ReLU(), nn.Linear(256, 4 + num_classes)
-        )
+        self.backbone = truncated_backbone(width, level=4)
+        activations = 8 * width * (height // 16) * (columns // 16)
+        self.head = nn.Sequential(nn.Flatten(), nn.Linear(activations, 256), nn.ReLU(), nn.Linear(256, 4 + num_classes))
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """(B, 3, H, W) normalised -> corners (B, 4), where the image's sides are 1, and class logits (B, n).
@@ -75,7 +73,7 @@ class SingleDetector(nn.Module):
                 f"images has shape {tuple(images.shape)}: this network is made for (B, 3, {self.image_size[0]}, "
                 f"{self.image_size[1]}); resize the images or give it another image_size"
             )
-        corners, logits = self.head(self.features(images)).split([4, self.config.num_classes], dim=1)
+        corners, logits = self.head(self.backbone(images)).split([4, self.config.num_classes], dim=1)
         return corners, logits
 
     @torch.inference_mode()
@@ -91,9 +89,7 @@ class SingleDetector(nn.Module):
         return clip_boxes(boxes, self.image_size), logits.softmax(1)
 
 
-def single_loss(
-    corners: Tensor, logits: Tensor, gt_boxes: Any, classes: Any, image_size: tuple[int, int]
-) -> Losses:
+def single_loss(corners: Tensor, logits: Tensor, gt_boxes: Any, classes: Any, image_size: tuple[int, int]) -> Losses:
     """L1 of the coordinates, summed over the four, and cross entropy of the classes; both averaged over the images.
 
     ``corners``: (B, 4) in units of the image's sides; ``logits``: (B, n); ``gt_boxes``: (B, 4) in pixels; ``classes``:
@@ -121,7 +117,7 @@ def balance(localisation: float, confidence: float) -> float:
 
 
 def train_single(
-    model: SingleDetector, samples: Samples, steps: int = 500, batch_size: int = 32, learning_rate: float = 3e-3,
+    model: SingleDetector, samples: Samples, steps: int = 700, batch_size: int = 64, learning_rate: float = 5e-3,
     confidence_weight: float | None = None, seed: int = 0,
 ) -> list[dict[str, float]]:  # fmt: skip
     """Train a model in place to localise and classify the one object of each image.
@@ -144,7 +140,8 @@ def train_single(
                 )
         boxes = torch.cat([torch.as_tensor(sample.boxes) for sample in batch])
         classes = torch.cat([torch.as_tensor(sample.classes) for sample in batch])
-        return single_loss(*model(images_of(batch, model)), boxes, classes, model.image_size)
+        corners, logits = model(images_of(batch, model))
+        return single_loss(corners, logits, boxes, classes, model.image_size)
 
     if confidence_weight is None:
         with torch.no_grad():
@@ -190,17 +187,23 @@ def fit(
     return history
 
 
-def truncated_resnet(config: RetinaNetConfig, level: int) -> nn.Sequential:
-    """A ResNet-18 or 34 up to the map whose stride is 2**level: (B, 3, H, W) -> (B, C, H / 2**level, W / 2**level).
+def truncated_backbone(width: int, level: int) -> nn.Sequential:
+    """A plain classifier's first ``level`` blocks: (B, 3, H, W) -> (B, C, ceil(H / 2**level), ceil(W / 2**level)).
 
-    Level 3 has C = 2 ``config.width`` channels, 4 twice and 5 four times as many.
+    The first has ``width`` channels, a multiple of 8, each next one twice as many, up to 8 ``width``. In a minute on a
+    CPU this learns more than the ResNet-18 of the same width does, which sees a quarter as many images.
     """
-    net = ResNet(config)
-    stages = [net.layer1, net.layer2, net.layer3, net.layer4][: level - 1]
-    return nn.Sequential(net.conv1, net.bn1, nn.ReLU(), nn.MaxPool2d(3, stride=2, padding=1), *stages)
+    channels = [3, *(width * 2 ** min(i, 3) for i in range(level))]
+    return nn.Sequential(*map(conv_block, channels[:-1], channels[1:]))
 
 
-def images_of(batch: list[Any], model: nn.Module) -> Tensor:
+def conv_block(in_channels: int, channels: int) -> nn.Sequential:
+    """A 3x3 conv of stride 2, group normalisation and ReLU: half as many rows and columns, rounded up."""
+    conv = nn.Conv2d(in_channels, channels, 3, stride=2, padding=1, bias=False)
+    return nn.Sequential(conv, group_norm(channels), nn.ReLU())
+
+
+def images_of(batch: list[Any], model: Any) -> Tensor:
     """(B, 3, H, W): the samples' images, normalised as the model's ``config`` says, on its device."""
     return batch_images([sample.image for sample in batch], model.config).to(next(model.parameters()))
 
