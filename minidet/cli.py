@@ -248,8 +248,8 @@ def _open(options: argparse.Namespace) -> Any:
     return open_dataset(options.source, **settings)
 
 
-TRAINING_SHAPES = {"images": 100_000, "objects": (8, 25), "distractors": (3, 10)}
-"""What a run on shapes sees: more of them an image than `Shapes()` has, so that a short run learns from more objects."""
+TRAINING_SHAPES: dict[str, Any] = {"images": 100_000, "objects": (8, 25), "distractors": (3, 10)}
+"""What a run on shapes sees: more of them an image than `Shapes()` has, so a short run learns from more objects."""
 
 
 def _plan(options: argparse.Namespace) -> tuple[dict[str, Any], Any, Any]:
@@ -304,8 +304,8 @@ def _sources(options: argparse.Namespace, changes: dict[str, dict[str, Any]]) ->
     elif options.data == "shapes":
         val = {"source": "shapes"}
     if val and val["source"] == "shapes":
-        same = {name: data[name] for name in ("image_size", "min_size", "max_size", "classes") if name in data}
-        val |= {"images": 200, "seed": data.get("seed", 0) + 1, **same}
+        shared = ("image_size", "min_size", "max_size", "classes")
+        val.update({name: data[name] for name in shared if name in data}, images=200, seed=data.get("seed", 0) + 1)
     return {"data": data, "val": val and val | changes["val"]}
 
 

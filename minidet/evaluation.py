@@ -44,7 +44,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 
 from minidet import checks
 
@@ -188,14 +188,14 @@ def _summarize(precision: np.ndarray, recall: np.ndarray) -> dict[str, float]:
     }  # fmt: skip
 
 
-@njit(cache=True, parallel=True, error_model="numpy")
+@njit(cache=True, error_model="numpy")
 def _match(boxes, areas, gt_boxes, gt_areas, gt_crowd, bounds, iou_thresholds, area_ranges):
     """The outcome of every detection for every area range and IoU threshold, (A, T, D) uint8.
 
     Row i of ``bounds`` is a class in an image: its detections (first, last), best score first, and its objects.
     """
     outcome = np.zeros((len(area_ranges), len(iou_thresholds), len(boxes)), np.uint8)
-    for i in prange(len(bounds)):
+    for i in range(len(bounds)):
         first, last, gt_first, gt_last = bounds[i]
         crowd = gt_crowd[gt_first:gt_last]
         ious = _box_iou(boxes[first:last], gt_boxes[gt_first:gt_last], crowd)
@@ -239,7 +239,7 @@ def _box_iou(boxes, gt_boxes, gt_crowd):
     return ious
 
 
-@njit(cache=True, parallel=True)
+@njit(cache=True)
 def _accumulate(outcome, by_score, rank, bounds, objects, recall_thresholds, max_detections):
     """Precision (T, R, K, A, M) and recall (T, K, A, M) from outcomes (A, T, D).
 
@@ -249,7 +249,7 @@ def _accumulate(outcome, by_score, rank, bounds, objects, recall_thresholds, max
     A, T, _ = outcome.shape
     K, R, M = len(bounds) - 1, len(recall_thresholds), len(max_detections)
     precision, recall = np.full((T, R, K, A, M), -1.0), np.full((T, K, A, M), -1.0)
-    for k in prange(K):
+    for k in range(K):
         curve = np.empty(bounds[k + 1] - bounds[k])  # precision after the (j + 1)-th true positive
         for a in range(A):
             count = objects[k, a]

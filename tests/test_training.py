@@ -28,8 +28,9 @@ from minidet.config import (
 from minidet.data.shapes import Shapes
 from minidet.data.transforms import TrainingData
 from minidet.pytorch.checkpoint import load_metrics, load_model
+from minidet.pytorch.objective import GroundTruth, detection_loss
 from minidet.pytorch.retinanet import RetinaNet
-from minidet.pytorch.training import Batch, GroundTruth, detection_loss, learning_rate, train, trained_parameters
+from minidet.pytorch.training import Batch, learning_rate, train, trained_parameters
 from minidet.reference import focal_loss, smooth_l1
 
 SMALL = RetinaNetConfig.tiny(

@@ -15,7 +15,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit, prange
 
-from minidet.compiled._numba import parallel_kernel
+from minidet.compiled._numba import kernel, parallel_kernel
 
 BLOCK = 8192
 """Logits that are worked on together; their losses stay in the first cache until they are summed."""
@@ -135,28 +135,32 @@ def background_loss(x, labels, ignored, gamma, weight, factor, sums, grad):
     Rows that are ignored count 0. The entries of objects are left out of the sums; their gradient is not theirs yet.
     Returns how many logits are NaN. The blocks do not depend on the number of threads, so neither does the result.
     """
-    n, classes = x.shape
-    rows = max(1, BLOCK // max(1, classes))
+    rows = max(1, BLOCK // max(1, x.shape[1]))
     nans = 0
-    loss_weight, slope_weight = np.float32(weight), np.float32(weight * factor)
     for block in prange(len(sums)):
-        start, stop = block * rows, min(n, (block + 1) * rows)
-        losses = np.empty((stop - start) * classes, np.float32)
-        flat_x, flat_grad = x[start:stop].reshape(-1), grad[start:stop].reshape(-1)
-        if gamma == 2.0:
-            nans += _square(flat_x, loss_weight, slope_weight, losses, flat_grad)
-        else:
-            nans += _general(flat_x, gamma, loss_weight, slope_weight, losses, flat_grad)
-        for i in range(start, stop):
-            if labels[i] == ignored:
-                losses[(i - start) * classes : (i - start + 1) * classes] = _0
-                grad[i] = _0
-            elif labels[i] >= 0:
-                losses[(i - start) * classes + labels[i]] = _0
-        if weight == 0.0:  # no weight on an infinite loss is none
-            losses[:] = _0
-        sums[block] = _sum(losses)
+        some = slice(block * rows, (block + 1) * rows)
+        sums[block], nan = _block_loss(x[some], labels[some], ignored, gamma, weight, factor, grad[some])
+        nans += nan
     return nans
+
+
+@kernel
+def _block_loss(x, labels, ignored, gamma, weight, factor, grad):
+    """The sum for one block of rows, and whether one of its logits is NaN."""
+    losses = np.empty(x.size, np.float32)
+    loss_weight, slope_weight = np.float32(weight), np.float32(weight * factor)
+    if gamma == 2.0:
+        nan = _square(x.reshape(-1), loss_weight, slope_weight, losses, grad.reshape(-1))
+    else:
+        nan = _general(x.reshape(-1), gamma, loss_weight, slope_weight, losses, grad.reshape(-1))
+    classes = x.shape[1]
+    for i in range(len(x)):
+        if labels[i] == ignored:
+            for k in range(classes):
+                losses[i * classes + k] = grad[i, k] = _0
+        elif labels[i] >= 0:
+            losses[i * classes + labels[i]] = _0
+    return _sum(losses) if weight != 0.0 else 0.0, nan  # no weight on an infinite loss is none
 
 
 def block_count(n: int, classes: int) -> int:

@@ -28,10 +28,13 @@ def assign_anchors(
     positive_iou, negative_iou = checks.iou_thresholds(positive_iou, negative_iou)
     if len(gt_boxes) == 0:
         return np.full(len(anchors), BACKGROUND, np.int64)
-    best_of_gt = np.full(len(gt_boxes), np.inf)  # reached by no anchor: nothing is forced
-    if force_match:
-        best_of_gt = _best_of_gt(_numba.native(anchors), wide(gt_boxes))
-    return _assign(_numba.native(anchors), wide(gt_boxes), positive_iou, negative_iou, best_of_gt)
+    a, g = _numba.native(anchors), wide(gt_boxes)
+    out = np.empty(len(a), np.int64)
+    best_of_gt = (
+        _best_of_gt(a, g) if force_match else np.full(len(g), np.inf)
+    )  # inf: reached by none, nothing is forced
+    _assign(a, g, positive_iou, negative_iou, best_of_gt, out)
+    return out
 
 
 def assign_pyramid(
@@ -57,62 +60,61 @@ def assign_pyramid(
 
 
 @parallel_kernel
-def _assign(anchors, gts, positive_iou, negative_iou, best_of_gt):
-    """No (N, M) matrix: memory stays O(N + M). Block after block of anchors meets one box at a time, without branches,
-    so that the inner loop runs on vectors."""
-    out = np.empty(len(anchors), np.int64)
+def _assign(anchors, gts, positive_iou, negative_iou, best_of_gt, out):
+    """No (N, M) matrix: block after block of anchors meets all boxes, and memory stays O(N + M)."""
     for block in prange((len(anchors) + _BLOCK - 1) // _BLOCK):
-        start = block * _BLOCK
-        n = min(_BLOCK, len(anchors) - start)
-        x1, y1, x2, y2, area = _columns(anchors, start, n)
-        best, matched, forced = np.zeros(n), np.zeros(n, np.int64), np.zeros(n, np.int64)
-        for j in range(len(gts)):
-            a, b, c, d, top = gts[j, 0], gts[j, 1], gts[j, 2], gts[j, 3], best_of_gt[j]
-            gt_area = (c - a) * (d - b)
-            for i in range(n):
-                iou = iou_of(x1[i], y1[i], x2[i], y2[i], area[i], a, b, c, d, gt_area)
-                better = iou > best[i]  # strictly: of equal ones the first stays
-                matched[i] = j if better else matched[i]
-                best[i] = iou if better else best[i]
-                forced[i] |= (iou == top) & (iou > 0.0)
-        for i in range(n):
-            if forced[i] or best[i] >= positive_iou:
-                out[start + i] = matched[i]
-            else:
-                out[start + i] = BACKGROUND if best[i] < negative_iou else IGNORED
-    return out
-
-
-@parallel_kernel
-def _best_of_gt(anchors, gts):
-    """(M,) best IoU that each ground-truth box has with any anchor."""
-    blocks = (len(anchors) + _BLOCK - 1) // _BLOCK
-    best = np.zeros((blocks, len(gts)))
-    for block in prange(blocks):
-        start = block * _BLOCK
-        n = min(_BLOCK, len(anchors) - start)
-        x1, y1, x2, y2, area = _columns(anchors, start, n)
-        iou = np.empty(n)
-        for j in range(len(gts)):
-            a, b, c, d = gts[j, 0], gts[j, 1], gts[j, 2], gts[j, 3]
-            gt_area = (c - a) * (d - b)
-            for i in range(n):
-                iou[i] = iou_of(x1[i], y1[i], x2[i], y2[i], area[i], a, b, c, d, gt_area)
-            best[block, j] = iou.max()
-    out = np.zeros(len(gts))
-    for block in range(blocks):
-        out = np.maximum(out, best[block])
-    return out
+        some = slice(block * _BLOCK, (block + 1) * _BLOCK)
+        _assign_block(anchors[some], gts, positive_iou, negative_iou, best_of_gt, out[some])
 
 
 @kernel
-def _columns(anchors, start, n):
-    """x1, y1, x2, y2 and area of n anchors, each contiguous float64."""
-    x1, y1, x2, y2 = np.empty(n), np.empty(n), np.empty(n), np.empty(n)
+def _assign_block(anchors, gts, positive_iou, negative_iou, best_of_gt, out):
+    """One box at a time over all anchors, without branches, so that the inner loop runs on vectors."""
+    n = len(anchors)
+    x1, y1, x2, y2, area = _columns(anchors)
+    best, matched, forced = np.zeros(n), np.zeros(n, np.int64), np.zeros(n, np.int64)
+    for j in range(len(gts)):
+        a, b, c, d, top = gts[j, 0], gts[j, 1], gts[j, 2], gts[j, 3], best_of_gt[j]
+        gt_area = (c - a) * (d - b)
+        for i in range(n):
+            iou = iou_of(x1[i], y1[i], x2[i], y2[i], area[i], a, b, c, d, gt_area)
+            better = iou > best[i]  # strictly: of equal ones the first stays
+            matched[i] = j if better else matched[i]
+            best[i] = iou if better else best[i]
+            forced[i] |= (iou == top) & (iou > 0.0)
     for i in range(n):
-        x1[i], y1[i] = anchors[start + i, 0], anchors[start + i, 1]
-        x2[i], y2[i] = anchors[start + i, 2], anchors[start + i, 3]
-    return x1, y1, x2, y2, (x2 - x1) * (y2 - y1)
+        if forced[i] or best[i] >= positive_iou:
+            out[i] = matched[i]
+        else:
+            out[i] = BACKGROUND if best[i] < negative_iou else IGNORED
+
+
+@kernel
+def _best_of_gt(anchors, gts):
+    """(M,) best IoU that each ground-truth box has with any anchor."""
+    best = np.zeros(len(gts))
+    iou = np.empty(_BLOCK)
+    for start in range(0, len(anchors), _BLOCK):
+        x1, y1, x2, y2, area = _columns(anchors[start : start + _BLOCK])
+        for j in range(len(gts)):
+            a, b, c, d = gts[j, 0], gts[j, 1], gts[j, 2], gts[j, 3]
+            gt_area = (c - a) * (d - b)
+            for i in range(len(area)):
+                iou[i] = iou_of(x1[i], y1[i], x2[i], y2[i], area[i], a, b, c, d, gt_area)
+            for i in range(len(area)):
+                best[j] = max(best[j], iou[i])
+    return best
+
+
+@kernel
+def _columns(anchors):
+    """x1, y1, x2, y2 and area of some anchors, each contiguous float64."""
+    n = len(anchors)
+    x1, y1, x2, y2, area = np.empty(n), np.empty(n), np.empty(n), np.empty(n), np.empty(n)
+    for i in range(n):
+        x1[i], y1[i], x2[i], y2[i] = anchors[i, 0], anchors[i, 1], anchors[i, 2], anchors[i, 3]
+        area[i] = (x2[i] - x1[i]) * (y2[i] - y1[i])
+    return x1, y1, x2, y2, area
 
 
 @kernel

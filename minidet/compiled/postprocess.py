@@ -55,7 +55,8 @@ def _best_of_level(
     flat = x.ravel()
     with np.errstate(over="ignore"):
         bits = np.ascontiguousarray(flat, np.float32).view(np.int32)  # rounded values order like the exact ones, or tie
-    highest, lowest = _extremes(bits)
+    highest, lowest = np.empty((2, -(-len(bits) // _BLOCK)), np.int32)
+    _extremes(bits, highest, lowest)
     if highest.max(initial=0) > _INFINITY or lowest.min(initial=0) < ~_INFINITY:
         checks.class_scores(f"logits[{level}]", x)
     bound = ~_INFINITY
@@ -75,18 +76,20 @@ def _key(bits):
 
 
 @parallel_kernel
-def _extremes(bits):
+def _extremes(bits, highest, lowest):
     """The highest and the lowest key of each block."""
-    blocks = (len(bits) + _BLOCK - 1) // _BLOCK
-    highest, lowest = np.empty(blocks, np.int32), np.empty(blocks, np.int32)
-    for block in prange(blocks):
-        high, low = np.int32(-_MAGNITUDE), _MAGNITUDE
-        for i in range(block * _BLOCK, min((block + 1) * _BLOCK, len(bits))):
-            key = _key(bits[i])
-            high = key if key > high else high
-            low = key if key < low else low
-        highest[block], lowest[block] = high, low
-    return highest, lowest
+    for block in prange(len(highest)):
+        highest[block], lowest[block] = _extremes_of_block(bits[block * _BLOCK : (block + 1) * _BLOCK])
+
+
+@kernel
+def _extremes_of_block(bits):
+    high, low = np.int32(-_MAGNITUDE), _MAGNITUDE
+    for i in range(len(bits)):
+        key = _key(bits[i])
+        high = key if key > high else high
+        low = key if key < low else low
+    return high, low
 
 
 @kernel

@@ -55,9 +55,9 @@ class SSD(nn.Module):
         self.backbone = truncated_backbone(width, first - 1)
         channels = width * 2 ** min(first - 2, 3)
         self.grids = nn.ModuleList(conv_block(channels, channels) for _ in range(count))
-        self.offsets = nn.ModuleList(_predictor(channels, 4 * anchors.anchors_per_cell) for _ in range(count))
-        self.classes = nn.ModuleList(
-            _predictor(channels, (num_classes + 1) * anchors.anchors_per_cell) for _ in range(count)
+        self.offsets, self.classes = (
+            nn.ModuleList(nn.Conv2d(channels, outputs * anchors.anchors_per_cell, 3, padding=1) for _ in range(count))
+            for outputs in (4, num_classes + 1)
         )
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
@@ -238,10 +238,6 @@ def _square(layer: nn.Module, name: str) -> int:
     if len(sides) != 1 or not isinstance(side := sides.pop(), int):
         raise ValueError(f"{name} = {value!r} of {type(layer).__name__} must be the same whole number both ways")
     return side
-
-
-def _predictor(channels: int, outputs: int) -> nn.Conv2d:
-    return nn.Conv2d(channels, outputs, 3, padding=1)
 
 
 def _by_box(output: Tensor, numbers: int) -> Tensor:

@@ -10,7 +10,7 @@ background (equation 6), p_t = sigmoid(x_t) (equation 2), and alpha_t is alpha f
 `1 - p` computed from a p near 1 has lost all its digits; sigmoid(u) has them all.
 
 Logits may be +-inf: a value is then 0 or inf, a derivative its limit. Results have the shape and floating type of the
-logits. All raise ValueError for NaN logits, targets that are not 0 or 1 or of another shape, and parameters out of range.
+logits. All raise ValueError for NaN logits, targets that are not 0 or 1 or of another shape, parameters out of range.
 """
 
 from __future__ import annotations
