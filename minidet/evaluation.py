@@ -44,9 +44,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 
 from minidet import checks
+from minidet.compiled._numba import kernel
 
 __all__ = ["coco_metrics", "evaluate", "Evaluation"]
 
@@ -188,7 +188,7 @@ def _summarize(precision: np.ndarray, recall: np.ndarray) -> dict[str, float]:
     }  # fmt: skip
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def _match(boxes, areas, gt_boxes, gt_areas, gt_crowd, bounds, iou_thresholds, area_ranges):
     """The outcome of every detection for every area range and IoU threshold, (A, T, D) uint8.
 
@@ -223,7 +223,7 @@ def _match(boxes, areas, gt_boxes, gt_areas, gt_crowd, bounds, iou_thresholds, a
     return outcome
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def _box_iou(boxes, gt_boxes, gt_crowd):
     """IoU of (x, y, width, height) boxes, (D, G); every rounding as in ``bbIou`` of COCO's maskApi.c."""
     ious = np.zeros((len(boxes), len(gt_boxes)))
@@ -239,7 +239,7 @@ def _box_iou(boxes, gt_boxes, gt_crowd):
     return ious
 
 
-@njit(cache=True)
+@kernel
 def _accumulate(outcome, by_score, rank, bounds, objects, recall_thresholds, max_detections):
     """Precision (T, R, K, A, M) and recall (T, K, A, M) from outcomes (A, T, D).
 

@@ -21,7 +21,7 @@ from tests.datasets import write_image, write_voc
 
 SMALL = [
     "model.width=8", "model.fpn_channels=16", "model.head_channels=16", "model.head_convs=1",
-    'model.anchors={"levels": [3, 4], "sizes": [16, 32], "scales": [1.0]}', "training.precision=float32",
+    'model.anchors={"levels": [3, 4], "sizes": [16, 32], "scales": [1.0]}', "training.precision=float32", "training.channels_last=false",
     "training.iterations=4", "training.batch_size=2", "training.warmup=1", "training.workers=0",
     "training.log_every=1", "training.checkpoint_every=2",
 ]  # fmt: skip
@@ -29,10 +29,10 @@ SHAPES = ["data.image_size=[64,64]", "data.images=8", "val.images=3"]
 
 
 def train_command(out, *more, data="shapes", settings=SHAPES):
-    words = ["train", "--data", data, "--out", out, *more]
+    words = ["train", "--data", data, "--out", out, "--shorter-side", 64]
     for setting in [*SMALL, *settings]:
         words += ["--set", setting]
-    return list(map(str, words))
+    return [*map(str, words), *more]
 
 
 @pytest.fixture(scope="module")

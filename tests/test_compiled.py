@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from minidet import compiled, reference
-from minidet.compiled._numba import descending
+from minidet.compiled._numba import compiler, descending
 from minidet.config import AnchorConfig, PostprocessConfig
 from tests.paths import random_boxes
 
@@ -80,6 +80,15 @@ def test_the_number_of_threads_changes_nothing():
     for a, b in zip(one, many, strict=True):
         np.testing.assert_array_equal(a, b)
     assert numba.get_num_threads() == before
+
+
+def test_where_nothing_can_be_kept_on_disk_it_still_compiles():
+    """A function without a file has no place for a cache, like one in a folder that nobody may write to."""
+    namespace: dict = {}
+    exec("def double(x):\n    return 2 * x", namespace)
+    with pytest.raises(RuntimeError, match="cannot cache"):
+        numba.njit(cache=True)(namespace["double"])
+    assert compiler()(namespace["double"])(21) == 42
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

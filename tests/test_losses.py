@@ -345,6 +345,19 @@ def test_half_width_types_are_computed_in_float32(name):
         assert torch.equal(result, wide.to(dtype))
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_the_dense_loss_of_half_width_logits(dtype):
+    torch.manual_seed(0)
+    half, labels = torch.randn(50, 7).to(dtype).requires_grad_(), torch.arange(50) % 9 - 2
+    wide = half.detach().float().requires_grad_()
+    loss, expected = pytorch.dense_focal_loss(half, labels), pytorch.dense_focal_loss(wide, labels)
+    loss.backward()
+    expected.backward()
+    assert loss.dtype == half.grad.dtype == dtype
+    assert torch.equal(loss, expected.to(dtype))
+    torch.testing.assert_close(half.grad.float(), wide.grad, rtol=2 * torch.finfo(dtype).eps, atol=1e-7)
+
+
 @pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")  # PyTorch's own tracing does
 def test_it_can_be_compiled():
     x, labels = torch.randn(64, 5), torch.arange(64) % 7 - 2

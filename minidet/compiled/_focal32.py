@@ -15,14 +15,14 @@ from __future__ import annotations
 import numpy as np
 from numba import njit, prange
 
-from minidet.compiled._numba import kernel, parallel_kernel
+from minidet.compiled._numba import compiler, kernel, parallel_kernel
 
 BLOCK = 8192
 """Logits that are worked on together; their losses stay in the first cache until they are summed."""
 
 _vector = njit(nogil=True, error_model="numpy", inline="always")
-_loop = njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
-_reordered = njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract"})
+_loop = compiler(fastmath={"contract"})
+_reordered = compiler(fastmath={"reassoc", "contract"})
 
 _0, _1, _2 = np.float32(0), np.float32(1), np.float32(2)
 _LOWEST = np.float32(-87.33)  # exp of less is no normal number

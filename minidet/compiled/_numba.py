@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numba import njit
@@ -10,12 +12,31 @@ from numpy.typing import ArrayLike
 
 from minidet import checks
 
-kernel = njit(cache=True, nogil=True, error_model="numpy")
-"""Compiled without the GIL, kept on disk; a division by zero gives inf as in NumPy. IEEE arithmetic: no fast-math, so
-that what decides (IoU, order) decides as in the reference."""
 
-parallel_kernel = njit(cache=True, nogil=True, error_model="numpy", parallel=True)
-"""The same, with `prange` spread over the cores; compiles longer, so only where it pays."""
+def compiler(**options: Any) -> Callable[[Callable[..., Any]], Any]:
+    """`numba.njit` with what all kernels share: no GIL, division by zero as in NumPy, and kept on disk.
+
+    Numba keeps its cache beside the source, or in the user's cache folder where that is read-only. Where neither can be
+    written it refuses to compile at all; then the kernel is compiled anew in each process.
+    """
+
+    def decorate(function: Callable[..., Any]) -> Any:
+        settings = {"nogil": True, "error_model": "numpy", **options}
+        try:
+            return njit(cache=True, **settings)(function)
+        except RuntimeError as error:
+            if "cannot cache" not in str(error):
+                raise
+            return njit(**settings)(function)
+
+    return decorate
+
+
+kernel = compiler()
+"""IEEE arithmetic, no fast-math: what decides (IoU, order) decides as in the reference."""
+
+parallel_kernel = compiler(parallel=True)
+"""The same, with `prange` spread over the cores; compiles longer, so only where it pays, and with little inside."""
 
 
 def native(array: np.ndarray) -> np.ndarray:

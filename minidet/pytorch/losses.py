@@ -148,7 +148,7 @@ class _Dense(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, labels: Tensor, gamma: float, alpha: float | None) -> Any:
         ctx.gamma, ctx.alpha = gamma, alpha
         ctx.save_for_backward(x, labels)
-        parts = [_dense_rows(0, *rows, gamma, alpha).sum() for rows in _rows(x, labels)]
+        parts = [_dense_rows(0, part, label, gamma, alpha).sum() for part, label in _rows(x, labels)]
         return (torch.stack(parts).sum() / _normaliser(labels)).to(x.dtype)
 
     @staticmethod
@@ -159,11 +159,11 @@ class _Dense(torch.autograd.Function):
             is_object = labels[:, None] == torch.arange(x.shape[1], device=x.device)
             slope = _Derivatives.apply(1, _binary, x, is_object, ctx.alpha, _focal, ctx.gamma)
             return slope * ((labels != IGNORED)[:, None] * factor), None, None, None
+        if torch.compiler.is_compiling():
+            return (_dense_rows(1, x, labels, ctx.gamma, ctx.alpha) * factor).to(x.dtype), None, None, None
         grad = torch.empty_like(x)
-        done = 0
-        for part, label in _rows(x, labels):
-            torch.mul(_dense_rows(1, part, label, ctx.gamma, ctx.alpha), factor, out=grad[done : done + len(part)])
-            done += len(part)
+        for part, label, place in _rows(x, labels, grad):
+            torch.mul(_dense_rows(1, part, label, ctx.gamma, ctx.alpha), factor, out=place)
         return grad, None, None, None
 
 
@@ -373,7 +373,9 @@ def _normaliser(labels: Tensor) -> Tensor:
     return (labels >= 0).sum().clamp(min=1)
 
 
-def _rows(x: Tensor, labels: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-    """Some rows at a time: on a CPU few enough for its caches, elsewhere enough to keep it busy."""
-    count = max(1, (2**18 if x.device.type == "cpu" else 2**25) // max(1, x.shape[1]))
-    return zip(x.split(count), labels.split(count), strict=True)
+def _rows(x: Tensor, *others: Tensor) -> Iterator[tuple[Tensor, ...]]:
+    """Some rows at a time: few enough for a CPU's caches, or many enough for a GPU; torch.compile gets all."""
+    count = max(1, (2**20 if x.device.type == "cpu" else 2**25) // max(1, x.shape[1]))
+    if torch.compiler.is_compiling():
+        count = max(1, len(x))
+    return zip(*(tensor.split(count) for tensor in (x, *others)), strict=True)
