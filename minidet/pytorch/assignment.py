@@ -13,8 +13,6 @@ from minidet.pytorch.boxes import iou_matrix
 
 BACKGROUND = -1
 IGNORED = -2
-_CHUNK = 2**22
-"""IoUs computed at a time, which bounds the memory for any number of anchors and boxes."""
 
 
 def assign_anchors(
@@ -27,11 +25,12 @@ def assign_anchors(
     if len(anchors) == 0 or len(gt_boxes) == 0:
         return torch.full((len(anchors),), BACKGROUND, dtype=torch.int64, device=anchors.device)
     a, g = tensors.wide(anchors), tensors.wide(gt_boxes)
-    chunks = a.split(max(1, _CHUNK // len(g)))
+    # The IoUs at a time: few enough for one CPU core and its cache, or many enough for a GPU; memory is bounded.
+    chunks = a.split(max(1, (2**15 if a.device.type == "cpu" else 2**24) // len(g)))
     best_of_gt = (
-        torch.stack([iou_matrix(chunk, g).amax(0) for chunk in chunks]).amax(0) if force_match else None
+        torch.stack([iou_matrix(g, chunk).amax(1) for chunk in chunks]).amax(0) if force_match else None
     )  # (M,)
-    parts = [_assign(iou_matrix(chunk, g), positive_iou, negative_iou, best_of_gt) for chunk in chunks]
+    parts = [_assign(iou_matrix(g, chunk), positive_iou, negative_iou, best_of_gt) for chunk in chunks]
     return torch.cat(parts).to(anchors.device)
 
 
@@ -46,12 +45,10 @@ def assign_pyramid(
 
 
 def _assign(iou: Tensor, positive_iou: float, negative_iou: float, best_of_gt: Tensor | None) -> Tensor:
-    """Decide for the anchors of one (N, M) matrix."""
-    best = iou.amax(1)  # (N,)
-    columns = torch.arange(iou.shape[1], device=iou.device)
-    matched = torch.where(iou == best[:, None], columns, iou.shape[1]).amin(1)  # the first of equal ones
+    """Decide for the anchors of one (M, N) matrix."""
+    best, matched = iou.max(dim=0)  # (N,) each; of equal ones the first, as PyTorch documents
     assignment = torch.where(best < negative_iou, BACKGROUND, IGNORED)
     positive = best >= positive_iou
     if best_of_gt is not None:
-        positive |= ((iou == best_of_gt) & (best_of_gt > 0)).any(1)
+        positive |= ((iou == best_of_gt[:, None]) & (best_of_gt[:, None] > 0)).any(0)
     return torch.where(positive, matched, assignment)

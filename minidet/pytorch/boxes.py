@@ -64,12 +64,12 @@ def clip_boxes(boxes: Tensor, image_size: tuple[int, int]) -> Tensor:
 def iou_matrix(a: Tensor, b: Tensor) -> Tensor:
     """(N, M) IoU of checked float64 corners, operation for operation as in the reference."""
     ax1, ay1, ax2, ay2 = a[:, :, None].unbind(1)  # (N, 1) each
-    bx1, by1, bx2, by2 = b.unbind(1)  # (M,) each
+    bx1, by1, bx2, by2 = b.T.contiguous()  # (M,) each, dense: they are the inner loop
     width = (torch.minimum(ax2, bx2) - torch.maximum(ax1, bx1)).clamp(min=0)  # (N, M)
     height = (torch.minimum(ay2, by2) - torch.maximum(ay1, by1)).clamp(min=0)
     intersection = width * height
     union = _area(a)[:, None] + _area(b)[None, :] - intersection  # (N, M)
-    return intersection / union.masked_fill(union <= 0, 1.0)  # without a union there is no intersection either
+    return intersection / union.clamp(min=5e-324)  # where there is no union there is no intersection either
 
 
 def _area(boxes: Tensor) -> Tensor:

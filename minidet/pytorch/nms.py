@@ -9,9 +9,6 @@ from minidet import checks
 from minidet.pytorch import _tensors as tensors
 from minidet.pytorch.boxes import iou_matrix
 
-_BLOCK, _TILE = 256, 2048
-"""Boxes decided at a time, and boxes they are compared with at a time: what is in flight fits a CPU's cache."""
-
 
 def nms(boxes: Tensor, scores: Tensor, iou_threshold: float = 0.5) -> Tensor:
     """(D,) int64 indices of the kept boxes, best score first. See `minidet.reference.nms`."""
@@ -46,9 +43,11 @@ def _suppress(boxes: Tensor, classes: Tensor, threshold: float) -> Tensor:
         overlaps = iou_matrix(boxes[first], boxes[second]) > threshold
         return overlaps & (classes[first][:, None] == classes[second])
 
+    # What is compared at a time: few enough for one CPU core and its cache, or many enough for a GPU.
+    block_size, tile_size = (128, 256) if boxes.device.type == "cpu" else (512, 8192)
     everything = torch.arange(len(boxes), device=boxes.device)
-    for start in range(0, len(boxes), _BLOCK):
-        stop = min(start + _BLOCK, len(boxes))
+    for start in range(0, len(boxes), block_size):
+        stop = min(start + block_size, len(boxes))
         block = everything[start:stop][kept[start:stop]]  # what earlier blocks have dropped drops nothing
         conflicts = drops(block, block).triu(diagonal=1)
         alive = torch.ones(len(block), dtype=torch.bool, device=boxes.device)
@@ -59,6 +58,6 @@ def _suppress(boxes: Tensor, classes: Tensor, threshold: float) -> Tensor:
             alive = settled
         kept[block] = alive
         later = everything[stop : end_of_class[stop - 1]]  # the rest of the last class in the block
-        for tile in later.split(_TILE):
+        for tile in later.split(tile_size):
             kept[tile] &= ~drops(block[alive], tile).any(0)
     return kept

@@ -16,7 +16,7 @@ import torch
 
 
 def medians(ways: Mapping[str, Callable[[], Any]], seconds: float = 2.0, rounds: int = 50) -> dict[str, float]:
-    """Median seconds of each way. They take turns, at least 3 rounds, until `seconds` a way or `rounds` are used up.
+    """Median seconds of each way. They take turns, at least 5 rounds, until `seconds` a way or `rounds` are used up.
 
     Taking turns spreads whatever else the machine does over all of them, and the median drops what it does rarely. One
     call of each comes first and does not count: it compiles and fills caches.
@@ -30,7 +30,7 @@ def medians(ways: Mapping[str, Callable[[], Any]], seconds: float = 2.0, rounds:
             before = time.perf_counter()
             way()
             times[name].append(time.perf_counter() - before)
-        if turn >= 2 and time.perf_counter() - start > seconds * len(ways):
+        if turn >= 4 and time.perf_counter() - start > seconds * len(ways):
             break
     return {name: statistics.median(values) for name, values in times.items()}
 
