@@ -46,8 +46,7 @@ def train(options: argparse.Namespace) -> None:
     from minidet.pytorch.retinanet import RetinaNet
     from minidet.pytorch.weights import load_backbone
 
-    about, model_config, config = _plan(options)
-    dataset = open_dataset(**about["data"])
+    about, dataset, model_config, config = _plan(options)
     unseen = open_dataset(**about["val"]) if about["val"] else None
     torch.manual_seed(config.seed)
     model = RetinaNet(model_config)
@@ -194,12 +193,14 @@ def reproduce(options: argparse.Namespace) -> None:
     from tqdm import tqdm
 
     run = options.out / ("detector_full" if options.full else f"detector_{options.steps}")
-    schedule = [] if options.full else [f"training.iterations={options.steps}", "val.images=100"]
+    settings = [f"val.images={options.images}"]
+    if not options.full:
+        settings += [f"training.iterations={options.steps}", f"training.warmup={min(100, options.steps // 5)}"]
     commands = {
         "inspect shapes": ["inspect", "shapes", "--images", str(options.images), "--out", str(options.out)]
         + ["--json", str(options.out / "inspect_shapes.json")],
         "train the detector": ["train", "--data", "shapes", "--out", str(run), "--resume"]
-        + [word for setting in schedule for word in ("--set", setting)],
+        + [word for setting in settings for word in ("--set", setting)],
     }
     jobs: list[tuple[str, Any]] = [(name, lambda words=words: main(words)) for name, words in commands.items()]
     jobs += [(name, lambda figure=figure: figure(["--out", str(options.out)])) for name, figure in _figures()]
@@ -252,8 +253,8 @@ TRAINING_SHAPES: dict[str, Any] = {"images": 100_000, "objects": (8, 25), "distr
 """What a run on shapes sees: more of them an image than `Shapes()` has, so a short run learns from more objects."""
 
 
-def _plan(options: argparse.Namespace) -> tuple[dict[str, Any], Any, Any]:
-    """What a run is made of: its data, classes and weights, RetinaNetConfig, TrainingConfig.
+def _plan(options: argparse.Namespace) -> tuple[dict[str, Any], Any, Any, Any]:
+    """What a run is made of: where its data and weights are, the data set, RetinaNetConfig, TrainingConfig.
 
     From the arguments, or from the run's own config.json where it is resumed; ``--set`` has the last word in both.
     """
@@ -265,8 +266,11 @@ def _plan(options: argparse.Namespace) -> tuple[dict[str, Any], Any, Any]:
     if options.resume and not options.data:
         about = load_settings(options.out)
         model = RetinaNetConfig.from_dict(about.pop("model"))
-        training = TrainingConfig.from_dict(about.pop("training"))
-        return about, model.with_changes(changes["model"]), training.with_changes(changes["training"])
+        training = TrainingConfig.from_dict(about.pop("training")).with_changes(changes["training"])
+        if "data" not in about:
+            raise ValueError(f"{options.out} was not begun with minidet train: resume it from where it was, in Python")
+        about["data"] |= changes["data"]
+        return about, open_dataset(**about["data"]), model.with_changes(changes["model"]), training
     if not options.data:
         raise ValueError("give --data: shapes, a Pascal VOC folder, a COCO JSON file or folder")
     about = _sources(options, changes)
@@ -285,7 +289,7 @@ def _plan(options: argparse.Namespace) -> tuple[dict[str, Any], Any, Any]:
     training = training.with_changes(changes["training"])
     if about["val"] and training.evaluate_every is None:
         training = replace(training, evaluate_every=max(1, training.iterations // 5))
-    return about, model.with_changes(changes["model"]), training
+    return about, dataset, model.with_changes(changes["model"]), training
 
 
 def _sources(options: argparse.Namespace, changes: dict[str, dict[str, Any]]) -> dict[str, Any]:
@@ -341,7 +345,7 @@ def _preset(name: str, classes: int) -> tuple[Any, Any]:
         return RetinaNetConfig.torchvision(classes), TrainingConfig(resize=ResizeConfig(800, 1333))
     able = torch.cpu.get_capabilities()
     fast = any(able.get(name) for name in ("amx_bf16", "avx512_bf16", "bf16")) or torch.cuda.is_available()
-    return RetinaNetConfig.tiny(classes), TrainingConfig.tiny(precision="bfloat16" if fast else "float32")
+    return RetinaNetConfig.tiny(classes, norm="batch"), TrainingConfig.tiny(precision="bfloat16" if fast else "float32")
 
 
 def _load_run(run: Path) -> tuple[Any, dict[str, Any]]:
@@ -485,7 +489,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     command.add_argument("--val-split", metavar="SPLIT", help="Pascal VOC: the list to evaluate on, of --val or --data")
     command.add_argument("--out", type=Path, required=True, metavar="RUN", help="folder to make for the run")
-    command.add_argument("--resume", action="store_true", help="go on with the run in RUN, or begin it")
+    command.add_argument(
+        "--resume", action="store_true",
+        help="go on with the run in RUN; its settings are taken from there, or with --data compared with those given",
+    )  # fmt: skip
     command.add_argument(
         "--preset", choices=("tiny", "paper", "torchvision"), default="tiny",
         help="tiny: from scratch in minutes on a CPU, in bfloat16 where the processor has it; paper: RetinaNet-50, "
@@ -548,7 +555,7 @@ def _parser() -> argparse.ArgumentParser:
     more = "Needs a checkout. The detector is not trained again where it has been."
     command = add("reproduce", reproduce, "run everything that the project shows", more)
     command.add_argument("--out", type=Path, default=RUNS / "reproduce", help="folder for the results")
-    command.add_argument("--images", type=int, default=200, help="images of shapes to inspect")
+    command.add_argument("--images", type=int, default=200, help="images of shapes to inspect, and as many unseen ones")
     command.add_argument("--steps", type=int, default=500, help="training steps of the detector, of 8 images each")
     command.add_argument("--full", action="store_true", help="train for the whole schedule of the tiny preset")
     return parser

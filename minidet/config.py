@@ -353,7 +353,8 @@ class RetinaNetConfig(Settings):
 
         Levels 3 to 6 with anchors of 16 to 203 pixels, for objects of 12 to 200 pixels in images of about 256. Placed
         at random with aspect ratios from 0.6 to 1.6, 78 % of the boxes of 12 to 16 pixels (square root of the area) and
-        99 % of the larger ones have an anchor of IoU 0.5 or more.
+        99 % of the larger ones have an anchor of IoU 0.5 or more. With batches of 8 images, ``norm="batch"`` learns
+        faster; group normalisation serves any batch, and several processes reach the same weights as one.
         """
         settings: dict[str, Any] = {
             "depth": 18, "width": 16, "norm": "group", "fpn_channels": 64,
@@ -486,9 +487,10 @@ class TrainingConfig(Settings):
         """From scratch in minutes on a CPU, for ``RetinaNetConfig.tiny`` and images of about 256 pixels.
 
         AdamW along half a cosine, small batches, and a smooth L1 loss that weighs small errors. So short a run learns
-        as much as it sees objects: after these 2400 steps on ``Shapes(objects=(6, 20), distractors=(3, 10))`` AP50 is
-        0.83 on 200 unseen images of ``Shapes()``, and 0.54 where it was trained with as few objects as those have. On a
-        CPU with bfloat16 (AMX or AVX-512) ``precision="bfloat16"``, used for these, takes 0.7 of the time of float32.
+        as much as it sees objects: on ``Shapes(objects=(8, 25), distractors=(3, 10))`` these 1600 steps bring
+        ``RetinaNetConfig.tiny(6, norm="batch")`` to an AP50 of 0.93 and an AP of 0.74 on 200 unseen images of
+        ``Shapes()``; 1400 steps with group normalisation to 0.84 and 0.65. On a CPU with bfloat16 (AMX or AVX-512)
+        ``precision="bfloat16"``, used for these, takes 0.7 of the time of float32.
         """
         settings: dict[str, Any] = {
             "iterations": 1600, "batch_size": 8, "optimizer": "adamw", "learning_rate": 4e-3, "warmup": 100,

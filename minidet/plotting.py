@@ -157,20 +157,21 @@ def training_page(metrics: Sequence[Mapping[str, Any]], title: str = "") -> Figu
         title: what was trained.
     """
     figure, axes = new_figure(12, 4.5, columns=2)
-    panels = (
-        (axes[0, 0], {"classification": "#0072B2", "box": "#E69F00"}),
-        (axes[0, 1], {"AP50": "#009E73", "AP": "#CC79A7"}),
-    )
-    for ax, curves in panels:
-        for name, colour in curves.items():
-            lines = [line for line in metrics if name in line]
-            minutes = np.array([line["seconds"] / 60 for line in lines])
-            values = np.array([line[name] for line in lines])
-            draw_curve(ax, minutes, values, name, colour, **({} if ax is axes[0, 0] else {"marker": "o"}))
+    losses, precision = axes[0]
+    curves = (
+        (losses, "classification", "#0072B2", ""), (losses, "box", "#E69F00", ""),
+        (precision, "AP50", "#009E73", "o"), (precision, "AP", "#CC79A7", "o"),
+    )  # fmt: skip
+    for ax, name, colour, marker in curves:
+        points = np.array([(line["seconds"] / 60, line[name]) for line in metrics if name in line]).reshape(-1, 2)
+        draw_curve(ax, points[:, 0], points[:, 1], name, colour, marker=marker)
+    losses.set(yscale="log", ylabel="loss per assigned anchor (nats; box: smooth L1)", title="Training loss of a step")
+    losses.yaxis.set_minor_formatter(lambda value, _: f"{value:g}")
+    losses.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    precision.set(ylim=(0, 1), ylabel="average precision", title="COCO's AP on images not trained on")
+    for ax in (losses, precision):
         ax.set(xlabel="training time (minutes)", xlim=(0, None))
-        ax.legend()
-    axes[0, 0].set(yscale="log", ylabel="loss of a step (nats; box: smooth L1)", title="Losses, an assigned anchor")
-    axes[0, 1].set(ylim=(0, 1), ylabel="average precision", title="COCO's AP on images not trained on")
+        ax.legend(frameon=False)
     figure.suptitle(_plain(title, 100))
     return figure
 
@@ -199,7 +200,7 @@ def detections_page(
         colours = [_class_colour(k) for k in labels[shown].tolist()]
         draw_boxes(ax, boxes[shown], [f"{value:.2f}" for value in scores[shown]], colours)
     handles = [Patch(color=_class_colour(k), label=_plain(name, 16)) for k, name in enumerate(classes[:24])]
-    figure.legend(handles=handles, loc="outside lower center", ncols=8)
+    figure.legend(handles=handles, loc="outside lower center", ncols=8, frameon=False)
     figure.suptitle(_plain(title, 100))
     return figure
 

@@ -21,9 +21,9 @@ from tests.datasets import write_image, write_voc
 
 SMALL = [
     "model.width=8", "model.fpn_channels=16", "model.head_channels=16", "model.head_convs=1",
-    'model.anchors={"levels": [3, 4], "sizes": [16, 32], "scales": [1.0]}', "training.precision=float32", "training.channels_last=false",
-    "training.iterations=4", "training.batch_size=2", "training.warmup=1", "training.workers=0",
-    "training.log_every=1", "training.checkpoint_every=2",
+    'model.anchors={"levels": [3, 4], "sizes": [16, 32], "scales": [1.0]}', "training.precision=float32",
+    "training.channels_last=false", "training.iterations=4", "training.batch_size=2", "training.warmup=1",
+    "training.workers=0", "training.log_every=1", "training.checkpoint_every=2",
 ]  # fmt: skip
 SHAPES = ["data.image_size=[64,64]", "data.images=8", "val.images=3"]
 
@@ -108,6 +108,8 @@ def test_resuming_gives_the_same_weights(tmp_path, monkeypatch, capsys):
     assert "already holds a run" in capsys.readouterr().err
     assert main(train_command(tmp_path / "parts", "--resume", "--set", "model.width=16")) == 1
     assert "model.width = 8, not 16" in capsys.readouterr().err
+    assert main(["train", "--out", str(tmp_path / "parts"), "--resume", "--set", "data.images=9"]) == 1
+    assert "data.images = 8, not 9" in capsys.readouterr().err
 
 
 def test_train_on_voc_at_a_size_of_its_own(tmp_path):
@@ -124,7 +126,16 @@ def test_train_on_voc_at_a_size_of_its_own(tmp_path):
     settings = load_settings(tmp_path / "run")
     assert settings["classes"] == ["cat", "dog"]
     assert settings["training"]["resize"] == {"shorter_side": 48, "longer_side": 96}
-    words = ["evaluate", tmp_path / "run", "--data", tmp_path / "voc", "--split", "train", "--json", tmp_path / "a.json"]
+    words = [
+        "evaluate",
+        tmp_path / "run",
+        "--data",
+        tmp_path / "voc",
+        "--split",
+        "train",
+        "--json",
+        tmp_path / "a.json",
+    ]
     assert main(list(map(str, words))) == 0
     per_class = json.loads((tmp_path / "a.json").read_text())["per_class"]
     assert all(per_class[name]["AP"] >= 0 for name in ("cat", "dog"))
@@ -208,6 +219,20 @@ def test_classes_that_the_model_does_not_know(run, tmp_path, capsys):
     write_voc(tmp_path / "voc", "image", ("cat", (1, 1, 20, 20)))
     assert main(["evaluate", str(run), "--data", str(tmp_path / "voc")]) == 1
     assert "classes that the model does not know: cat" in capsys.readouterr().err
+
+
+def test_reproduce_trains_once(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("minidet.cli._figures", list)
+    tiny = RetinaNetConfig.tiny
+    monkeypatch.setattr(RetinaNetConfig, "tiny", lambda classes, norm: tiny(classes, norm=norm, head_convs=0))
+    words = ["reproduce", "--steps", "2", "--images", "2", "--out", str(tmp_path)]
+    assert main(words) == 0
+    assert "AP50" in capsys.readouterr().out
+    before = (tmp_path / "detector_2/metrics.jsonl").read_bytes()
+    assert main(words) == 0
+    assert (tmp_path / "detector_2/metrics.jsonl").read_bytes() == before
+    assert main([*words[:2], "0", *words[3:]]) == 1
+    assert "iterations = 0 must be >= 1" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("command", ["train", "evaluate", "detect", "inspect", "reproduce"])

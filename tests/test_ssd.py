@@ -152,8 +152,6 @@ def test_no_object_is_lost_and_nothing_else_is_matched(seed, count, threshold):
     iou = box_iou(BOXES, gt_boxes)
     below = (assignment >= 0) & (iou.amax(1) < threshold) if count else assignment >= 0
     assert int(below.sum()) <= count  # a default box that fits nothing is some ground-truth box's only one
-    for box in below.nonzero()[:, 0].tolist():
-        assert int((assignment == assignment[box]).sum()) >= 1
     if count:
         assert (assignment[iou.amax(1) >= threshold] >= 0).all()
         box, gt = divmod(int(iou.argmax()), count)
@@ -292,17 +290,19 @@ def test_bad_ground_truth_is_refused(images, message):
 
 
 def seen_by(layers, side, cell):
-    """(first, last + 1) of the rows and of the columns of an image that one activation depends on, by its gradient.
-
-    With positive weights and inputs nothing cancels and every ReLU passes.
-    """
-    with torch.no_grad():
-        for parameter in layers.parameters():
-            parameter.abs_().clamp_(min=0.01)
+    """(first, last + 1) of the rows and of the columns of an image that one activation depends on, by its gradient."""
     image = torch.rand(1, 3, side, side, dtype=next(layers.parameters()).dtype, requires_grad=True)
     layers(image)[0, :, cell, cell].sum().backward()
     seen = image.grad[0].ne(0).any(0)  # (H, W)
     return [(int(axis.nonzero()[0]), int(axis.nonzero()[-1]) + 1) for axis in (seen.any(1), seen.any(0))]
+
+
+def positive(layers):
+    """With positive weights and inputs nothing cancels and every ReLU passes."""
+    with torch.no_grad():
+        for parameter in layers.parameters():
+            parameter.abs_().clamp_(min=0.01)
+    return layers
 
 
 def without_norm(module):
@@ -325,7 +325,7 @@ def test_receptive_fields_are_where_the_gradient_of_the_network_is_not_zero(grid
     cell = 3
     low, high = cell * stride + offset - size / 2, cell * stride + offset + size / 2
     side = 8 * stride
-    assert seen_by(layers, side, cell) == [(max(0, low), min(side, high))] * 2
+    assert seen_by(positive(layers), side, cell) == [(max(0, low), min(side, high))] * 2
 
 
 @pytest.mark.parametrize(
@@ -342,12 +342,12 @@ def test_receptive_fields_of_other_layers(layers):
     averages = [nn.AvgPool2d(3, 2, 1) if isinstance(layer, nn.MaxPool2d) else layer for layer in layers]
     assert receptive_field(averages) == (size, stride, offset)
     low = 4 * stride + offset - size / 2
-    assert seen_by(nn.Sequential(*averages), 64, 4) == [(low, low + size)] * 2
+    assert seen_by(positive(nn.Sequential(*averages)), 64, 4) == [(low, low + size)] * 2
 
 
 def test_group_normalisation_lets_every_activation_depend_on_the_whole_image():
     model = small().double()
-    assert seen_by(nn.Sequential(model.layers(0)), 128, 3) == [(0, 128)] * 2
+    assert seen_by(model.layers(0), 128, 3) == [(0, 128)] * 2
 
 
 @pytest.mark.parametrize(

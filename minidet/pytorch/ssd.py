@@ -41,7 +41,7 @@ class SSD(nn.Module):
     """
 
     def __init__(
-        self, num_classes: int, anchors: AnchorConfig = SQUARES, width: int = 32,
+        self, num_classes: int, anchors: AnchorConfig = SQUARES, width: int = 16,
         postprocess: PostprocessConfig = PostprocessConfig(),  # noqa: B008  # frozen
     ) -> None:  # fmt: skip
         super().__init__()
@@ -167,7 +167,7 @@ def ssd_loss(
     targets = [_targets(default_boxes, image, outputs - 1, iou_threshold) for image in ground_truth]
     labels = torch.stack([labels for labels, _ in targets])  # (B, N)
     positive = labels < outputs - 1
-    wanted = torch.cat([offsets for _, offsets in targets]).to(offsets)  # (P, 4)
+    wanted = torch.cat([right for _, right in targets]).to(offsets)  # (P, 4)
     if gamma is None:
         losses = F.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="none").view(images, count)
         pairs = zip(losses.detach(), positive, strict=True)
@@ -179,14 +179,16 @@ def ssd_loss(
 
 
 def train_ssd(
-    model: SSD, samples: Samples, steps: int = 600, batch_size: int = 64, learning_rate: float = 5e-3,
+    model: SSD, samples: Samples, steps: int = 500, batch_size: int = 64, learning_rate: float = 5e-3,
     iou_threshold: float = 0.5, gamma: float | None = None, seed: int = 0,
 ) -> list[dict[str, float]]:  # fmt: skip
     """Train a model in place to find the objects of each image, any number of them.
 
     >>> torch.manual_seed(0)
-    >>> model = SSD(num_classes=6)
-    >>> history = train_ssd(model, Shapes(40_000, image_size=(64, 64), objects=(1, 3), distractors=(0, 0)))
+    >>> classes = ("disk", "triangle", "star")
+    >>> few = Shapes(10_000, 0, (64, 64), objects=(1, 3), distractors=(0, 0), min_size=20, classes=classes)
+    >>> model = SSD(num_classes=3)
+    >>> history = train_ssd(model, list(few))  # a list, so that each image is drawn once
 
     The loss is ``ssd_loss`` with ``iou_threshold`` and ``gamma``, both its parts weighing the same; the rest, and the
     history that is returned, are as in ``minidet.pytorch.single.fit``.
@@ -208,10 +210,11 @@ def receptive_field(layers: Iterable[nn.Module]) -> tuple[int, int, float]:
     (7, 4, 0.5)
 
     ``layers``: convs and poolings with square kernels, nested as one likes, in the order in which they are applied;
-    ReLU and batch normalisation change nothing. So does group normalisation here, though while it is part of the
-    network the mean of its map reaches every activation. Returns size, stride and offset in pixels: activation i looks
-    at ``size`` pixels a side around ``i * stride + offset``, and padding where that is outside the image. Note that
-    with odd kernels this is not the centre of the cell, ``(i + 0.5) * stride``. Raises ValueError for other layers.
+    ReLU and normalisation change nothing (group normalisation is left out of account: through the mean and variance of
+    its map an activation depends a little on everything). Returns size, stride and offset in pixels: activation i looks
+    at ``size`` pixels a side around ``i * stride + offset``, and at padding where that is outside the image. After 3x3
+    convs of stride 2 the offset is 0.5, the middle of the first pixel, and not that of the cell. Raises ValueError for
+    other layers, linear ones among them.
     """
     size, stride, offset = 1, 1, 0.5
     for layer in nn.ModuleList(layers).modules():
@@ -250,6 +253,6 @@ def _targets(default_boxes: Tensor, image: Any, background: int, iou_threshold: 
     boxes = torch.as_tensor(image.boxes, device=default_boxes.device)
     classes = tensors.integers("classes", image.classes, len(boxes), of="boxes", low=0, high=background - 1)
     assignment = match_boxes(default_boxes, boxes, iou_threshold)
-    labels = torch.cat([classes.to(boxes.device), classes.new_tensor([background])])[assignment]  # -1: the last
+    labels = F.pad(classes.to(boxes.device), (0, 1), value=background)[assignment]  # -1: the last
     matched = assignment != BACKGROUND
     return labels, encode_boxes(boxes[assignment[matched]], default_boxes[matched])
