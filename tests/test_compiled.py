@@ -82,6 +82,21 @@ def test_the_number_of_threads_changes_nothing():
     assert numba.get_num_threads() == before
 
 
+def test_pytorch_keeps_its_number_of_threads():
+    """Numba and PyTorch share one OpenMP, in which starting threads sets a number for the whole process."""
+    code = """
+import torch
+torch.set_num_threads(1)
+import numpy as np
+from minidet import compiled
+compiled.box_iou([[0, 0, 4, 4]], [[0, 0, 4, 4]])
+compiled.dense_focal_loss(np.zeros((2, 2), np.float32), np.array([0, 1]))
+print(torch.get_num_threads())
+"""
+    result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "1"
+
+
 def test_where_nothing_can_be_kept_on_disk_it_still_compiles():
     """A function without a file has no place for a cache, like one in a folder that nobody may write to."""
     namespace: dict = {}

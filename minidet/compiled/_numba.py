@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ctypes
+import functools
 import sys
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numba import njit
+from numba import get_num_threads, njit
 from numpy.typing import ArrayLike
 
 from minidet import checks
@@ -35,8 +37,32 @@ def compiler(**options: Any) -> Callable[[Callable[..., Any]], Any]:
 kernel = compiler()
 """IEEE arithmetic, no fast-math: what decides (IoU, order) decides as in the reference."""
 
-parallel_kernel = compiler(parallel=True)
-"""The same, with `prange` spread over the cores; compiles longer, so only where it pays, and with little inside."""
+
+def parallel_kernel(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The same, with `prange` spread over the cores; compiles longer, so only where it pays, and with little inside."""
+    compiled = compiler(parallel=True)(function)
+
+    @functools.wraps(function)
+    def call(*arguments: Any) -> Any:
+        _start_threads()
+        return compiled(*arguments)
+
+    return call
+
+
+@functools.cache
+def _start_threads() -> None:
+    """Let Numba start its threads without changing those of others.
+
+    With GNU's OpenMP it sets the number of threads of the whole process, which PyTorch then uses too: put that back.
+    """
+    try:
+        openmp = ctypes.CDLL("libgomp.so.1")
+    except OSError:  # another system, another threading layer
+        return
+    before = openmp.omp_get_max_threads()
+    get_num_threads()
+    openmp.omp_set_num_threads(before)
 
 
 def native(array: np.ndarray) -> np.ndarray:

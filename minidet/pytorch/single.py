@@ -192,8 +192,8 @@ def fit(
 def truncated_backbone(width: int, level: int) -> nn.Sequential:
     """A plain classifier's first ``level`` blocks: (B, 3, H, W) -> (B, C, ceil(H / 2**level), ceil(W / 2**level)).
 
-    The first has ``width`` channels, a multiple of 8, each next one twice as many, up to 8 ``width``. A ResNet of the
-    same width learns more from an image, but in a minute on a CPU it sees too few of them.
+    The first has ``width`` channels, a multiple of 8, each next one twice as many, up to 8 ``width``. Blocks as
+    cheap as these see many images in a minute on a CPU.
     """
     channels = [3, *(width * 2 ** min(i, 3) for i in range(level))]
     return nn.Sequential(*map(conv_block, channels[:-1], channels[1:]))
