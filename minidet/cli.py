@@ -365,7 +365,6 @@ def _evaluation(model: Any, dataset: Any, about: dict[str, Any], resize: Any) ->
 
     Objects to ignore (COCO crowd, VOC difficult) count as crowds. Areas are those of the boxes.
     """
-    import torch
     from tqdm import tqdm
 
     from minidet.evaluation import evaluate
@@ -388,10 +387,7 @@ def _evaluation(model: Any, dataset: Any, about: dict[str, Any], resize: Any) ->
         for (x1, y1, x2, y2), label, ignore in zip(record.boxes.tolist(), record.classes, record.ignore, strict=True)
     ]  # fmt: skip
     truth = {"images": [{"id": i} for i in places], "categories": _categories(about), "annotations": annotations}
-    threads = torch.get_num_threads()
-    result = evaluate(truth, coco_results(found, places, about["category_ids"]))
-    torch.set_num_threads(threads)  # Numba's parallel loops change it
-    return result, found
+    return evaluate(truth, coco_results(found, places, about["category_ids"])), found
 
 
 def _categories(about: dict[str, Any]) -> list[dict[str, Any]]:

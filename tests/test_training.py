@@ -290,7 +290,11 @@ def start(*arguments, launcher=("-c",)):
 
 
 def test_killed_and_resumed_is_undisturbed(tmp_path):
-    """SIGKILL at a moment that no step chooses, while checkpoints are written all the time."""
+    """SIGKILL at a moment that no step chooses, while checkpoints are written all the time.
+
+    Bits are the same for the same number of threads: one here, and one in the process that is killed.
+    """
+    torch.set_num_threads(1)
     config = replace(QUICK, iterations=20, checkpoint_every=1)
     whole = fresh()
     train(whole, data(config), config, tmp_path / "whole")

@@ -123,9 +123,7 @@ def train(
                     shown = {name: f"{record[name]:.3g}" for name in ("classification", "box")}
                     batches.set_postfix(shown | {"images/s": f"{speed:.1f}"}, refresh=False)
             if rank == 0 and evaluate and _due(done, config.evaluate_every, config):
-                threads = torch.get_num_threads()
                 run.log({"iteration": done, "seconds": seconds, **evaluate(model)})
-                torch.set_num_threads(threads)  # Numba's parallel loops change it, and with it the last bits of sums
             if rank == 0 and _due(done, config.checkpoint_every, config):
                 run.save({
                     "iteration": done, "seconds": seconds, "weights": model.state_dict(),

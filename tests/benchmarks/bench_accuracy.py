@@ -71,6 +71,45 @@ def ways() -> dict[str, Callable[[np.ndarray, np.ndarray, float], Pair]]:
     return result
 
 
+def other_functions(x: np.ndarray) -> list[dict[str, Any]]:
+    """The largest relative error of every other binary loss and derivative, over targets and parameters."""
+    stars = [(g, b) for g in (0.5, 1.0, 1.3, 2.0, 4.0, 5.0) for b in (0.0, 1.0, -3.3)]
+
+    def star(order: int, u: mpmath.mpf, gamma: float, beta: float) -> mpmath.mpf:
+        v = mpmath.mpf(gamma) * u - mpmath.mpf(beta)
+        s, p = 1 / (1 + mpmath.exp(-v)), 1 / (1 + mpmath.exp(v))
+        return [mpmath.log1p(mpmath.exp(v)) / gamma, s, gamma * s * p][order]
+
+    def entropy(order: int, u: mpmath.mpf) -> mpmath.mpf:
+        s, p = 1 / (1 + mpmath.exp(-u)), 1 / (1 + mpmath.exp(u))
+        return [mpmath.log1p(mpmath.exp(u)), s, s * p][order]
+
+    cases = [("cross_entropy", entropy, [()]), ("focal_loss_star", star, stars)]
+    worst_of: dict[tuple[str, str, str], float] = {}
+    for name, formula, settings in cases:
+        for order, suffix in enumerate(("", "_grad", "_hess")):
+            for parameters in settings:
+                for target in (0, 1):
+                    y = -1 if target else 1
+                    wanted = [(y if order == 1 else 1) * formula(order, y * mpmath.mpf(v), *parameters) for v in x]
+                    for path in (reference, compiled, pytorch):
+                        for dtype in (np.float64, np.float32):
+                            values, targets = x.astype(dtype), np.full(len(x), target)
+                            function = getattr(path, name + suffix)
+                            if path is pytorch:
+                                found = function(
+                                    torch.from_numpy(values), torch.from_numpy(targets), *parameters
+                                ).numpy()
+                            else:
+                                found = function(values, targets, *parameters)
+                            key = path.__name__.rsplit(".", 1)[-1], name + suffix, np.dtype(dtype).name
+                            worst_of[key] = max(worst_of.get(key, 0.0), worst(found, wanted, x)[0])
+    return [
+        {"implementation": key[0], "function": key[1], "type": key[2], "error": error}
+        for key, error in worst_of.items()
+    ]
+
+
 def worst(values: np.ndarray, wanted: list[mpmath.mpf], x: np.ndarray) -> tuple[float, float, float]:
     """Largest relative error, the logit at which it is, and the share of results that are not finite."""
     tiny, errors = float(np.finfo(values.dtype).tiny), [(0.0, 0.0)]
@@ -92,6 +131,7 @@ def main() -> None:
     implementations = ways()
     rows: list[dict[str, Any]] = []
     with mpmath.workdps(60):
+        others = other_functions(x[:: max(1, len(x) // 120)])
         table = {(y, g): [exact(v, y, g) for v in x] for y in (0, 1) for g in GAMMAS}
         for dtype in (np.float64, np.float32):
             for name, run in implementations.items():
@@ -104,6 +144,10 @@ def main() -> None:
                                 "implementation": name, "type": np.dtype(dtype).name, "what": what, "gamma": gamma,
                                 "target": target, "error": error, "logit": where, "not_finite": not_finite,
                             })  # fmt: skip
+    print("the other functions of minidet, largest relative error")
+    for row in others:
+        print(f"  {row['implementation']:10} {row['function']:22} {row['type']:8} {row['error']:9.1e}")
+    print("\nfocal_loss and its gradient, beside the peers")
     print(f"{'':12} {'type':8} {'':9} {'error':>9}  {'at logit':>9} {'gamma':>6} {'target':>6}  not finite")
     for name in implementations:
         for kind in ("float64", "float32"):
@@ -116,7 +160,9 @@ def main() -> None:
                 )
     if options.json:
         peers = {name: peer_version(name) for name in ("torchvision", "fvcore", "kornia")}
-        options.json.write_text(json.dumps({"machine": machine(), "peers": peers, "rows": rows}, indent=1) + "\n")
+        options.json.write_text(
+            json.dumps({"machine": machine(), "peers": peers, "rows": rows, "others": others}, indent=1) + "\n"
+        )
 
 
 if __name__ == "__main__":
