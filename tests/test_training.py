@@ -205,7 +205,7 @@ def test_evaluation_joins_the_metrics(tmp_path):
     threads = torch.get_num_threads()
 
     def evaluate(model):
-        torch.set_num_threads(threads + 1)  # as Numba's OpenMP layer does
+        torch.set_num_threads(threads + 1)  # as another library that shares its OpenMP may
         return {"AP50": 0.5}
 
     config = replace(QUICK, iterations=5, evaluate_every=2, log_every=5)

@@ -123,7 +123,9 @@ def train(
                     shown = {name: f"{record[name]:.3g}" for name in ("classification", "box")}
                     batches.set_postfix(shown | {"images/s": f"{speed:.1f}"}, refresh=False)
             if rank == 0 and evaluate and _due(done, config.evaluate_every, config):
+                threads = torch.get_num_threads()
                 run.log({"iteration": done, "seconds": seconds, **evaluate(model)})
+                torch.set_num_threads(threads)  # another number would change the last bits of what follows
             if rank == 0 and _due(done, config.checkpoint_every, config):
                 run.save({
                     "iteration": done, "seconds": seconds, "weights": model.state_dict(),
