@@ -17,7 +17,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[test,lint]'
 	touch $@
 
-reproduce: $(INSTALLED)  ## the main job: inspect made data, draw the paper's figures (into runs/reproduce)
+reproduce: $(INSTALLED)  ## the main job: inspect made data, train a small detector on it, draw the figures
 	$(BIN)/minidet reproduce
 
 test: reproduce  ## the main job, then every test

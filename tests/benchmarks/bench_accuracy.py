@@ -160,9 +160,11 @@ def main() -> None:
                 )
     if options.json:
         peers = {name: peer_version(name) for name in ("torchvision", "fvcore", "kornia")}
-        options.json.write_text(
-            json.dumps({"machine": machine(), "peers": peers, "rows": rows, "others": others}, indent=1) + "\n"
-        )
+        finite = [
+            row | {"error": row["error"] if np.isfinite(row["error"]) else None} for row in rows
+        ]  # JSON has no inf
+        result = {"machine": machine(), "peers": peers, "rows": finite, "others": others}
+        options.json.write_text(json.dumps(result, indent=1, allow_nan=False) + "\n")
 
 
 if __name__ == "__main__":

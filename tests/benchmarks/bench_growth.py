@@ -4,12 +4,13 @@
 
 The exponent is the slope of log(time) over log(work): 1 is proportional, 2 quadratic. Times are the least of several
 calls, which is what the machine can do when nothing else disturbs it. Memory is what the resident set grew by during
-one call, results included (Linux only).
+one call, results included (Linux with glibc only).
 """
 
 from __future__ import annotations
 
 import argparse
+import ctypes
 import json
 import time
 from collections.abc import Callable
@@ -108,13 +109,14 @@ def least_seconds(call: Call, seconds: float = 0.6) -> float:
 def grown_mib(call: Call) -> float | None:
     """Mebibytes that the resident set rose by, at most, during the call."""
     status, reset = Path("/proc/self/status"), Path("/proc/self/clear_refs")
-    if not reset.exists():
+    if not reset.exists() or not hasattr(ctypes.CDLL(None), "malloc_trim"):
         return None
 
     def field(name: str) -> int:
         line = next(line for line in status.read_text().splitlines() if line.startswith(name))
         return int(line.split()[1])
 
+    ctypes.CDLL(None).malloc_trim(0)  # give back what earlier calls have left, so that this one has to ask again
     before = field("VmRSS")
     reset.write_text("5")  # the peak begins anew
     call()
