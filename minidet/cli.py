@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import minidet
+from minidet.config import AssignmentConfig, ResizeConfig, RetinaNetConfig, TrainingConfig
 
 RUNS = Path("runs")
 
@@ -85,7 +86,6 @@ def train(options: argparse.Namespace) -> None:
 
 def evaluate(options: argparse.Namespace) -> None:
     """COCO's numbers of a finished run."""
-    from minidet.config import TrainingConfig
     from minidet.data import open_dataset
     from minidet.pytorch.inference import coco_results
 
@@ -108,7 +108,6 @@ def detect(options: argparse.Namespace) -> None:
     """Draw what a finished run detects in images, and write it down."""
     from tqdm import tqdm
 
-    from minidet.config import TrainingConfig
     from minidet.data import load_image
     from minidet.plotting import detections_picture, save_figure
     from minidet.pytorch.inference import coco_results, detect_images
@@ -156,7 +155,6 @@ def detect(options: argparse.Namespace) -> None:
 
 def inspect(options: argparse.Namespace) -> None:
     """Look at a data set as a dense detector will."""
-    from minidet.config import AssignmentConfig, ResizeConfig
     from minidet.data import doctor
     from minidet.plotting import inspection_page, save_figure
 
@@ -258,7 +256,6 @@ def _plan(options: argparse.Namespace) -> tuple[dict[str, Any], Any, Any, Any]:
 
     From the arguments, or from the run's own config.json where it is resumed; ``--set`` has the last word in both.
     """
-    from minidet.config import RetinaNetConfig, TrainingConfig
     from minidet.data import open_dataset
     from minidet.pytorch.checkpoint import load_settings
 
@@ -336,8 +333,6 @@ def _changes(texts: Sequence[str]) -> dict[str, dict[str, Any]]:
 def _preset(name: str, classes: int) -> tuple[Any, Any]:
     """RetinaNetConfig and TrainingConfig."""
     import torch
-
-    from minidet.config import ResizeConfig, RetinaNetConfig, TrainingConfig
 
     if name == "paper":
         return RetinaNetConfig(classes), TrainingConfig()
@@ -430,6 +425,7 @@ def _slug(name: str) -> str:
 
 
 def _parser() -> argparse.ArgumentParser:
+    paper, rule = ResizeConfig(), AssignmentConfig()
     parser = argparse.ArgumentParser(
         prog="minidet", description="Focal loss and RetinaNet, from scratch. Each command explains itself with --help."
     )
@@ -458,14 +454,18 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--images", type=int, default=200, help="shapes: how many images")
     command.add_argument("--seed", type=int, default=0, help="shapes: which images")
     command.add_argument(
-        "--shorter-side", type=int, default=600, help="images are resized to this shorter side, pixels"
+        "--shorter-side", type=int, default=paper.shorter_side, help="images are resized to this shorter side, pixels"
     )
     command.add_argument(
-        "--longer-side", type=int, default=1333, help="unless the longer side would exceed this, pixels"
+        "--longer-side", type=int, default=paper.longer_side, help="unless the longer side would exceed this, pixels"
     )
     command.add_argument("--native", action="store_true", help="do not resize (shapes never are)")
-    command.add_argument("--positive-iou", type=float, default=0.5, help="an anchor is assigned from this IoU on")
-    command.add_argument("--negative-iou", type=float, default=0.4, help="and is background below this one")
+    command.add_argument(
+        "--positive-iou", type=float, default=rule.positive_iou, help="an anchor is assigned from this IoU on"
+    )
+    command.add_argument(
+        "--negative-iou", type=float, default=rule.negative_iou, help="and is background below this one"
+    )
     command.add_argument("--skip-images", action="store_true", help="do not try to decode every image")
     command.add_argument("--out", type=Path, default=RUNS / "inspect", help="folder for the page")
     command.add_argument("--json", type=Path, metavar="FILE", help="write the same as data to this file")

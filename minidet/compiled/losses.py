@@ -17,8 +17,8 @@ from numpy.typing import ArrayLike
 from minidet import checks
 from minidet.compiled import _focal32
 from minidet.compiled._numba import kernel, native, parallel_kernel, wide
+from minidet.compiled.assignment import IGNORED
 
-IGNORED = -2
 _LARGEST = float(np.finfo(np.float64).max)
 
 

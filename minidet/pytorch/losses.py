@@ -14,8 +14,7 @@ from torch import Tensor
 
 from minidet import checks
 from minidet.pytorch import _tensors as tensors
-
-IGNORED = -2
+from minidet.pytorch.assignment import IGNORED
 
 
 def cross_entropy(logits: Tensor, targets: Tensor, alpha: float | None = None) -> Tensor:
