@@ -151,6 +151,69 @@ def test_a_grid_of_anchors_is_its_anchors(seed):
         np.testing.assert_array_equal(compiled.assign_pyramid(*arguments), reference.assign_pyramid(*arguments))
 
 
+@pytest.mark.parametrize("force", [False, True])
+def test_a_large_grid_is_decided_in_bands(force):
+    """Boxes that reach over several bands of rows, ties among them, and thresholds so low that most cells count."""
+    rng = np.random.default_rng(4)
+    image_size, config = (420, 500), AnchorConfig()
+    anchors = np.concatenate(reference.pyramid_anchors(image_size, config))
+    boxes = np.concatenate([random_boxes(rng, 12, extent=500), anchors[::4001], [[0, 0, 500, 420], [40, 2, 48, 418]]])
+    for gts in (boxes, np.concatenate([boxes, boxes])[::-1]):
+        for thresholds in ((0.5, 0.4), (1e-3, 0.0)):
+            arguments = (image_size, gts, config, *thresholds, force)
+            np.testing.assert_array_equal(compiled.assign_pyramid(*arguments), reference.assign_pyramid(*arguments))
+
+
+@pytest.mark.parametrize("threshold", [0.05, 0.45, 0.5, 0.55, 0.9, 0.999])
+def test_suppression_at_the_farthest_that_boxes_may_be_apart(threshold):
+    """Pairs made to reach a threshold: same sides, one within the other, shifted along one axis or both."""
+    rng = np.random.default_rng(5)
+    side = rng.uniform(1, 100, (400, 2))
+    corner = rng.uniform(0, 3000, (400, 2))
+    near = threshold * rng.uniform(0.98, 1.02, 400)
+    shift = side * np.array([[1, 0], [0, 1]])[rng.integers(0, 2, 400)] * ((1 - near) / (1 + near))[:, None]
+    shrunk = side * np.array([[1, 0], [0, 1]])[rng.integers(0, 2, 400)] * (1 - np.minimum(near, 1))[:, None]
+    first = np.concatenate([corner, corner + side], axis=1)
+    shifted = np.concatenate([corner + shift, corner + shift + side], axis=1)
+    inner = np.concatenate([corner + shrunk, corner + side], axis=1)
+    for boxes in (np.concatenate([first, shifted]), np.concatenate([first, inner]), np.concatenate([inner, first])):
+        scores = rng.normal(size=len(boxes))
+        kept = compiled.nms(boxes, scores, threshold)
+        np.testing.assert_array_equal(kept, reference.nms(boxes, scores, threshold))
+        assert 400 < len(kept) < len(boxes)
+
+
+@pytest.mark.parametrize("gamma", [0.0, 0.5, 2.0, 5.0])
+def test_single_precision_to_the_last_normal_number(gamma):
+    """Every part of the range of float32, with the numbers about the least exponential that is normal one by one."""
+    edge = np.float32(-87.3365)
+    steps = np.arange(-40, 40, dtype=np.int32) + edge.view(np.int32)
+    x = np.concatenate([np.linspace(-100, 100, 200_003), np.linspace(-1, 1, 50_001)]).astype(np.float32)
+    x = np.concatenate([x, steps.view(np.float32), -steps.view(np.float32), np.float32([3.4e38, -3.4e38, 1e-45, 0])])
+    _, grad = compiled.dense_focal_loss(x[:, None], np.full(len(x), -1), gamma, None)
+    exact = reference.focal_loss_grad(x.astype(np.float64), np.zeros(len(x)), gamma, None)
+    tiny = float(np.finfo(np.float32).tiny) * (1 + 1e-5)  # what is less than normal, all but a few bits, may become 0
+    normal = exact > tiny
+    assert np.isfinite(grad).all()
+    np.testing.assert_allclose(grad[normal, 0], exact[normal], rtol=1e-6)
+    assert (grad[~normal] >= 0).all()
+    assert (grad[~normal] <= tiny).all()
+    for one in x[::2000]:
+        loss, _ = compiled.dense_focal_loss(np.array([[one]]), np.array([-1]), gamma, None)
+        wanted = reference.focal_loss(np.array([one], np.float64), np.zeros(1), gamma, None)[0]
+        np.testing.assert_allclose(loss, wanted, rtol=1e-6, atol=0 if wanted > tiny else tiny)
+
+
+@pytest.mark.parametrize("alpha", [0.0, 0.25, 1.0])
+@pytest.mark.parametrize("place", [(0, 0), (1, 2), (2, 1), (2, 3)])
+def test_a_nan_is_found_where_it_has_no_weight(place, alpha):
+    """Among background, on an ignored anchor, in the entry of the object and beside it."""
+    x = np.zeros((3, 4), np.float32)
+    x[place] = np.nan
+    with pytest.raises(ValueError, match=rf"logits\[{place[0]}, {place[1]}\] = nan"):
+        compiled.dense_focal_loss(x, np.array([-1, -2, 1]), 2.0, alpha)
+
+
 @pytest.mark.parametrize("seed", [*range(60), 1314])
 def test_suppression_on_awkward_boxes(seed):
     """Mixed scales, ties, thousands of identical boxes, none of area, far apart, thresholds touched exactly."""

@@ -120,6 +120,6 @@ def _all_boxes(array):
 def all_finite(values):
     """No element of a flat array is NaN or infinite."""
     bad = 0
-    for value in values:
-        bad += not abs(value) <= 1.7976931348623157e308  # the largest float64; false for a NaN
+    for i in range(len(values)):  # not over the values themselves: only this turns into vector instructions
+        bad += not abs(values[i]) <= 1.7976931348623157e308  # the largest float64; false for a NaN
     return bad == 0

@@ -46,7 +46,8 @@ def _cell_anchors(size, scales, aspect_ratios, out):
         for scale in scales:
             side = size * scale
             half_width, half_height = side / root / 2, side * root / 2
-            out[i] = (-half_width, -half_height, half_width, half_height)
+            out[i, 0], out[i, 1] = -half_width, -half_height  # one by one: a tuple takes seconds to compile
+            out[i, 2], out[i, 3] = half_width, half_height
             i += 1
 
 

@@ -17,6 +17,8 @@ BACKGROUND = -1
 IGNORED = -2
 _BLOCK = 512
 """Anchors that a core looks at together: their coordinates fit its first cache."""
+_BAND = 8192
+"""Anchors of a grid that are decided together: their IoUs fit the second cache."""
 
 
 def assign_anchors(
@@ -45,6 +47,7 @@ def assign_pyramid(
 
     Fast because anchors are a grid: only cells near a ground-truth box can reach a threshold with it, and two
     inequalities give the rectangle that they lie in, so the cost is anchors + boxes x few instead of anchors x boxes.
+    What is left is mostly memory that is touched for the first time, so there is none but the result.
     """
     gt_boxes = _numba.boxes("gt_boxes", gt_boxes)
     positive_iou, negative_iou = checks.iou_thresholds(positive_iou, negative_iou)
@@ -119,29 +122,52 @@ def _columns(anchors):
 
 @kernel
 def _assign_pyramid(cells, places, offset, gts, rounded, positive_iou, negative_iou, force):
+    """Band after band of rows: the IoUs of one band stay in the cache, and the result is the only large array."""
     levels, per_cell, _ = cells.shape
     first = np.zeros(levels + 1, np.int64)  # index of each level's first anchor
     for level in range(levels):
         first[level + 1] = first[level] + places[level, 0] * places[level, 1] * per_cell
     untouched = BACKGROUND if negative_iou > 0.0 or len(gts) == 0 else IGNORED
     out = np.full(first[levels], untouched, np.int64)
-    best = np.empty(first[levels])  # IoU with gts[out], where out >= 0
-    for j in range(len(gts)):
-        for level in range(levels):
-            for a in range(per_cell):
-                rows, columns = _reach(cells[level, a], places[level], offset, gts[j], negative_iou)
-                for row in range(rows[0], rows[1]):
-                    for column in range(columns[0], columns[1]):
-                        i = first[level] + (row * places[level, 1] + column) * per_cell + a
+    for level in range(levels):
+        rows, row_length = places[level, 0], places[level, 1] * per_cell
+        near = _candidates(cells[level], places[level], offset, gts, negative_iou)
+        height = max(1, _BAND // row_length)
+        for top in range(0, rows, height):
+            bottom = min(top + height, rows)
+            band = out[first[level] + top * row_length : first[level] + bottom * row_length]
+            best = np.zeros(len(band))  # IoU with gts[band], where band >= 0
+            for c in range(len(near)):
+                j, a, low, high = near[c, 0], near[c, 1], max(near[c, 2], top), min(near[c, 3], bottom)
+                for row in range(low, high):
+                    for column in range(near[c, 4], near[c, 5]):
+                        i = (row - top) * row_length + column * per_cell + a
                         iou = _iou_at(cells[level, a], places[level], offset, row, column, rounded, gts[j])
-                        if iou >= negative_iou and (out[i] < 0 or iou > best[i]) and iou > 0.0:
-                            out[i], best[i] = j, iou
-    for i in range(len(out)):
-        if out[i] >= 0 and best[i] < positive_iou:
-            out[i] = IGNORED
+                        if iou >= negative_iou and iou > best[i]:  # strictly: of equal ones the first stays
+                            band[i], best[i] = j, iou
+            for i in range(len(band)):
+                band[i] = IGNORED if (band[i] >= 0) & (best[i] < positive_iou) else band[i]
     if force:
         _force(cells, places, offset, gts, rounded, first, out)
     return out
+
+
+@kernel
+def _candidates(cells, place, offset, gts, iou):
+    """(C, 6) rectangles of one level in which a box may have at least this IoU with the anchors of one shape.
+
+    A row is (box, shape, first row, row behind the last, first column, column behind the last), in order of the boxes.
+    """
+    out = np.empty((len(gts) * len(cells), 6), np.int64)
+    count = 0
+    for j in range(len(gts)):
+        for a in range(len(cells)):
+            rows, columns = _reach(cells[a], place, offset, gts[j], iou)
+            if rows[0] < rows[1] and columns[0] < columns[1]:
+                out[count, 0], out[count, 1] = j, a
+                out[count, 2], out[count, 3], out[count, 4], out[count, 5] = rows[0], rows[1], columns[0], columns[1]
+                count += 1
+    return out[:count]
 
 
 @kernel
@@ -174,23 +200,32 @@ def _force(cells, places, offset, gts, rounded, first, out):
                                 top = max(top, iou)
                             elif iou == top:
                                 i = first[level] + (row * places[level, 1] + column) * per_cell + a
-                                out[i] = _most(cells[level, a], places[level], offset, row, column, rounded, gts)
+                                if out[i] < 0:  # else it has that box already
+                                    out[i] = _most(cells[level, a], places[level], offset, row, column, rounded, gts)
 
 
 @kernel
 def _most(cell, place, offset, row, column, rounded, gts):
     """The box that one anchor overlaps most, the first of equal ones."""
+    x1, y1, x2, y2 = _anchor_at(cell, place, offset, row, column, rounded)
     best, matched = 0.0, 0
     for j in range(len(gts)):
-        iou = _iou_at(cell, place, offset, row, column, rounded, gts[j])
-        if iou > best:
-            best, matched = iou, j
+        if gts[j, 0] < x2 and x1 < gts[j, 2] and gts[j, 1] < y2 and y1 < gts[j, 3]:  # few boxes; spares a division
+            iou = _iou_with(x1, y1, x2, y2, gts[j])
+            if iou > best:
+                best, matched = iou, j
     return matched
 
 
 @kernel
 def _iou_at(cell, place, offset, row, column, rounded, gt):
     """IoU of the anchor at (row, column) with a box, made and measured as the reference makes and measures it."""
+    x1, y1, x2, y2 = _anchor_at(cell, place, offset, row, column, rounded)
+    return _iou_with(x1, y1, x2, y2, gt)
+
+
+@kernel
+def _anchor_at(cell, place, offset, row, column, rounded):
     y, x = (row + offset) * place[2], (column + offset) * place[3]
     x1, y1, x2, y2 = x + cell[0], y + cell[1], x + cell[2], y + cell[3]
     if rounded:
@@ -198,6 +233,11 @@ def _iou_at(cell, place, offset, row, column, rounded, gt):
             np.float64(np.float32(x1)), np.float64(np.float32(y1)),
             np.float64(np.float32(x2)), np.float64(np.float32(y2)),
         )  # fmt: skip
+    return x1, y1, x2, y2
+
+
+@kernel
+def _iou_with(x1, y1, x2, y2, gt):
     gt_area = (gt[2] - gt[0]) * (gt[3] - gt[1])
     return iou_of(x1, y1, x2, y2, (x2 - x1) * (y2 - y1), gt[0], gt[1], gt[2], gt[3], gt_area)
 
@@ -208,27 +248,37 @@ def _reach(cell, place, offset, gt, iou):
 
     IoU >= t asks for an intersection of at least t / (1 + t) times the sum of the two areas. As one side of the
     intersection is at most the shorter of the two boxes' sides, the other side has a least length, and so the centres
-    may be only so far apart.
+    may be only so far apart. Most shapes are out of the question for a box, which two products tell.
     """
     width, height = cell[2] - cell[0], cell[3] - cell[1]
     gt_width, gt_height = gt[2] - gt[0], gt[3] - gt[1]
-    if not (gt_width > 0.0 and gt_height > 0.0):
-        return (0, 0), (0, 0)
     least = iou / (1.0 + iou) * (width * height + gt_width * gt_height)
-    rows = _range(least / min(width, gt_width), cell[1], cell[3], gt[1], gt[3], place[2], offset, place[0])
-    columns = _range(least / min(height, gt_height), cell[0], cell[2], gt[0], gt[2], place[3], offset, place[1])
+    shorter_x, shorter_y = min(width, gt_width), min(height, gt_height)
+    slack_x, slack_y = _slack(place[1]), _slack(place[0])
+    possible = (
+        gt_width > 0.0 and gt_height > 0.0
+        and least <= shorter_x * (shorter_y + slack_y * place[2])
+        and least <= shorter_y * (shorter_x + slack_x * place[3])
+    )  # fmt: skip
+    if not possible:
+        return (0, 0), (0, 0)
+    rows = _range(least / shorter_x, cell[1], cell[3], gt[1], gt[3], place[2], offset, place[0], slack_y)
+    columns = _range(least / shorter_y, cell[0], cell[2], gt[0], gt[2], place[3], offset, place[1], slack_x)
     return rows, columns
 
 
 @kernel
-def _range(least, low, high, gt_low, gt_high, stride, offset, count):
-    """Cells i in [0, count) whose anchor, from low to high around (i + offset) * stride, overlaps by at least `least`.
+def _slack(count):
+    """In cells, far more than rounding, of coordinates to float32 too, may cost a place among so many cells.
 
-    The margins are far wider than rounding, of coordinates to float32 too; a cell too many costs an IoU.
+    A cell too many costs an IoU.
     """
-    slack = 1e-3 + 1e-6 * count  # of a cell
-    if least > min(high - low, gt_high - gt_low) + slack * stride:
-        return 0, 0
+    return 1e-3 + 1e-6 * count
+
+
+@kernel
+def _range(least, low, high, gt_low, gt_high, stride, offset, count, slack):
+    """Cells i in [0, count) whose anchor, from low to high at (i + offset) * stride, overlaps by `least` or more."""
     start = (gt_low + least - high) / stride - offset - slack
     stop = (gt_high - least - low) / stride - offset + slack
     return int(np.ceil(min(max(start, 0.0), count))), int(np.floor(min(max(stop, -1.0), count - 1.0))) + 1

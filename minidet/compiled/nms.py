@@ -17,7 +17,7 @@ def nms(boxes: ArrayLike, scores: ArrayLike, iou_threshold: float = 0.5) -> np.n
     scores = checks.vector("scores", scores, len(boxes), of="boxes")
     threshold = checks.number("iou_threshold", iou_threshold, low=0, high=1)
     order = descending(scores)
-    return order[_suppress(wide(boxes[order]), np.array([0, len(boxes)]), threshold)]
+    return order[_suppress(wide(boxes.take(order, axis=0)), np.array([0, len(boxes)]), threshold)]
 
 
 def batched_nms(boxes: ArrayLike, scores: ArrayLike, classes: ArrayLike, iou_threshold: float = 0.5) -> np.ndarray:
@@ -32,7 +32,7 @@ def batched_nms(boxes: ArrayLike, scores: ArrayLike, classes: ArrayLike, iou_thr
     grouped = order[np.argsort(classes[order], kind="stable")]  # classes together, best first within each
     starts = np.flatnonzero(np.diff(classes[grouped], prepend=-1, append=-1))
     kept = np.empty(len(boxes), np.bool_)
-    kept[grouped] = _suppress(wide(boxes[grouped]), starts, threshold)
+    kept[grouped] = _suppress(wide(boxes.take(grouped, axis=0)), starts, threshold)
     return order[kept[order]]
 
 
@@ -41,23 +41,23 @@ def _suppress(boxes, starts, threshold):
     """(N,) bool of the greedy choice within each group boxes[starts[g] : starts[g + 1]], best box first.
 
     Fast because a box is compared with few others: kept boxes are filed under the cell of a grid in which their centre
-    lies, and only those near enough to matter are looked up. Two boxes with IoU > t overlap, so their centres are less
-    than half the sum of their sides apart, and since IoU <= min(w1, w2) / max(w1, w2), no side is longer than 1 / t
-    times the other. Boxes of no area overlap nothing; they are kept and filed nowhere.
+    lies, and only those near enough to matter are looked up. IoU > t asks for an intersection wider than t max(w1, w2),
+    so the centres are less than (w1 + w2) / 2 - t max(w1, w2) apart, and no side is longer than 1 / t times the other;
+    the same holds for the heights. Boxes of no area overlap nothing; they are kept and filed nowhere.
     """
     kept = np.zeros(len(boxes), np.bool_)
     next_in_cell = np.empty(len(boxes), np.int64)
     for g in range(len(starts) - 1):
         start, stop = starts[g], starts[g + 1]
-        low_x, low_y, cell, columns, rows, widest, highest, margin = _grid(boxes, start, stop)
+        low_x, low_y, scale, columns, rows, widest, highest, margin = _grid(boxes, start, stop)
         first_in_cell = np.full(rows * columns, -1, np.int64)
         for i in range(start, stop):
             x1, y1, x2, y2 = boxes[i, 0], boxes[i, 1], boxes[i, 2], boxes[i, 3]
             w, h = x2 - x1, y2 - y1
             area = w * h
-            centre_x, centre_y = (x1 + w / 2 - low_x) / cell, (y1 + h / 2 - low_y) / cell
-            reach_x = (w + _longest(w, widest, threshold)) / 2 / cell + margin
-            reach_y = (h + _longest(h, highest, threshold)) / 2 / cell + margin
+            centre_x, centre_y = (x1 + w / 2 - low_x) * scale, (y1 + h / 2 - low_y) * scale
+            reach_x = _reach(w, widest, threshold) * scale + margin
+            reach_y = _reach(h, highest, threshold) * scale + margin
             first_row, last_row = max(int(centre_y - reach_y), 0), min(int(centre_y + reach_y), rows - 1)
             first_column, last_column = max(int(centre_x - reach_x), 0), min(int(centre_x + reach_x), columns - 1)
             alive = True
@@ -83,8 +83,8 @@ def _suppress(boxes, starts, threshold):
 
 @kernel
 def _grid(boxes, start, stop):
-    """Origin, cell size and shape of a grid over the centres with about as many cells as boxes; the longest sides; and
-    what rounding may cost a distance, in cells.
+    """Origin, cells a pixel and shape of a grid over the centres with about as many cells as boxes; the longest sides;
+    and what rounding may cost a distance, in cells.
 
     Cells are no smaller than the average side, so that a look-up touches few of them.
     """
@@ -100,11 +100,16 @@ def _grid(boxes, start, stop):
     side = max(high_x - low_x, high_y - low_y)
     cell = max(total / (2 * count), side / np.sqrt(count), side / 1024, 1e-300)
     margin = 1e-6 + 1e-15 * max(abs(low_x), abs(high_x), abs(low_y), abs(high_y)) / cell  # far more than rounding
-    columns, rows = int((high_x - low_x) / cell) + 1, int((high_y - low_y) / cell) + 1
-    return low_x, low_y, cell, columns, rows, widest, highest, margin
+    scale = 1.0 / cell
+    columns, rows = int((high_x - low_x) * scale) + 1, int((high_y - low_y) * scale) + 1
+    return low_x, low_y, scale, columns, rows, widest, highest, margin
 
 
 @kernel
-def _longest(side, longest, threshold):
-    """The longest side that a box may have whose IoU with one of this side exceeds the threshold."""
-    return longest if threshold == 0.0 else min(longest, side / threshold)
+def _reach(side, longest, threshold):
+    """How far apart, along one axis, the centres of a box of this side and of one with IoU > threshold may be.
+
+    For another side v the bound is (side + v) / 2 - threshold * max(side, v), greatest at v = side or at the longest v.
+    """
+    other = longest if threshold == 0.0 else min(longest, side / threshold)
+    return max(side * (1.0 - threshold), side / 2 + other * (0.5 - threshold))
