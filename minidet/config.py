@@ -280,7 +280,7 @@ class RetinaNetConfig(Settings):
     head_norm: str | None = None
     """None (the paper) or "group": group normalisation, 8 channels a group, after each of those convs."""
     anchors: AnchorConfig = AnchorConfig()
-    """Its levels are the pyramid's."""
+    """Its levels are the pyramid's: the first one from 1 (stride 2, for the smallest objects) to 5."""
     assignment: AssignmentConfig = AssignmentConfig()
     """Which anchors learn from which ground-truth box."""
     loss: LossConfig = LossConfig()
@@ -317,8 +317,8 @@ class RetinaNetConfig(Settings):
                 raise ValueError(f"{name} = {getattr(self, name)!r} must be of class {kind.__name__}")
         self._check_channels()
         levels = self.anchors.levels
-        if levels[0] not in (3, 4, 5) or levels != tuple(range(levels[0], levels[0] + len(levels))):
-            raise ValueError(f"anchors.levels = {levels} must follow one another, the first one being 3, 4 or 5")
+        if not 1 <= levels[0] <= 5 or levels != tuple(range(levels[0], levels[0] + len(levels))):
+            raise ValueError(f"anchors.levels = {levels} must follow one another, the first one being from 1 to 5")
 
     def _check_channels(self) -> None:
         if self.depth < 50 and (self.groups, self.width_per_group) != (1, 64):
@@ -353,11 +353,12 @@ class RetinaNetConfig(Settings):
 
         Levels 3 to 6 with anchors of 16 to 203 pixels, for objects of 12 to 200 pixels in images of about 256. Placed
         at random with aspect ratios from 0.6 to 1.6, 78 % of the boxes of 12 to 16 pixels (square root of the area) and
-        99 % of the larger ones have an anchor of IoU 0.5 or more. With batches of 8 images, ``norm="batch"`` learns
-        faster; group normalisation serves any batch, and several processes reach the same weights as one.
+        99 % of the larger ones have an anchor of IoU 0.5 or more. Batch normalisation learns faster than group
+        normalisation from batches of 8 images; with ``norm="group"`` any batch will do, and several processes reach the
+        weights of one.
         """
         settings: dict[str, Any] = {
-            "depth": 18, "width": 16, "norm": "group", "fpn_channels": 64,
+            "depth": 18, "width": 16, "norm": "batch", "fpn_channels": 64,
             "head_convs": 2, "head_channels": 64, "head_norm": "group",
             "anchors": AnchorConfig(levels=(3, 4, 5, 6), sizes=(16, 32, 64, 128)), **changes,
         }  # fmt: skip
@@ -446,6 +447,8 @@ class TrainingConfig(Settings):
     """Steps between two checkpoints."""
     evaluate_every: int | None = None
     """Steps between two evaluations; None: only at the end."""
+    tensorboard: bool = False
+    """Write the metrics for TensorBoard too, into the run's folder; needs the package ``tensorboard``."""
 
     def __post_init__(self) -> None:
         for name, allowed in _CHOICES.items():
@@ -488,7 +491,7 @@ class TrainingConfig(Settings):
 
         AdamW along half a cosine, small batches, and a smooth L1 loss that weighs small errors. So short a run learns
         as much as it sees objects: on ``Shapes(objects=(8, 25), distractors=(3, 10))`` these 1600 steps bring
-        ``RetinaNetConfig.tiny(6, norm="batch")`` to an AP50 of 0.93 and an AP of 0.74 on 200 unseen images of
+        ``RetinaNetConfig.tiny(6)`` to an AP50 of 0.93 and an AP of 0.74 on 200 unseen images of
         ``Shapes()``; 1400 steps with group normalisation to 0.84 and 0.65. On a CPU with bfloat16 (AMX or AVX-512)
         ``precision="bfloat16"``, used for these, takes 0.7 of the time of float32.
         """

@@ -11,10 +11,12 @@ from torch.utils.data import DataLoader
 
 from minidet.config import Detections, ResizeConfig, RetinaNetConfig, TrainingConfig
 from minidet.data import DatasetError, Fault, Record, Sample
+from minidet.data.memory import InMemory
 from minidet.data.shapes import Shapes
 from minidet.data.transforms import TrainingData, flip_sample, resize_sample
 from minidet.pytorch.inference import batch_images, coco_results, detect_images, resize_image, scale_boxes
 from minidet.pytorch.retinanet import RetinaNet
+from minidet.reference import assign_anchors, pyramid_anchors
 
 TINY = RetinaNetConfig.tiny(num_classes=6)
 
@@ -121,6 +123,17 @@ def test_a_batch_holds_what_the_settings_say():
     assert boxes == {"a": [[70, 5, 90, 25]], "b": [[20, 12, 36, 36]]}
 
 
+def test_a_batch_brings_the_assignment_of_its_anchors():
+    data = TrainingData(Shapes(8, image_size=(100, 150)), TINY, TrainingConfig(batch_size=4, resize=ResizeConfig(128)))
+    batch = data.batch(0)
+    anchors = np.concatenate(pyramid_anchors(batch.images.shape[-2:], TINY.anchors))
+    rule = TINY.assignment
+    for row, image in zip(batch.assignments, batch.ground_truth, strict=True):
+        wanted = assign_anchors(anchors, image.boxes, rule.positive_iou, rule.negative_iou, rule.force_match)
+        assert (row.numpy() == wanted).all()
+    assert (batch.assignments >= 0).any()
+
+
 def test_jitter_draws_the_shorter_side():
     data = Pictures(painted(100, 100, (20, 10, 60, 50)))
     config = TrainingConfig(batch_size=1, resize=ResizeConfig(60, 100), jitter=(40, 44))
@@ -197,6 +210,11 @@ def test_bad_data_is_named():
         with pytest.raises(ValueError, match=r"iteration 3: a\.png is truncated"):
             list(loader)
 
+    inverted = painted(8, 8, (0, 0, 4, 4), "a")
+    inverted.boxes[:, 0] = 6
+    with pytest.raises(ValueError, match=r"^iteration 3, images a: gt_boxes\[0\] = .* is inverted"):
+        TrainingData(Pictures(inverted), TINY, TrainingConfig(batch_size=1, flip=0.0)).batch(3)
+
 
 def test_detections_come_back_in_pixels_of_the_original():
     """A network that sees the whole input as one object gives the whole original image, whatever its size."""
@@ -229,3 +247,19 @@ def test_an_array_that_is_no_image_is_refused(image):
 def test_the_same_size_leaves_pixels_alone():
     image = np.random.default_rng(0).integers(0, 256, (9, 7, 3), dtype=np.uint8)
     assert resize_image(image, (9, 7)) is image
+
+
+def test_samples_in_memory_are_made_once():
+    class Counted(Pictures):
+        asked = 0
+
+        def __getitem__(self, index):
+            self.asked += 1
+            return super().__getitem__(index)
+
+    source = Counted(painted(8, 8, (0, 0, 4, 4), "a"), painted(8, 8, (0, 0, 4, 4), "b"))
+    kept = InMemory(source)
+    assert [sample.image_id for sample in kept] == ["a", "b"]
+    assert kept[1] is kept[1]
+    assert source.asked == 2 + 1  # and one to see where it ends
+    assert (kept.name, kept.classes, len(kept), kept.record(0).image_id) == ("pictures", ("object",), 2, "a")

@@ -70,15 +70,22 @@ def inspect(
     )  # fmt: skip
 
 
+def network_boxes(record: Record, resize: ResizeConfig | None) -> tuple[tuple[int, int], np.ndarray]:
+    """The size of an image in the network, (height, width), and its boxes there, (M, 4), without those to be ignored.
+
+    Raises ValueError for a box that has no area, is inverted or not finite.
+    """
+    stored = record.image_size
+    image_size = stored if resize is None else resize.resized(stored)
+    boxes = checks.boxes(f"boxes of image {record.image_id!r}", record.boxes[~record.ignore], with_area=True)
+    return image_size, boxes * (image_size[::-1] * 2) / (stored[::-1] * 2)
+
+
 def _measure(
     index: int, record: Record, anchors: AnchorConfig, assignment: AssignmentConfig, resize: ResizeConfig | None
 ) -> tuple[np.ndarray, ...]:
     """The image's size, its counts of anchors, and the columns of its Boxes."""
-    stored = record.image_size
-    image_size = stored if resize is None else resize.resized(stored)
-    scale = np.array(image_size[::-1]) / stored[::-1]  # (2,) x, y
-    stored_boxes = checks.boxes(f"boxes of image {record.image_id!r}", record.boxes[~record.ignore], with_area=True)
-    boxes = stored_boxes * np.tile(scale, 2)  # (M, 4)
+    image_size, boxes = network_boxes(record, resize)
     rule = (image_size, boxes, anchors, assignment.positive_iou, assignment.negative_iou)
     assigned = assign_pyramid(*rule)
     plain = np.bincount(assigned[assigned >= 0], minlength=len(boxes))  # (M,)

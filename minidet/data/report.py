@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import textwrap
@@ -280,6 +281,47 @@ class Report:
             lines += _wrapped(fault.detail, "- ")
         more = len(self.faults) - _LISTED
         return lines + ([f"… and {more:,} more"] if more > 0 else []) or ["none"]
+
+
+def compared(before: Report, after: Report) -> str:
+    """Which boxes of one data set get an anchor, by IoU alone, under two configurations; text for a terminal.
+
+    Raises ValueError for reports of different boxes.
+    """
+    size = before.boxes.size
+    if not np.array_equal(size, after.boxes.size):
+        raise ValueError(
+            f"before and after are of different boxes: inspect {before.name} with the same resize for both"
+        )
+    edges = [0, *(2.0**i for i in range(2, 11)), math.inf]
+    groups = [("all boxes", np.ones(len(size), bool))]
+    for low, high in itertools.pairwise(edges):
+        name = f"from {low:.0f} pixels on" if high == math.inf else f"{low:.0f} to {high:.0f} pixels"
+        groups.append((name, (low <= size) & (size < high)))
+    groups += [(f"class {name}", before.boxes.label == k) for k, name in enumerate(before.classes)]
+    rows = [["", "boxes", "median size", "before", "after"]]
+    for name, chosen in groups:
+        if chosen.any():
+            old, new = before.coverage(chosen), after.coverage(chosen)
+            share = percent(old["share"]), percent(new["share"])
+            rows.append([shortened(name, 30), f"{old['boxes']:,}", _text(old["size"]), *share])
+    about = [f"{name}: {_anchors_line(report)}" for name, report in (("before", before), ("after", after))]
+    title = "Boxes that get an anchor by IoU, before and after"
+    return "\n".join(
+        [title, "-" * len(title), *_aligned(rows), "", *(line for text in about for line in _wrapped(text))]
+    )
+
+
+def _anchors_line(report: Report) -> str:
+    """An AnchorConfig in words, and how many anchors that makes."""
+    config, each = report.anchors, report.counts.sum(axis=1)
+    sizes, scales, ratios = (
+        ", ".join(f"{value:.4g}" for value in values) for values in (config.sizes, config.scales, config.aspect_ratios)
+    )
+    return (
+        f"levels {config.levels[0]} to {config.levels[-1]}, sizes {sizes}, scales {scales}, ratios {ratios}: "
+        f"{config.anchors_per_cell} anchors a cell, {_text(_mean(each), 0)} an image"
+    )
 
 
 def percent(share: float | None) -> str:

@@ -11,13 +11,16 @@ from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from minidet import checks
+from minidet.compiled import assign_pyramid
 from minidet.config import ResizeConfig, RetinaNetConfig, TrainingConfig
 from minidet.data import Dataset, DatasetError, Sample
 from minidet.pytorch.inference import batch_images, resize_image, scale_boxes
-from minidet.pytorch.training import Batch, GroundTruth
+from minidet.pytorch.training import Batch, GroundTruth, naming
 
 
 class TrainingData:
@@ -44,7 +47,7 @@ class TrainingData:
         """Step ``iteration``'s batch, or the part of it that process ``rank`` (from 0) of so many gets.
 
         All parts are padded to the size of the whole. Raises ValueError when the batch cannot be shared evenly, and,
-        naming the iteration, when an image cannot be read.
+        naming the iteration, when an image cannot be read or an annotation is wrong.
         """
         size = self.training.batch_size
         if size % processes or not 0 <= rank < processes:
@@ -59,7 +62,9 @@ class TrainingData:
         elsewhere = [self._size(place) for place in places if place not in own]
         images = batch_images([sample.image for sample in samples], self.model, elsewhere)
         truth = [GroundTruth(sample.boxes, sample.classes, sample.ignore) for sample in samples]
-        return Batch(images, truth, [sample.image_id for sample in samples])
+        batch = Batch(images, truth, [sample.image_id for sample in samples])
+        with naming(iteration, batch):
+            return batch._replace(assignments=self._assign((images.shape[2], images.shape[3]), truth))
 
     def sample(self, place: int) -> Sample:
         """The image at a place of the run, counted from 0 over all epochs, resized and perhaps flipped."""
@@ -67,6 +72,13 @@ class TrainingData:
         sample = self.dataset[index]
         sample = resize_sample(sample, resize.resized(sample.image.shape[:2]))
         return flip_sample(sample) if flipped else sample
+
+    def _assign(self, image_size: tuple[int, int], truth: list[GroundTruth]) -> Tensor:
+        """(B, N) the assignment of a batch's anchors: compiled, it takes no time in a process that makes batches."""
+        anchors, rule = self.model.anchors, self.model.assignment
+        thresholds = rule.positive_iou, rule.negative_iou, rule.force_match
+        rows = [assign_pyramid(image_size, image.boxes, anchors, *thresholds) for image in truth]
+        return torch.from_numpy(np.stack(rows))
 
     def _size(self, place: int) -> tuple[int, int]:
         """(height, width) of that sample's image, no pixels being read."""
