@@ -69,6 +69,24 @@ def test_backbone_maps_have_strides_8_16_32(depth):
     assert backbone.out_channels == tuple(16 * i * (1 if depth == 18 else 4) for i in (2, 4, 8))
 
 
+@pytest.mark.parametrize("depth", [18, 50])
+@pytest.mark.parametrize("finest", [1, 2])
+def test_a_pyramid_may_begin_on_the_finer_maps(depth, finest):
+    anchors = AnchorConfig(levels=(finest, finest + 1), sizes=(8, 16))
+    torch.manual_seed(0)
+    model = RetinaNet(RetinaNetConfig(2, depth=depth, width=16, norm="batch", fpn_channels=8, anchors=anchors))
+    images = torch.randn(2, 3, 65, 100)
+    maps = model.backbone(images)
+    assert [tuple(c.shape) for c in maps] == [
+        (2, channels, -(-65 // 2**level), -(-100 // 2**level))
+        for level, channels in zip(range(finest, 6), model.backbone.out_channels, strict=True)
+    ]
+    logits, deltas = model(images)
+    assert [level.shape[1] for level in logits] == [len(level) for level in model.anchors((65, 100))]
+    sum(level.square().sum() for level in logits + deltas).backward()
+    assert not [name for name, parameter in model.named_parameters() if parameter.grad is None]
+
+
 def test_the_stride_of_a_bottleneck_is_in_its_3x3_conv():
     block = ResNet(RetinaNetConfig(depth=50, width=8)).layer2[0]
     assert [conv.stride for conv in (block.conv1, block.conv2, block.conv3)] == [(1, 1), (2, 2), (1, 1)]
@@ -440,7 +458,7 @@ def test_config_lists_every_unknown_key():
     ({"head_channels": 12, "head_norm": "group"}, "head_channels = 12.*multiple of 8"),
     ({"anchors": {"levels": (3,)}}, "anchors = .* must be of class AnchorConfig"),
     ({"anchors": AnchorConfig(levels=(3, 5), sizes=(32, 64))}, r"anchors.levels = \(3, 5\)"),
-    ({"anchors": AnchorConfig(levels=(2, 3), sizes=(32, 64))}, "3, 4 or 5"),
+    ({"anchors": AnchorConfig(levels=(0, 1), sizes=(4, 8))}, "from 1 to 5"),
     ({"mean": 0.5}, "mean = 0.5"),
     ({"std": (1, 1)}, "std = .*3: red, green, blue"),
     ({"std": (1, 0, 1)}, r"std\[1\] = 0"),

@@ -13,7 +13,7 @@ import json
 import os
 import pickle
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,10 @@ from torch import Tensor
 from minidet.config import RetinaNetConfig
 from minidet.pytorch.retinanet import RetinaNet
 
-FREE = ("training.workers", "training.log_every", "training.checkpoint_every", "training.evaluate_every")
+FREE = (
+    "training.workers", "training.log_every", "training.checkpoint_every", "training.evaluate_every",
+    "training.tensorboard",
+)  # fmt: skip
 """Settings that may change when a run is resumed: no weight depends on them."""
 
 
@@ -74,6 +77,7 @@ class Run:
         self.settings: dict[str, Any] = json.loads(json.dumps(settings))
         self.checkpoint, self.model = self.folder / "checkpoint.pt", self.folder / "model.pt"
         self.metrics, config = self.folder / "metrics.jsonl", self.folder / "config.json"
+        self.mirror: Callable[[Mapping[str, Any]], None] | None = None  # is also given every record
         if self.folder.exists() and not self.folder.is_dir():
             raise ValueError(f"out = {str(folder)!r} is a file: give a new folder")
         if any(path.exists() for path in (config, self.checkpoint, self.model)):
@@ -106,9 +110,11 @@ class Run:
         _save(self.model, {"config": model.config.to_dict(), "weights": model.state_dict()})
 
     def log(self, record: Mapping[str, Any]) -> None:
-        """Append a line to ``metrics.jsonl``."""
+        """Append a line to ``metrics.jsonl``, and give the record to the mirror if there is one."""
         with self.metrics.open("a", encoding="utf-8") as file:
             file.write(json.dumps(record) + "\n")
+        if self.mirror:
+            self.mirror(record)
 
     def rewind(self, iteration: int) -> None:
         """Drop the metrics of later steps than ``iteration``, which will be made again."""

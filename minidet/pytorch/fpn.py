@@ -9,25 +9,25 @@ from minidet.config import RetinaNetConfig
 
 
 class FPN(nn.Module):
-    """From C3, C4, C5 to the levels of ``config.anchors``, by default P3 to P7, each with ``config.fpn_channels``.
+    """From the backbone's maps to the levels of ``config.anchors``, by default P3 to P7 of ``config.fpn_channels``.
 
     Top-down, a map is enlarged to the next finer one's size and added to that one's 1x1 conv; a 3x3 conv of the sum is
     the level. P6 is a 3x3 conv of stride 2 on C5 (or P5, see ``config.p6_from``), P7 one on ReLU(P6), and so on for
-    coarser levels. ``in_channels`` are those of C3, C4, C5. Weights start uniform with variance 1 / fan_in, biases at
-    0, as in the FPN paper's code.
+    coarser levels. ``in_channels`` are those of the maps, C5 last; maps finer than the first level are not used.
+    Weights start uniform with variance 1 / fan_in, biases at 0, as in the FPN paper's code.
     """
 
-    def __init__(self, in_channels: tuple[int, int, int], config: RetinaNetConfig) -> None:
+    def __init__(self, in_channels: tuple[int, ...], config: RetinaNetConfig) -> None:
         super().__init__()
         channels, levels = config.fpn_channels, config.anchors.levels
         self.p6_from = config.p6_from
-        merged = in_channels[levels[0] - 3 :]  # of the maps that lie on the way down to the finest level
+        merged = in_channels[levels[0] - 6 :]  # of the maps that lie on the way down to the finest level
         self.lateral = nn.ModuleList(nn.Conv2d(c, channels, 1) for c in merged)
         self.output = nn.ModuleList(nn.Conv2d(channels, channels, 3, padding=1) for level in levels if level <= 5)
         self.extra = nn.ModuleDict()
         for level in levels:
             if level > 5:
-                c = in_channels[2] if level == 6 and config.p6_from == "C5" else channels
+                c = in_channels[-1] if level == 6 and config.p6_from == "C5" else channels
                 self.extra[f"p{level}"] = nn.Conv2d(c, channels, 3, stride=2, padding=1)
         for parameter in self.parameters():
             if parameter.ndim == 1:
@@ -35,8 +35,8 @@ class FPN(nn.Module):
             else:
                 nn.init.kaiming_uniform_(parameter, a=1)
 
-    def forward(self, features: tuple[Tensor, Tensor, Tensor]) -> list[Tensor]:
-        """C3, C4, C5 of any size -> one map a level, (B, fpn_channels, ceil(H / 2**level), ceil(W / 2**level))."""
+    def forward(self, features: tuple[Tensor, ...]) -> list[Tensor]:
+        """Maps of any size, C5 last -> one map a level, (B, fpn_channels, ceil(H / 2**level), ceil(W / 2**level))."""
         laterals = [conv(c) for conv, c in zip(self.lateral, features[-len(self.lateral) :], strict=True)]
         for i in reversed(range(len(laterals) - 1)):
             size = laterals[i].shape[-2:]

@@ -44,20 +44,25 @@ class Losses(NamedTuple):
 def detection_loss(
     logits: Sequence[Tensor], deltas: Sequence[Tensor], anchors: Sequence[Tensor],
     ground_truth: Sequence[GroundTruth], model: RetinaNetConfig, training: TrainingConfig | None = None,
+    assignments: Tensor | None = None,
 ) -> Losses:  # fmt: skip
     """The training loss of a batch (section 4.1): class losses of all anchors and smooth L1 of the assigned ones.
 
     ``logits``, ``deltas``, ``anchors``: lists over the levels of (B, N_level, K), (B, N_level, 4) and (N_level, 4);
     ``ground_truth``: one an image. ``model`` gives assignment, gamma and alpha, ``training`` (default: the paper's) the
-    loss and its other parameters. An anchor assigned to a box to be ignored is ignored, and so are those between the
-    two IoU thresholds. Both sums are divided by the number of assigned anchors, in a distributed run by that of all
+    loss and its other parameters; ``assignments`` (B, N) int64 is what ``assign_anchors`` gives for each image, where
+    that has been called before. An anchor assigned to a box to be ignored is ignored, and so are those between the two
+    IoU thresholds. Both sums are divided by the number of assigned anchors, in a distributed run by that of all
     processes, so that their losses add up to the batch's. Half-width outputs are computed in float32. Raises ValueError
     for boxes, classes or logits that the operations refuse.
     """
     training = training or TrainingConfig()
     x = tensors.working(torch.cat(list(logits), dim=1))  # (B, N, K)
     every_anchor = torch.cat(list(anchors))  # (N, 4)
-    targets = [_targets(every_anchor, image, model) for image in ground_truth]
+    if assignments is None:
+        assignments = torch.stack([_assignment(every_anchor, image, model) for image in ground_truth])
+    pairs = zip(ground_truth, assignments.to(x.device), strict=True)
+    targets = [_targets(every_anchor, image, assignment) for image, assignment in pairs]
     labels = torch.stack([labels for labels, _ in targets])  # (B, N)
     positive = labels >= 0
     assigned = positive.sum()
@@ -74,13 +79,17 @@ def detection_loss(
     )
 
 
-def _targets(anchors: Tensor, image: GroundTruth, config: RetinaNetConfig) -> tuple[Tensor, Tensor]:
+def _assignment(anchors: Tensor, image: GroundTruth, config: RetinaNetConfig) -> Tensor:
+    rule = config.assignment
+    boxes = torch.as_tensor(image.boxes, device=anchors.device)
+    return assign_anchors(anchors, boxes, rule.positive_iou, rule.negative_iou, rule.force_match)
+
+
+def _targets(anchors: Tensor, image: GroundTruth, assignment: Tensor) -> tuple[Tensor, Tensor]:
     """(N,) dense labels and, for the P anchors that have a class, (P, 4) offsets to their boxes."""
     boxes, classes, ignore = (torch.as_tensor(values, device=anchors.device) for values in image)
     if not len(boxes) == len(classes) == len(ignore):
         raise ValueError(f"{len(boxes)} boxes, {len(classes)} classes and {len(ignore)} ignore flags: give one a box")
-    rule = config.assignment
-    assignment = assign_anchors(anchors, boxes, rule.positive_iou, rule.negative_iou, rule.force_match)  # (N,)
     meaning = torch.where(ignore, IGNORED, classes.long())  # (M,)
     meaning = torch.cat([meaning, meaning.new_tensor([IGNORED, BACKGROUND])])  # found from the end as -2 and -1
     labels = meaning[assignment]

@@ -13,6 +13,9 @@ from minidet.pytorch import _tensors as tensors
 from minidet.pytorch.boxes import clip_boxes, decode_boxes
 from minidet.pytorch.nms import batched_nms
 
+_BLOCK = 256
+"""Logits of which only the highest is looked at first."""
+
 
 def postprocess(
     logits: Sequence[Tensor], deltas: Sequence[Tensor], anchors: Sequence[Tensor],
@@ -35,12 +38,31 @@ def _best_of_level(
     """Logits (C,), boxes (C, 4) and classes (C,) of the best scores above the threshold."""
     x, deltas, anchors = tensors.level(level, logits, deltas, anchors)
     flat = x.flatten()
-    candidates = (tensors.wide(flat) > checks.logit(config.score_threshold)).to(x.device).nonzero()[:, 0]
-    values = flat[candidates]  # index = anchor * K + class
-    if len(values) > config.max_per_level:  # select before sorting
-        cut = values.topk(config.max_per_level).values[-1]
-        candidates = candidates[values >= cut]
+    full = len(flat) - len(flat) % _BLOCK
+    blocks, rest = flat[:full].reshape(-1, _BLOCK), flat[full:]
+    highest = torch.cat([blocks.amax(1), rest])  # NaN where there is one
+    if highest.isnan().any():
+        tensors.class_scores(f"logits[{level}]", x)
+    candidates = _high(blocks, highest, config.max_per_level)  # index = anchor * K + class
+    above = tensors.wide(flat[candidates]) > checks.logit(config.score_threshold)
+    candidates = candidates[above.to(x.device)]
     order = flat[candidates].argsort(descending=True, stable=True)
     best = candidates[order[: config.max_per_level]]
     anchor, klass = best // max(1, x.shape[1]), best % max(1, x.shape[1])
     return flat[best], decode_boxes(deltas[anchor], anchors[anchor]), klass
+
+
+def _high(blocks: Tensor, highest: Tensor, count: int) -> Tensor:
+    """Indices, in order, of the ``count`` highest of all values and perhaps some more.
+
+    ``blocks`` (B, 256): the values but a rest; ``highest`` (B + R,): the highest of each block, then the R of the rest.
+    Each value has been looked at once, for these. As many of them as are wanted are a bound: what is below the lowest
+    is not among the best. Few blocks reach it.
+    """
+    rest = torch.arange(blocks.numel(), blocks.numel() + len(highest) - len(blocks), device=blocks.device)
+    if len(highest) <= count:
+        return torch.cat([torch.arange(blocks.numel(), device=blocks.device), rest])
+    bound = highest.topk(count).values[-1]
+    places = (highest[: len(blocks)] >= bound).nonzero()  # (b, 1)
+    rows, columns = (blocks[places[:, 0]] >= bound).nonzero(as_tuple=True)
+    return torch.cat([places[rows, 0] * _BLOCK + columns, rest])

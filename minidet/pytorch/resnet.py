@@ -15,12 +15,13 @@ from minidet.config import RetinaNetConfig
 class ResNet(nn.Module):
     """An ImageNet classifier's convolutions, without the pooling and the linear layer at the end.
 
-    ``config`` gives depth, width, groups, width_per_group, norm and norm_eps. The weights start as in He et al. (2015):
-    Gaussian, with the variance that keeps that of the gradients.
+    ``config`` gives depth, width, groups, width_per_group, norm and norm_eps, and in ``anchors`` the finest level: the
+    maps begin with C3, with C2 or C1 only where the pyramid does. The weights start as in He et al. (2015): Gaussian,
+    with the variance that keeps that of the gradients.
     """
 
-    out_channels: tuple[int, int, int]
-    """Channels of C3, C4, C5."""
+    out_channels: tuple[int, ...]
+    """Channels of the maps, C5 last."""
 
     def __init__(self, config: RetinaNetConfig) -> None:
         super().__init__()
@@ -32,18 +33,19 @@ class ResNet(nn.Module):
         self.layer2 = _stage(block, width * expansion, width * 2, repeats[1], 2, config)
         self.layer3 = _stage(block, width * 2 * expansion, width * 4, repeats[2], 2, config)
         self.layer4 = _stage(block, width * 4 * expansion, width * 8, repeats[3], 2, config)
-        self.out_channels = (width * 2 * expansion, width * 4 * expansion, width * 8 * expansion)
+        self.finest = min(3, config.anchors.levels[0])
+        self.out_channels = (width, *(width * 2**stage * expansion for stage in range(4)))[self.finest - 1 :]
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
-    def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """(B, 3, H, W) -> C3, C4, C5: (B, out_channels, ceil(H / s), ceil(W / s)) for the strides s = 8, 16, 32."""
-        x = F.relu(self.bn1(self.conv1(images)))  # (B, width, H / 2, W / 2)
-        x = F.max_pool2d(x, 3, stride=2, padding=1)  # (B, width, H / 4, W / 4)
-        c3 = self.layer2(self.layer1(x))
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+        """(B, 3, H, W) -> (C1, C2,) C3, C4, C5; Cl is (B, out_channels, ceil(H / 2**l), ceil(W / 2**l))."""
+        c1 = F.relu(self.bn1(self.conv1(images)))  # (B, width, H / 2, W / 2)
+        c2 = self.layer1(F.max_pool2d(c1, 3, stride=2, padding=1))
+        c3 = self.layer2(c2)
         c4 = self.layer3(c3)
-        return c3, c4, self.layer4(c4)
+        return (c1, c2, c3, c4, self.layer4(c4))[self.finest - 1 :]
 
 
 class FrozenBatchNorm2d(nn.Module):

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from minidet import checks
 from minidet.config import AnchorConfig, Detections, RetinaNetConfig
+from minidet.pytorch import _tensors as tensors
 from minidet.pytorch.anchors import pyramid_anchors
 from minidet.pytorch.fpn import FPN
 from minidet.pytorch.postprocess import postprocess
@@ -66,8 +67,7 @@ class RetinaNet(nn.Module):
         for i, size in enumerate(sizes):
             if size[0] > height or size[1] > width:
                 raise ValueError(f"image_sizes[{i}] = {size} is larger than the padded image, {(height, width)}")
-            if not images[i].isfinite().all():
-                raise ValueError(f"images[{i}] holds NaN or infinity: check how it was read and normalised")
+        tensors.finite_images(images)
         with _evaluating(self):
             logits, deltas = self(images)
         anchors = self.anchors((height, width))

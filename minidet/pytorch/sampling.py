@@ -16,9 +16,20 @@ def ohem_sample(
     """(S,) int64 indices of the hardest examples, highest loss first. See `minidet.reference.ohem_sample`."""
     losses, boxes = tensors.floats("losses", losses), tensors.boxes("boxes", boxes)
     positive, ratio = tensors.ohem(losses, boxes, batch_size, positives, negatives_per_positive)
-    keep = nms(boxes, losses, iou_threshold)
-    if positive is None:
-        return keep[:batch_size]
-    rank_of_positive = positive[keep].nonzero()[: batch_size // (1 + ratio), 0]
-    rank_of_negative = (~positive[keep]).nonzero()[: ratio * max(1, len(rank_of_positive)), 0]
-    return keep[torch.cat([rank_of_positive, rank_of_negative]).sort().values]
+    order = losses.argsort(descending=True, stable=True)
+    most = batch_size if positive is None else batch_size // (1 + ratio)  # examples, or positives
+    count = 8 * batch_size
+    while True:  # what is kept of the hardest depends on nothing that is easier: look at more only as long as needed
+        hardest = order[:count]
+        keep = hardest[nms(boxes[hardest], losses[hardest], iou_threshold)]
+        if positive is None:
+            if len(keep) >= most or count >= len(order):
+                return keep[:most]
+        else:
+            rank_of_positive, rank_of_negative = (mask.nonzero()[:, 0] for mask in (positive[keep], ~positive[keep]))
+            rank_of_positive = rank_of_positive[:most]
+            complete = len(rank_of_positive) == most or not positive[order[count:]].any()
+            wanted = ratio * max(1, len(rank_of_positive))
+            if (complete and len(rank_of_negative) >= wanted) or count >= len(order):
+                return keep[torch.cat([rank_of_positive, rank_of_negative[:wanted]]).sort().values]
+        count *= 2

@@ -53,7 +53,7 @@ class SingleDetector(nn.Module):
 
     def __init__(self, num_classes: int, image_size: tuple[int, int] = (64, 64), width: int = 16) -> None:
         super().__init__()
-        self.config = RetinaNetConfig.tiny(num_classes, width=width)
+        self.config = RetinaNetConfig.tiny(num_classes, width=width, norm="group")
         self.image_size = height, columns = checks.image_size(image_size)
         step = self.config.anchors.strides[-1]
         if height % step or columns % step:
@@ -84,6 +84,7 @@ class SingleDetector(nn.Module):
         numbers that are not finite.
         """
         corners, logits = self(images)
+        tensors.finite_images(images)
         first, second = (corners * _extent(self.image_size, corners)).reshape(-1, 2, 2).unbind(1)  # (B, 2) each
         boxes = torch.cat([torch.minimum(first, second), torch.maximum(first, second)], dim=1)
         return clip_boxes(boxes, self.image_size), logits.softmax(1)

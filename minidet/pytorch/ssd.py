@@ -50,7 +50,7 @@ class SSD(nn.Module):
             raise ValueError(
                 f"anchors.levels = {anchors.levels} must follow one another, the first one being 3 or more"
             )
-        self.config = RetinaNetConfig.tiny(num_classes, width=width)
+        self.config = RetinaNetConfig.tiny(num_classes, width=width, norm="group")
         self.anchors, self.postprocess = anchors, postprocess
         self.backbone = truncated_backbone(width, first - 1)
         channels = width * 2 ** min(first - 2, 3)
@@ -91,6 +91,7 @@ class SSD(nn.Module):
         (D,), classes (D,) int64 in 0 … n-1. Raises ValueError for images of another shape or not finite.
         """
         logits, offsets = self(images)
+        tensors.finite_images(images)
         size = (images.shape[2], images.shape[3])
         odds = tensors.wide(logits).softmax(2).logit().to(logits)[:, :, :-1]  # (B, N, n)
         boxes = self.default_boxes(size)

@@ -22,6 +22,7 @@ from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from minidet.config import TrainingConfig
+from minidet.pytorch import tensorboard
 from minidet.pytorch.checkpoint import Run, load_metrics
 from minidet.pytorch.objective import GroundTruth, detection_loss
 from minidet.pytorch.retinanet import RetinaNet
@@ -36,6 +37,8 @@ class Batch(NamedTuple):
     """One an image."""
     image_ids: list[int | str]
     """One an image, to be named when something is wrong with it."""
+    assignments: Tensor | None = None
+    """(B, N) int64, the anchors' assignment where it has been made already (in the loader's processes)."""
 
 
 class Data(Protocol):
@@ -65,13 +68,16 @@ def train(
     (losses of that step's batch), assigned (anchors), learning_rate, gradient_norm (where it is clipped),
     images_per_second and seconds (of training); for every evaluation one of iteration, seconds and its numbers.
 
-    Raises ValueError when ``out`` holds another run, when a batch cannot be shared evenly and, naming the iteration and
-    the images, when a loss is not finite or an annotation is wrong; OSError when a checkpoint cannot be written.
+    Raises ValueError when ``out`` holds another run, when a batch cannot be shared evenly, when ``config.tensorboard``
+    lacks its package and, naming the iteration and the images, when a loss is not finite or an annotation is wrong;
+    OSError when a checkpoint cannot be written.
     """
     settings = {**(about or {}), "model": model.config.to_dict(), "training": config.to_dict()}
     with _processes() as (rank, processes, device):
         if config.batch_size % processes:
             raise ValueError(f"batch_size = {config.batch_size} must be a multiple of the {processes} processes")
+        if config.tensorboard:
+            tensorboard.summary_writer()  # raises before anything is written
         run = _open_run(out, settings, resume, rank, processes)
         layout = torch.channels_last if config.channels_last else torch.contiguous_format
         model.to(device=device, memory_format=layout).train()  # type: ignore[call-overload]
@@ -88,16 +94,19 @@ def train(
         )  # fmt: skip
         if rank == 0:
             run.rewind(start)
+            if config.tensorboard:
+                run.mirror = tensorboard.scalars(run.folder / "tensorboard", load_metrics(run.folder))
             batches = tqdm(batches, "training", config.iterations, initial=start, unit="step", mininterval=1)
         began = time.perf_counter()
         for iteration, batch in enumerate(batches, start=start):
             optimizer.param_groups[0]["lr"] = learning_rate(iteration, config)
             images = batch.images.to(device, memory_format=layout, non_blocking=True)
-            with _naming(iteration, batch):
+            with naming(iteration, batch):
                 with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bfloat16"):
                     logits, deltas = network(images)
                 anchors = model.anchors(images.shape[-2:])
-                losses = detection_loss(logits, deltas, anchors, batch.ground_truth, model.config, config)
+                truth, assignments = batch.ground_truth, batch.assignments
+                losses = detection_loss(logits, deltas, anchors, truth, model.config, config, assignments)
                 loss = losses.classification + config.box_loss_weight * losses.box
                 if not loss.isfinite():
                     raise ValueError(
@@ -217,7 +226,7 @@ def _random_state() -> dict[str, Any]:
 
 
 @contextmanager
-def _naming(iteration: int, batch: Batch) -> Iterator[None]:
+def naming(iteration: int, batch: Batch) -> Iterator[None]:
     """Say in which iteration and images a value was refused."""
     try:
         yield
