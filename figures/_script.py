@@ -26,3 +26,11 @@ def run(
     for path in paths:
         print(path)
     return paths
+
+
+def write_text(path: Path, text: str) -> Path:
+    """Write a file in one step and say where it is."""
+    temporary = path.with_name(path.name + ".tmp")
+    temporary.write_text(text + "\n", encoding="utf-8")
+    print(temporary.replace(path))
+    return path

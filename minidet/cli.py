@@ -10,13 +10,14 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import minidet
-from minidet.config import AssignmentConfig, ResizeConfig, RetinaNetConfig, TrainingConfig
+from minidet.config import AnchorConfig, AssignmentConfig, ResizeConfig, RetinaNetConfig, TrainingConfig
+from minidet.course.command import add_commands as assignment_commands
 
 RUNS = Path("runs")
 
@@ -43,12 +44,14 @@ def train(options: argparse.Namespace) -> None:
     from minidet.data.transforms import TrainingData
     from minidet.plotting import detections_page, save_figure, training_page
     from minidet.pytorch import training
+    from minidet.pytorch._memory import keep_freed_memory
     from minidet.pytorch.checkpoint import load_model
     from minidet.pytorch.retinanet import RetinaNet
     from minidet.pytorch.weights import load_backbone
 
     about, dataset, model_config, config = _plan(options)
     unseen = open_dataset(**about["val"]) if about["val"] else None
+    keep_freed_memory()
     torch.manual_seed(config.seed)
     model = RetinaNet(model_config)
     if about["backbone_weights"]:
@@ -56,7 +59,7 @@ def train(options: argparse.Namespace) -> None:
     measured: list[Any] = []  # the last evaluation
 
     def measure(model: RetinaNet) -> dict[str, float]:
-        measured[:] = _evaluation(model, unseen, about, config.resize)
+        measured[:] = evaluate_model(model, unseen, about, config.resize)
         return measured[0].metrics
 
     data = TrainingData(dataset, model_config, config)
@@ -96,7 +99,7 @@ def evaluate(options: argparse.Namespace) -> None:
     if options.data == "shapes":
         source = {**source, "images": options.images, "seed": options.seed}
     dataset = open_dataset(**source, **({"split": options.split} if options.split else {}))
-    result, found = _evaluation(model, dataset, about, TrainingConfig.from_dict(about["training"]).resize)
+    result, found = evaluate_model(model, dataset, about, TrainingConfig.from_dict(about["training"]).resize)
     print(_table(result, about))
     print(f"\n{_write_json(options.json or options.run / 'evaluation.json', _results(result, about))}")
     if options.detections:
@@ -156,81 +159,66 @@ def detect(options: argparse.Namespace) -> None:
 def inspect(options: argparse.Namespace) -> None:
     """Look at a data set as a dense detector will."""
     from minidet.data import doctor
+    from minidet.data.report import compared
+    from minidet.data.suggest import suggest_anchors
     from minidet.plotting import inspection_page, save_figure
 
     dataset = _open(options)
     resize = None
     if options.source != "shapes" and not options.native:
         resize = ResizeConfig(options.shorter_side, options.longer_side)
-    report = doctor.inspect(
-        dataset,
-        assignment=AssignmentConfig(options.positive_iou, options.negative_iou),
-        resize=resize,
-        check_images=not options.skip_images,
-    )
+    rule = AssignmentConfig(options.positive_iou, options.negative_iou)
+    anchors = _MODELS[options.anchors](max(1, len(dataset.classes))).anchors
+    report = doctor.inspect(dataset, anchors, rule, resize=resize, check_images=not options.skip_images)
     print(report.table())
-    page = save_figure(inspection_page(report, dataset), options.out, f"inspect_{_slug(dataset.name)}", ("png",))[0]
-    print(f"\npage: {page}")
+    name = f"inspect_{_slug(dataset.name)}"
+    pages = save_figure(inspection_page(report, dataset), options.out, name, ("png",))
+    content = report.to_dict()
+    if options.suggest:
+        better = suggest_anchors(dataset, rule, resize)
+        suggested = doctor.inspect(dataset, better, rule, resize=resize, check_images=False)
+        print(f"\n{compared(report, suggested)}\n\n{_how_to_use(better)}")
+        pages += save_figure(inspection_page(suggested, dataset), options.out, f"{name}_suggested", ("png",))
+        content["suggested"] = suggested.to_dict()
+    print("\n" + "\n".join(f"page: {page}" for page in pages))
     if options.json:
-        print(f"data: {_write_json(options.json, report.to_dict())}")
+        print(f"data: {_write_json(options.json, content)}")
+
+
+def _how_to_use(anchors: AnchorConfig) -> str:
+    """What to tell `minidet train`: the same in short, and in full."""
+    default = asdict(AnchorConfig())
+    changed = {name: value for name, value in asdict(anchors).items() if value != default[name]}
+    return (
+        "minidet train --anchors suggested finds the same for the training data and size; these very anchors are\n"
+        f"  --set 'model.anchors={json.dumps(changed)}'"
+    )
 
 
 def export_shapes(options: argparse.Namespace) -> None:
     """Write the synthetic data set as a COCO folder."""
     from minidet.data.shapes import Shapes, export_coco
 
-    dataset = Shapes(images=options.images, seed=options.seed, image_size=(options.height, options.width))
+    size, sizes = (options.height, options.width), _sizes(options)
+    dataset = Shapes(images=options.images, seed=options.seed, image_size=size, **sizes)
     print(f"wrote {export_coco(dataset, options.out)}")
 
 
 def reproduce(options: argparse.Namespace) -> None:
     """Everything that the project shows, in one go."""
-    import io
-    from contextlib import redirect_stdout
+    from minidet.reproduce import reproduce
 
-    from tqdm import tqdm
-
-    run = options.out / ("detector_full" if options.full else f"detector_{options.steps}")
-    settings = [f"val.images={options.images}"]
-    if not options.full:
-        settings += [f"training.iterations={options.steps}", f"training.warmup={min(100, options.steps // 5)}"]
-    commands = {
-        "inspect shapes": ["inspect", "shapes", "--images", str(options.images), "--out", str(options.out)]
-        + ["--json", str(options.out / "inspect_shapes.json")],
-        "train the detector": ["train", "--data", "shapes", "--out", str(run), "--resume"]
-        + [word for setting in settings for word in ("--set", setting)],
-    }
-    jobs: list[tuple[str, Any]] = [(name, lambda words=words: main(words)) for name, words in commands.items()]
-    jobs += [(name, lambda figure=figure: figure(["--out", str(options.out)])) for name, figure in _figures()]
-    options.out.mkdir(parents=True, exist_ok=True)
-    told = {}
-    with tqdm(jobs, unit="job") as progress:
-        for name, job in progress:
-            progress.set_description(name)
-            with redirect_stdout(io.StringIO()) as text:
-                result = job()
-            if result == 130:
-                raise KeyboardInterrupt
-            if result == 1:
-                raise ValueError(f"{name} failed, see above")
-            told[name] = text.getvalue()
-    print(f"\n{told['train the detector']}\nin {options.out}:")
-    for path in sorted(options.out.iterdir()):
-        print(f"  {path.name}")
+    reproduce(options)
 
 
-def _figures() -> list[tuple[str, Any]]:
-    """(name, main) of the figures' scripts, which lie beside the package in a checkout."""
-    root = Path(minidet.__file__).resolve().parent.parent
-    if not (root / "figures" / "figure1.py").is_file():
-        raise ValueError(
-            f"reproduce draws with the scripts in figures/, which are part of a checkout and not of the installed "
-            f"package: clone the repository and run it there (looked in {root})"
-        )
-    sys.path.insert(0, str(root))
-    from figures import figure1, figure5, figure6
+def experiments(options: argparse.Namespace) -> None:
+    """The paper's experiments at small scale, see figures/commands.py."""
+    from minidet.reproduce import checkout
 
-    return [("figure 1", figure1.main), ("figure 5", figure5.main), ("figure 6", figure6.main)]
+    checkout()
+    from figures import commands
+
+    commands.main(options.arguments)
 
 
 def _open(options: argparse.Namespace) -> Any:
@@ -239,12 +227,18 @@ def _open(options: argparse.Namespace) -> Any:
 
     settings: dict[str, Any] = {}
     if options.source == "shapes":
-        settings = {"images": options.images, "seed": options.seed}
+        settings = {"images": options.images, "seed": options.seed, **_sizes(options)}
     elif options.split:
         settings = {"split": options.split}
     elif options.image_folder:
         settings = {"images": options.image_folder}
     return open_dataset(options.source, **settings)
+
+
+def _sizes(options: argparse.Namespace) -> dict[str, Any]:
+    """The smallest and the largest object of shapes, where they are given."""
+    sizes = {"min_size": options.min_size, "max_size": options.max_size}
+    return {name: size for name, size in sizes.items() if size is not None}
 
 
 TRAINING_SHAPES: dict[str, Any] = {"images": 100_000, "objects": (8, 25), "distractors": (3, 10)}
@@ -259,8 +253,12 @@ def _plan(options: argparse.Namespace) -> tuple[dict[str, Any], Any, Any, Any]:
     from minidet.data import open_dataset
     from minidet.pytorch.checkpoint import load_settings
 
-    changes = _changes(options.set)
+    changes = setting_changes(options.set)
+    if options.tensorboard:
+        changes["training"]["tensorboard"] = True
     if options.resume and not options.data:
+        if options.anchors:
+            raise ValueError(f"--anchors {options.anchors}: a run that is resumed keeps its anchors, leave it out")
         about = load_settings(options.out)
         model = RetinaNetConfig.from_dict(about.pop("model"))
         training = TrainingConfig.from_dict(about.pop("training")).with_changes(changes["training"])
@@ -284,9 +282,27 @@ def _plan(options: argparse.Namespace) -> tuple[dict[str, Any], Any, Any, Any]:
             "training"
         ]
     training = training.with_changes(changes["training"])
+    if options.anchors:
+        anchors = _anchors(options.anchors, dataset, model.with_changes(changes["model"]), training)
+        model = replace(model, anchors=anchors)
     if about["val"] and training.evaluate_every is None:
         training = replace(training, evaluate_every=max(1, training.iterations // 5))
     return about, dataset, model.with_changes(changes["model"]), training
+
+
+def _anchors(name: str, dataset: Any, model: RetinaNetConfig, training: TrainingConfig) -> AnchorConfig:
+    """A preset's anchors, or those that fit the data at the size of the training (the middle one, with jitter)."""
+    if name != "suggested":
+        return _MODELS[name](model.num_classes).anchors
+    from minidet.data.suggest import suggest_anchors
+
+    resize = training.resize
+    if training.jitter:
+        resize = replace(resize, shorter_side=sum(training.jitter) // 2)
+    anchors = suggest_anchors(dataset, model.assignment, resize)
+    print(f"anchors: levels {anchors.levels}, sizes {anchors.sizes}, scales {anchors.scales}, ", end="")
+    print(f"aspect ratios {anchors.aspect_ratios}")
+    return anchors
 
 
 def _sources(options: argparse.Namespace, changes: dict[str, dict[str, Any]]) -> dict[str, Any]:
@@ -315,7 +331,7 @@ def _source(name: str) -> str:
     return name if name == "shapes" else str(Path(name).resolve())
 
 
-def _changes(texts: Sequence[str]) -> dict[str, dict[str, Any]]:
+def setting_changes(texts: Sequence[str]) -> dict[str, dict[str, Any]]:
     """The values of ``SECTION.FIELD=VALUE`` by section and field."""
     changes: dict[str, dict[str, Any]] = {section: {} for section in ("model", "training", "data", "val")}
     for text in texts:
@@ -330,17 +346,26 @@ def _changes(texts: Sequence[str]) -> dict[str, dict[str, Any]]:
     return changes
 
 
+_MODELS: dict[str, Callable[..., RetinaNetConfig]] = {
+    "tiny": RetinaNetConfig.tiny,
+    "paper": RetinaNetConfig,
+    "torchvision": RetinaNetConfig.torchvision,
+}
+"""The presets."""
+
+
 def _preset(name: str, classes: int) -> tuple[Any, Any]:
     """RetinaNetConfig and TrainingConfig."""
     import torch
 
+    model = _MODELS[name](classes)
     if name == "paper":
-        return RetinaNetConfig(classes), TrainingConfig()
+        return model, TrainingConfig()
     if name == "torchvision":
-        return RetinaNetConfig.torchvision(classes), TrainingConfig(resize=ResizeConfig(800, 1333))
+        return model, TrainingConfig(resize=ResizeConfig(800, 1333))
     able = torch.cpu.get_capabilities()
     fast = any(able.get(name) for name in ("amx_bf16", "avx512_bf16", "bf16")) or torch.cuda.is_available()
-    return RetinaNetConfig.tiny(classes, norm="batch"), TrainingConfig.tiny(precision="bfloat16" if fast else "float32")
+    return model, TrainingConfig.tiny(precision="bfloat16" if fast else "float32")
 
 
 def _load_run(run: Path) -> tuple[Any, dict[str, Any]]:
@@ -355,23 +380,28 @@ def _load_run(run: Path) -> tuple[Any, dict[str, Any]]:
     return model.to("cuda" if torch.cuda.is_available() else "cpu"), unnamed | load_settings(run)
 
 
-def _evaluation(model: Any, dataset: Any, about: dict[str, Any], resize: Any) -> tuple[Any, list[Any]]:
-    """COCO's evaluation of a model on a data set, and the Detections, one an image.
+def evaluate_model(model: Any, dataset: Any, about: dict[str, Any], resize: Any) -> tuple[Any, list[Any]]:
+    """COCO's evaluation of a model on a data set, and the Detections, one an image. See `evaluate_detections`."""
+    from tqdm import tqdm
+
+    from minidet.pytorch.inference import detect_images
+
+    _known_classes(dataset, about)  # before the long part
+    images = (dataset[i].image for i in tqdm(range(len(dataset)), "evaluating", unit="image", leave=False))
+    found = detect_images(model, images, resize)
+    return evaluate_detections(found, dataset, about), found
+
+
+def evaluate_detections(found: Sequence[Any], dataset: Any, about: dict[str, Any]) -> Any:
+    """COCO's evaluation of Detections, one an image of the data set; ``about`` has its "classes" and "category_ids".
 
     Objects to ignore (COCO crowd, VOC difficult) count as crowds. Areas are those of the boxes.
     """
-    from tqdm import tqdm
-
     from minidet.evaluation import evaluate
-    from minidet.pytorch.inference import coco_results, detect_images
+    from minidet.pytorch.inference import coco_results
 
-    ids = dict(zip(about["classes"], about["category_ids"], strict=False))
-    unknown = [name for name in dataset.classes if name not in ids]
-    if unknown:
-        raise ValueError(f"{dataset.name} has classes that the model does not know: {', '.join(unknown)}")
+    ids = _known_classes(dataset, about)
     places = range(len(dataset))
-    images = (dataset[i].image for i in tqdm(places, "evaluating", unit="image", leave=False))
-    found = detect_images(model, images, resize)
     annotations = [
         {
             "image_id": i, "category_id": ids[dataset.classes[label]], "bbox": [x1, y1, x2 - x1, y2 - y1],
@@ -382,7 +412,16 @@ def _evaluation(model: Any, dataset: Any, about: dict[str, Any], resize: Any) ->
         for (x1, y1, x2, y2), label, ignore in zip(record.boxes.tolist(), record.classes, record.ignore, strict=True)
     ]  # fmt: skip
     truth = {"images": [{"id": i} for i in places], "categories": _categories(about), "annotations": annotations}
-    return evaluate(truth, coco_results(found, places, about["category_ids"])), found
+    return evaluate(truth, coco_results(found, places, about["category_ids"]))
+
+
+def _known_classes(dataset: Any, about: dict[str, Any]) -> dict[str, int]:
+    """Category ids by class; raises ValueError for a class of the data set that the model does not know."""
+    ids = dict(zip(about["classes"], about["category_ids"], strict=False))
+    unknown = [name for name in dataset.classes if name not in ids]
+    if unknown:
+        raise ValueError(f"{dataset.name} has classes that the model does not know: {', '.join(unknown)}")
+    return ids
 
 
 def _categories(about: dict[str, Any]) -> list[dict[str, Any]]:
@@ -424,6 +463,14 @@ def _slug(name: str) -> str:
     return "".join(c if c.isalnum() else "_" for c in Path(name).stem) or "data"
 
 
+class _Help(argparse.ArgumentDefaultsHelpFormatter):
+    """Shows the defaults that say something."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        says_nothing = action.default is None or action.default is False or action.default == []
+        return action.help if says_nothing else super()._get_help_string(action)
+
+
 def _parser() -> argparse.ArgumentParser:
     paper, rule = ResizeConfig(), AssignmentConfig()
     parser = argparse.ArgumentParser(
@@ -434,11 +481,16 @@ def _parser() -> argparse.ArgumentParser:
     sources = "a Pascal VOC folder, a COCO JSON file or folder, or: shapes"
 
     def add(name: str, function: Any, text: str, more: str = "", to: Any = commands) -> argparse.ArgumentParser:
-        command = to.add_parser(
-            name, help=text, description=f"{text}. {more}", formatter_class=argparse.ArgumentDefaultsHelpFormatter
-        )
+        command = to.add_parser(name, help=text, description=f"{text}. {more}", formatter_class=_Help)
         command.set_defaults(command=function)
         return command
+
+    def add_sizes(to: argparse.ArgumentParser, which: str = "") -> None:
+        to.add_argument("--min-size", type=float, metavar="PIXELS", help=f"{which}the smallest object (if not 12)")
+        to.add_argument(
+            "--max-size", type=float, metavar="PIXELS",
+            help=f"{which}the largest object (if not three quarters of the image's shorter side)",
+        )  # fmt: skip
 
     command = add(
         "inspect",
@@ -449,10 +501,16 @@ def _parser() -> argparse.ArgumentParser:
         "made of when training starts.",
     )
     command.add_argument("source", metavar="DATA", help=sources)
+    command.add_argument(
+        "--suggest", action="store_true",
+        help="also find the cheapest anchors that fit 99 in 100 boxes at this size, and show the coverage with them",
+    )  # fmt: skip
+    command.add_argument("--anchors", choices=_MODELS, default="paper", help="whose anchors to look at the data with")
     command.add_argument("--split", help="Pascal VOC: the list in ImageSets/Main to read (train, val, …)")
     command.add_argument("--image-folder", help="COCO: where the images are, if not beside the JSON file")
     command.add_argument("--images", type=int, default=200, help="shapes: how many images")
     command.add_argument("--seed", type=int, default=0, help="shapes: which images")
+    add_sizes(command, "shapes: ")
     command.add_argument(
         "--shorter-side", type=int, default=paper.shorter_side, help="images are resized to this shorter side, pixels"
     )
@@ -490,13 +548,17 @@ def _parser() -> argparse.ArgumentParser:
         help="go on with the run in RUN; its settings are taken from there, or with --data compared with those given",
     )  # fmt: skip
     command.add_argument(
-        "--preset", choices=("tiny", "paper", "torchvision"), default="tiny",
+        "--preset", choices=_MODELS, default="tiny",
         help="tiny: from scratch in minutes on a CPU, in bfloat16 where the processor has it; paper: RetinaNet-50, "
         "90,000 steps of 16 images; torchvision: the structure of its RetinaNet, 800 pixels",
     )  # fmt: skip
     command.add_argument(
         "--shorter-side", type=int, metavar="PIXELS",
         help="images are resized to this shorter side, the longer one's limit with it (the preset's: 256, 600 or 800)",
+    )  # fmt: skip
+    command.add_argument(
+        "--anchors", choices=("suggested", *_MODELS),
+        help="anchors of another preset, or suggested: those that fit the training data, see inspect --suggest",
     )  # fmt: skip
     command.add_argument(
         "--backbone-weights", type=Path, metavar="FILE",
@@ -508,6 +570,11 @@ def _parser() -> argparse.ArgumentParser:
         "model.anchors.scales=[1]), training.… (TrainingConfig: training.learning_rate=0.01, training.iterations=500), "
         "data.… and val.… (options of the data sets: data.objects=[6,20]); VALUE is JSON or a plain word. An unknown "
         "field is answered with the known ones. Without training.evaluate_every there are five evaluations",
+    )  # fmt: skip
+
+    command.add_argument(
+        "--tensorboard", action="store_true",
+        help="write the metrics for TensorBoard too, into RUN/tensorboard (pip install tensorboard)",
     )  # fmt: skip
 
     command = add(
@@ -547,11 +614,22 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--seed", type=int, default=0, help="which images")
     command.add_argument("--height", type=int, default=256, help="of the images, pixels")
     command.add_argument("--width", type=int, default=256, help="of the images, pixels")
+    add_sizes(command)
+
+    text = "run the paper's experiments at small scale, and set ours beside its numbers"
+    command = add("experiments", experiments, text, "Needs a checkout; each command explains itself with --help.")
+    command.add_argument("arguments", nargs=argparse.REMAINDER, metavar="list|run|table …", help="what to do")
+
+    assignment_commands(commands, add)
 
     more = "Needs a checkout. The detector is not trained again where it has been."
     command = add("reproduce", reproduce, "run everything that the project shows", more)
     command.add_argument("--out", type=Path, default=RUNS / "reproduce", help="folder for the results")
     command.add_argument("--images", type=int, default=200, help="images of shapes to inspect, and as many unseen ones")
     command.add_argument("--steps", type=int, default=500, help="training steps of the detector, of 8 images each")
-    command.add_argument("--full", action="store_true", help="train for the whole schedule of the tiny preset")
+    command.add_argument(
+        "--full", action="store_true",
+        help="train for the whole schedule of the tiny preset, run every experiment that has no result yet (hours), "
+        "and measure what figures 2 and 4 show",
+    )  # fmt: skip
     return parser

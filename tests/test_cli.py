@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+import re
+import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,9 +14,10 @@ import torch
 from PIL import Image
 
 from minidet.cli import main
-from minidet.config import RetinaNetConfig, TrainingConfig
+from minidet.config import AnchorConfig, RetinaNetConfig, TrainingConfig
 from minidet.data import open_dataset
 from minidet.data.coco import Coco
+from minidet.data.report import percent
 from minidet.evaluation import coco_metrics
 from minidet.pytorch.checkpoint import load_metrics, load_model, load_settings
 from minidet.pytorch.training import train
@@ -58,6 +62,51 @@ def test_data_shapes_and_inspect(folder, tmp_path, capsys):
     assert "3 images, 24 boxes, 6 classes" in capsys.readouterr().out
     assert (tmp_path / "inspect_shapes.png").stat().st_size > 10_000
     assert json.loads((tmp_path / "report.json").read_text())
+
+
+def test_inspect_suggests_anchors(tmp_path, capsys):
+    words = ["inspect", "shapes", "--images", "3", "--min-size", "6", "--max-size", "20", "--anchors", "tiny"]
+    words += ["--suggest", "--out", str(tmp_path), "--json", str(tmp_path / "report.json")]
+    assert main(words) == 0
+    told = capsys.readouterr().out
+    report = json.loads((tmp_path / "report.json").read_text())
+    before, after = report["coverage"]["share"], report["suggested"]["coverage"]["share"]
+    assert report["settings"]["anchors"]["levels"] == [3, 4, 5, 6]
+    assert before < 0.6
+    assert after >= 0.99
+    (row,) = re.findall(r"all boxes +[0-9]+ +[0-9.]+ +([0-9.]+ %) +([0-9.]+ %)", told)
+    assert row == (percent(before), percent(after))
+    assert (tmp_path / "inspect_shapes_suggested.png").stat().st_size > 10_000
+    (setting,) = re.findall("--set 'model.anchors=(.*)'", told)
+    suggested = report["suggested"]["settings"]["anchors"]
+    assert AnchorConfig(**json.loads(setting)) == AnchorConfig(**suggested)
+
+
+def test_train_with_suggested_anchors_and_tensorboard(tmp_path, monkeypatch, capsys):
+    points = []
+    writer = SimpleNamespace(add_scalar=lambda *point: points.append(point), flush=lambda: None)
+    monkeypatch.setattr("minidet.pytorch.tensorboard.summary_writer", lambda: lambda folder: writer)
+    monkeypatch.setattr("tests.test_cli.SMALL", [setting for setting in SMALL if "anchors" not in setting])
+    settings = [*SHAPES, "data.min_size=6", "data.max_size=20", "training.iterations=1", "model.anchors.offset=0.25"]
+    assert main(train_command(tmp_path / "run", "--anchors", "suggested", "--tensorboard", settings=settings)) == 0
+    stored = load_settings(tmp_path / "run")
+    anchors = AnchorConfig(**stored["model"]["anchors"])
+    assert anchors.levels[0] < 3
+    assert anchors.offset == 0.25  # --set has the last word
+    assert f"anchors: levels {anchors.levels}, sizes {anchors.sizes}" in capsys.readouterr().out
+    assert stored["training"]["tensorboard"] is True
+    names = [name for name, *_ in points]
+    assert {"classification", "AP50"} <= set(names)
+    points.clear()
+    assert main(["train", "--out", str(tmp_path / "run"), "--resume", "--tensorboard"]) == 0
+    assert [name for name, *_ in points] == names
+
+
+def test_tensorboard_without_its_package_is_told_before_training(tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    assert main(train_command(tmp_path / "run", "--tensorboard")) == 1
+    assert "pip install tensorboard" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
 
 
 def test_train_keeps_everything_and_names_it(tmp_path, capsys):
@@ -207,6 +256,7 @@ def test_wrong_settings_are_told_in_a_line(tmp_path, capsys, more, message):
     (["train", "--data", "nowhere", "--out", "{}"], "nowhere' does not exist"),
     (["train", "--out", "{}"], "give --data"),
     (["train", "--out", "{}", "--resume"], "does not exist: give the folder of a run"),
+    (["train", "--out", "{}", "--resume", "--anchors", "tiny"], "a run that is resumed keeps its anchors"),
     (["evaluate", "{}"], "does not exist: give the folder of a finished run"),
     (["detect", "{}", "a.png"], "does not exist: give the folder of a finished run"),
 ])  # fmt: skip
@@ -222,9 +272,9 @@ def test_classes_that_the_model_does_not_know(run, tmp_path, capsys):
 
 
 def test_reproduce_trains_once(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("minidet.cli._figures", list)
+    monkeypatch.setattr("minidet.reproduce.FIGURES", ())
     tiny = RetinaNetConfig.tiny
-    monkeypatch.setattr(RetinaNetConfig, "tiny", lambda classes, norm: tiny(classes, norm=norm, head_convs=0))
+    monkeypatch.setattr(RetinaNetConfig, "tiny", lambda classes: tiny(classes, head_convs=0))
     words = ["reproduce", "--steps", "2", "--images", "2", "--out", str(tmp_path)]
     assert main(words) == 0
     assert "AP50" in capsys.readouterr().out
