@@ -1,0 +1,143 @@
+"""The five assignments: which functions, for how many points, and what is told about them."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from minidet import checks
+from minidet.course.check import Case, Exercise, Function
+
+
+@dataclass(frozen=True)
+class Speed:
+    """A function is timed beside the reference."""
+
+    function: str
+    points: float
+    make_case: Callable[[int], Case]
+
+    @property
+    def name(self) -> str:
+        return f"speed of {self.function}"
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """Functions to write."""
+
+    name: str
+    title: str
+    story: str
+    """What it is about: Markdown, with the equations."""
+    exercises: tuple[Exercise, ...]
+    given: tuple[Function, ...]
+    """Solved functions that the module comes with, from earlier assignments."""
+    picture: str
+    """A notebook's cell that draws with the functions of the module `my`."""
+    speed: Speed | None = None
+
+    def exercise(self, name: str) -> Exercise:
+        return next(exercise for exercise in self.exercises if exercise.name == name)
+
+    @property
+    def rows(self) -> dict[str, float]:
+        """What is graded, and its points."""
+        rows = {exercise.name: exercise.points for exercise in self.exercises}
+        return rows | ({self.speed.name: self.speed.points} if self.speed else {})
+
+    def with_points(self, points: Mapping[str, float]) -> dict[str, float]:
+        """The rows with other points; an unknown name is a ValueError."""
+        unknown = [name for name in points if name not in self.rows]
+        if unknown:
+            raise ValueError(f"{self.name} has no {', '.join(unknown)}: there are {', '.join(self.rows)}")
+        return self.rows | {name: checks.number(f"points of {name}", value, low=0) for name, value in points.items()}
+
+
+NAMES = ("a1", "a2", "a3", "a4", "a5")
+
+VARIED: dict[str, tuple[float, ...]] = {
+    "gamma": (1.5, 3.0, 1.0, 2.5), "alpha": (0.3, 0.4, 0.75), "beta": (0.5, 2.0, 1.5), "iou_threshold": (0.6, 0.4),
+    "positive_iou": (0.6, 0.55), "negative_iou": (0.3, 0.35),
+}  # fmt: skip
+"""What variants 1, 2, … have as default arguments in place of the paper's; variant 0 is the paper."""
+
+SPEED_STEPS = ((1.5, 1.0), (3.0, 0.6), (10.0, 0.3))
+"""(time over the reference's time, share of the points): the first step that the ratio does not exceed counts."""
+
+TITLES = {
+    "a1": "Boxes and anchors", "a2": "Assignment and non-maximum suppression", "a3": "Losses and gradients",
+    "a4": "Post-processing and average precision", "a5": "Sampling and dense loss, fast",
+}  # fmt: skip
+
+
+def load(name: str) -> Assignment:
+    """An assignment by its name, a1 to a5."""
+    from minidet import reference
+    from minidet.course.texts import PICTURES, STORIES
+
+    if name not in NAMES:
+        raise ValueError(f"there is no assignment {name!r}: there are {', '.join(NAMES)}")
+    exercises = import_module(f"minidet.course.exercises.{name}")
+    given: dict[str, tuple[Function, ...]] = {
+        "a2": (reference.box_iou,),
+        "a4": (reference.box_iou, reference.decode_boxes, reference.clip_boxes, reference.batched_nms),
+        "a5": (reference.nms, reference.focal_loss, reference.focal_loss_grad),
+    }
+    speed = Speed("dense_focal_loss", 30, exercises.speed_case) if name == "a5" else None
+    return Assignment(
+        name, TITLES[name], STORIES[name], exercises.EXERCISES, given.get(name, ()), PICTURES[name], speed
+    )
+
+
+def variant_defaults(variant: int) -> dict[str, float]:
+    """The default arguments of a variant of an assignment, by name; none for variant 0."""
+    checks.integer("variant", variant, low=0)
+    return {name: values[(variant - 1) % len(values)] for name, values in VARIED.items()} if variant else {}
+
+
+def speed_share(ratio: float) -> float:
+    """The share of the points of speed for a time that is `ratio` times the reference's."""
+    return next((share for limit, share in SPEED_STEPS if ratio <= limit), 0.0)
+
+
+@dataclass(frozen=True)
+class Points:
+    """An instructor's settings."""
+
+    points: Mapping[str, float]
+    """Points by function; what is not named keeps its own."""
+    partial: bool = True
+    """A function that passes its essential checks earns the share of the checks that it passes; False: all or
+    nothing."""
+
+
+def read_points(path: Path, assignment: Assignment) -> Points:
+    """A points file: TOML or JSON with the tables of the assignments, see `points_file`.
+
+    Raises:
+        ValueError: the file cannot be parsed, names a function that the assignment has not, or gives no number.
+    """
+    text = path.read_text(encoding="utf-8")
+    try:
+        content: Any = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+    table = content.get(assignment.name, {}) if isinstance(content, dict) else None
+    partial = content.get("partial", True) if isinstance(content, dict) else None
+    if not isinstance(table, dict) or not isinstance(partial, bool):
+        raise ValueError(f"{path}: a table [{assignment.name}] of points is wanted, and partial = true or false")
+    return Points(assignment.with_points(table), partial)
+
+
+def points_file() -> str:
+    """The points of all assignments as a TOML file to edit."""
+    lines = ["# Points by function. partial = false: a function with any failed check earns nothing.", "partial = true"]
+    for name in NAMES:
+        lines += ["", f"[{name}]", *(f'"{row}" = {points:g}' for row, points in load(name).rows.items())]
+    return "\n".join(lines) + "\n"
