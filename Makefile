@@ -4,7 +4,7 @@ BIN := .venv/bin
 INSTALLED := .venv/installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install reproduce test bench lint clean
+.PHONY: help install reproduce test chapters bench lint clean
 
 help:  ## what there is to make
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -14,7 +14,7 @@ install: $(INSTALLED)  ## a virtual environment in .venv with everything in it
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed: make PYTHON=/path/to/it")'
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[test,lint]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[book,test,lint]'
 	touch $@
 
 reproduce: $(INSTALLED)  ## the main job: inspect made data, train a small detector on it, draw the figures
@@ -22,6 +22,9 @@ reproduce: $(INSTALLED)  ## the main job: inspect made data, train a small detec
 
 test: reproduce  ## the main job, then every test
 	$(BIN)/python -m pytest -n auto
+
+chapters: $(INSTALLED)  ## run the chapters of the book and keep their outputs
+	$(BIN)/python chapters/execute.py
 
 bench: $(INSTALLED)  ## time the operations beside the peers that are installed
 	$(BIN)/python -m tests.benchmarks
