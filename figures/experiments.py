@@ -77,7 +77,7 @@ BACKBONE = Experiment(
     "backbone",
     RetinaNetConfig.tiny(6, norm="batch", anchors=_ANCHORS),
     TrainingConfig.tiny(
-        iterations=1200, resize=ResizeConfig(160, 160), precision="bfloat16", checkpoint_every=200, workers=0
+        iterations=1200, resize=ResizeConfig(160, 160), precision="auto", checkpoint_every=200, workers=0
     ),
     {**CROWDED, "images": 9600},
     {**CROWDED, "images": 200, "seed": 8},
@@ -88,7 +88,7 @@ BASE = Experiment(
     RetinaNetConfig.tiny(3, norm="frozen", fpn_channels=32, head_channels=32, anchors=_ANCHORS),
     TrainingConfig(
         iterations=600, batch_size=8, learning_rate=0.02, warmup=60, freeze_at=2, smooth_l1_beta=0.11,
-        resize=ResizeConfig(160, 160), precision="bfloat16", channels_last=True, checkpoint_every=200,
+        resize=ResizeConfig(160, 160), precision="auto", channels_last=True, checkpoint_every=200,
     ),
     {**FEW, "images": 2000, "seed": 0},
     {**FEW, "images": 500, "seed": 1},
@@ -121,6 +121,8 @@ DEPTHS, SCALES = (18,), (128, 160, 192)
 """1e at small scale: layers of the backbone, and pixels of the image's sides."""
 LONGER = 3
 """Figure 4 and Table 2: how many times as long as BASE the detector is trained that stands for a converged one."""
+RATES = (0.01, 0.04)
+"""Half of BASE's learning rate and twice: would another one have turned a comparison around?"""
 
 FL = "1b/gamma=2"
 """The paper's choice, gamma = 2 and alpha = .25, which most tables hold."""
@@ -170,6 +172,20 @@ def crowd(objects: int, loss: str) -> str:
     return f"imbalance/objects={objects},loss={loss}"
 
 
+def rate(name: str, learning_rate: float) -> str:
+    """The name of an experiment at another learning rate."""
+    return f"lr/{name},{learning_rate:g}"
+
+
+def longer(name: str) -> str:
+    """The name of an experiment with LONGER times as many steps."""
+    return CONVERGED if name == FL else f"longer/{name}"
+
+
+RIVALS = (FL, ce(0.75), ohem("ohem", 256, 0.5), star(2, 1))
+"""FL and the best of what it is compared with: tried at other learning rates, and for longer."""
+
+
 def experiments(base: Experiment | None = None) -> dict[str, Experiment]:
     """Every experiment by its name, in the order of the paper; ``base``: BASE unless given."""
     base = base or BASE
@@ -215,6 +231,14 @@ def experiments(base: Experiment | None = None) -> dict[str, Experiment]:
             size = {"resize.shorter_side": side, "resize.longer_side": 2 * side}
             add(f"1e/depth={depth},scale={side}", model={"depth": depth}, training=size)
     add(CONVERGED, training={"iterations": LONGER * base.training.iterations})
+    for name in RIVALS[1:]:
+        found[longer(name)] = found[name].changed(
+            longer(name), training={"iterations": LONGER * base.training.iterations}
+        )
+    for name in RIVALS:
+        for learning_rate in RATES:
+            changed = rate(name, learning_rate)
+            found[changed] = found[name].changed(changed, training={"learning_rate": learning_rate})
     return found
 
 
@@ -225,12 +249,13 @@ FIRST = {
     *(crowd(objects, loss) for objects in (16, 4, 1) for loss in ("focal", "ce", "balanced")),
 }  # fmt: skip
 """The rows that carry the paper's argument: all their seeds are run before anything else."""
-LAST = ("1e", "4")
+LAST = ("1e", "4", "lr", "longer")
 """Tables whose rows come after all others."""
 
 
 ALSO = {
     "1d": [FL], "1e-small": ["1e/*"], "2": [CONVERGED], "3": [ce(0.75), FL], "7": ["3/*", FL],
+    "longer": [CONVERGED],
 }  # fmt: skip
 """Rows of a table that are named after another one."""
 

@@ -41,11 +41,11 @@ def measure(depths: Sequence[int] = DEPTHS, scales: Sequence[int] = SCALES, pass
 
     from figures.runner import circumstances
     from minidet.pytorch.retinanet import RetinaNet
+    from minidet.pytorch.training import in_bfloat16
 
     cuda = torch.cuda.is_available()
-    able = torch.cpu.get_capabilities()
-    half = cuda or any(able.get(name) for name in ("amx_bf16", "avx512_bf16", "bf16"))
     device = torch.device("cuda" if cuda else "cpu")
+    half = in_bfloat16("auto", device)
     rows = []
     torch.manual_seed(0)
     with tqdm(total=len(depths) * len(scales), unit="setting") as bar:

@@ -19,6 +19,7 @@ from matplotlib.figure import Figure
 from figures import _script
 from figures import experiments as e
 from figures.results import Results, Score, load_results
+from minidet.data.report import Report
 from minidet.plotting import GAMMA_COLOURS, new_figure
 
 LOSSES = {
@@ -43,17 +44,27 @@ class Advantage(NamedTuple):
 
 
 @cache
-def ratio(objects: int) -> float:
-    """Background anchors for each positive one, measured on the images that the detectors are measured on."""
+def inspected(name: str) -> Report:
+    """What the anchors of an experiment meet on the images that its detector is measured on."""
     from minidet.data import open_dataset
     from minidet.data.doctor import inspect
 
-    experiment = e.experiments()[e.crowd(objects, "focal")]
-    report = inspect(
+    experiment = e.experiments()[name]
+    return inspect(
         open_dataset(**{**experiment.val, "images": IMAGES}), experiment.model.anchors, experiment.model.assignment,
         resize=experiment.training.resize, check_images=False, progress=False,
     )  # fmt: skip
-    return float(report.imbalance or np.inf)
+
+
+def ratio(objects: int) -> float:
+    """Background anchors for each positive one, with so many objects an image."""
+    return float(inspected(e.crowd(objects, "focal")).imbalance or np.inf)
+
+
+def reached(name: str) -> float:
+    """The share of the objects that get an anchor in an experiment, and so can be learnt at all."""
+    report = inspected(name)
+    return float(report.coverage(np.ones(len(report.boxes.label), bool))["share"])
 
 
 def advantages(results: Results) -> list[Advantage]:

@@ -165,7 +165,7 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
 
 
 def _train(experiment: Experiment, seed: int, folder: Path, results: Path) -> dict[str, Any]:
-    """Metrics, diverged_at, curve."""
+    """Precision, metrics, diverged_at, curve."""
     import torch
 
     from minidet.cli import evaluate_model
@@ -174,7 +174,7 @@ def _train(experiment: Experiment, seed: int, folder: Path, results: Path) -> di
     from minidet.data.transforms import TrainingData
     from minidet.pytorch.checkpoint import load_metrics, load_model
     from minidet.pytorch.retinanet import RetinaNet
-    from minidet.pytorch.training import train
+    from minidet.pytorch.training import in_bfloat16, train
     from minidet.pytorch.weights import load_backbone
 
     config = replace(experiment.training, seed=seed)
@@ -203,7 +203,9 @@ def _train(experiment: Experiment, seed: int, folder: Path, results: Path) -> di
     else:
         metrics = dict.fromkeys(("AP", "AP50", "AP75", "APs", "APm", "APl"), 0.0)
     every = -(-len(curve) // CURVE) or 1
+    half = in_bfloat16(config.precision, torch.device("cuda" if torch.cuda.is_available() else "cpu"))
     return {
+        "precision": "bfloat16" if half else "float32",
         "metrics": {name: round(value, 5) for name, value in metrics.items()},
         "diverged_at": diverged_at,
         "curve": {

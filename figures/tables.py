@@ -12,10 +12,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from figures import _script, claims, experiments, figure2, paper
+from figures import _script, claims, experiments, figure2, imbalance, paper
 from figures.results import Results, Score, load_results, spearman
 
 METRICS = ("AP", "AP50", "AP75")
+
+
+RIVALS = dict(
+    zip(experiments.RIVALS, ("FL, γ = 2", "CE, α = .75", "OHEM, 32, NMS .5", "FL*, γ = 2, β = 1"), strict=True)
+)
+"""How they are called."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +46,7 @@ class Table:
 
 def _tables() -> dict[str, Table]:
     focal, anchors = experiments.FL, experiments.anchors_an_image()
+    chosen, steps = experiments.BASE.training.learning_rate, experiments.BASE.training.iterations
     tables = {
         "1a": Table("Table 1a: cross entropy, varying α", ("α",), tuple(
             Row((f"{alpha:g}",), published, experiments.ce(alpha)) for alpha, published in paper.TABLE_1A.items()
@@ -96,13 +103,21 @@ def _tables() -> dict[str, Table]:
             Row((str(depth), str(side)), None, f"1e/depth={depth},scale={side}")
             for depth in experiments.DEPTHS for side in experiments.SCALES
         ), "A quarter-width network. An image of another size is enlarged or reduced before it is looked at."),
+        "lr": Table("Our own: other learning rates", ("loss", "learning rate"), tuple(
+            Row((RIVALS[name], f"{rate:g}"), None, name if rate == chosen else experiments.rate(name, rate))
+            for name in experiments.RIVALS for rate in sorted({chosen, *experiments.RATES})
+        ), f"{chosen:g} was chosen before anything was compared, and is everybody's."),
+        "longer": Table(f"Our own: {experiments.LONGER} times as many steps", ("loss", "steps"), tuple(
+            Row((RIVALS[name], f"{steps * factor:,}"), None, experiments.longer(name) if factor > 1 else name)
+            for name in experiments.RIVALS for factor in (1, experiments.LONGER)
+        )),
     }  # fmt: skip
     return tables
 
 
 TABLES: Mapping[str, Table] = _tables()
 """Those that hold an experiment a row; 1e and 2 are apart."""
-NAMES = ("1a", "1b", "1c", "1d", "1e", "1e-small", "2", "3", "7", "pi", "hinge", "imbalance")
+NAMES = ("1a", "1b", "1c", "1d", "1e", "1e-small", "2", "3", "7", "pi", "hinge", "imbalance", "lr", "longer")
 
 
 def text(name: str, results: Results) -> str:
@@ -119,6 +134,7 @@ def text(name: str, results: Results) -> str:
         if name in claim.tables:
             verdict = claim.judge(results)
             lines += [f"{verdict.kind}: {claim.text} ({claim.section})", f"    {verdict.numbers}"]
+            lines += [f"    {verdict.why}"] if verdict.why else []
     return "\n".join(lines)
 
 
@@ -140,6 +156,10 @@ def content(name: str, results: Results) -> tuple[str, list[str], list[list[str]
         rows.append(
             [*row.keys, *(cells + [""] * (3 - len(cells)) if published else []), *_ours(ours, results, row.name)]
         )
+    if name == "1c":  # an object that no anchor fits cannot be found, whatever the loss
+        header.append("objects reached")
+        for cells, row in zip(rows, table.rows, strict=True):
+            cells.append(f"{imbalance.reached(row.name):.0%}" if row.name else "")
     notes = [table.note] if table.note else []
     if published and (rho := correlation(table.rows, results)):
         notes.append(rho)

@@ -356,16 +356,12 @@ _MODELS: dict[str, Callable[..., RetinaNetConfig]] = {
 
 def _preset(name: str, classes: int) -> tuple[Any, Any]:
     """RetinaNetConfig and TrainingConfig."""
-    import torch
-
     model = _MODELS[name](classes)
     if name == "paper":
         return model, TrainingConfig()
     if name == "torchvision":
         return model, TrainingConfig(resize=ResizeConfig(800, 1333))
-    able = torch.cpu.get_capabilities()
-    fast = any(able.get(name) for name in ("amx_bf16", "avx512_bf16", "bf16")) or torch.cuda.is_available()
-    return model, TrainingConfig.tiny(precision="bfloat16" if fast else "float32")
+    return model, TrainingConfig.tiny(precision="auto")
 
 
 def _load_run(run: Path) -> tuple[Any, dict[str, Any]]:

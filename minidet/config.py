@@ -426,13 +426,16 @@ class TrainingConfig(Settings):
     """Scale jitter: the shorter side is drawn from this range of pixels, ends included; None: ``resize`` alone."""
     flip: float = 0.5
     """Probability of a horizontal flip."""
+    vertical_flip: float = 0.0
+    """Probability of a vertical flip, for images that have no top: through a microscope, or from above."""
     freeze_at: int = 0
     """Leading parts of the backbone that stay as they are: 1 the stem, 2 also the first stage, … 5 all (to fine-tune
     ImageNet weights, 2)."""
     gradient_clip: float | None = None
     """Largest norm of the gradient; a longer one is scaled down to it."""
     precision: str = "float32"
-    """"float32", or "bfloat16": convolutions in it, by autocast; weights and losses stay float32."""
+    """"float32"; "bfloat16": convolutions in it, by autocast, while weights and losses stay float32; "auto": bfloat16
+    where the GPU or the processor has instructions for it (without them it is many times slower), else float32."""
     channels_last: bool = False
     """Memory format of images and weights."""
     compile: bool = False
@@ -466,7 +469,7 @@ class TrainingConfig(Settings):
         checks.number("momentum", self.momentum, low=0, below=1)
         for name in ("weight_decay", "box_loss_weight", "smooth_l1_beta"):
             checks.number(name, getattr(self, name), low=0)
-        for name in ("flip", "hinge_margin", "ohem_iou_threshold"):
+        for name in ("flip", "vertical_flip", "hinge_margin", "ohem_iou_threshold"):
             checks.number(name, getattr(self, name), low=0, high=1)
         checks.number("focal_star_beta", self.focal_star_beta)
         if self.gradient_clip is not None:
@@ -507,5 +510,5 @@ LOSSES = ("focal", "cross_entropy", "balanced_cross_entropy", "focal_star", "hin
 """The losses that the paper compares."""
 _CHOICES = {
     "optimizer": ("sgd", "adamw"), "schedule": ("steps", "cosine"), "loss": LOSSES,
-    "precision": ("float32", "bfloat16"),
+    "precision": ("float32", "bfloat16", "auto"),
 }  # fmt: skip

@@ -328,6 +328,24 @@ def test_flawless_agreement_with_the_paper_is_seen():
     assert "31.1 ± 0.1" in text
 
 
+def test_a_claim_that_fails_is_looked_into():
+    focal, _, ohem, _ = experiments.RIVALS
+    scores = {focal: (20.0,) * 3, ohem: (30.0,) * 3, experiments.rate(focal, 0.01): (11.0,)}
+    scores |= {experiments.rate(ohem, 0.01): (12.0,), experiments.longer(focal): (41.0,)}
+    found = made_up({name: scores.get(name, ()) for name in experiments.experiments()})
+    (text,) = (text for text in tables.text("1d", found).splitlines() if "A look into why" in text)
+    assert f"learning rate 0.01: FL 11.0 (1 seed), {ohem} 12.0 (1 seed)" in text
+    assert "0.04" not in text  # not run
+    assert "times as many steps" not in text  # one of the two is not run
+
+
+def test_one_anchor_a_cell_reaches_fewer_objects():
+    shares = [imbalance.reached(experiments.anchors(*setting)) for setting in ((1, 1), (1, 3), (3, 3))]
+    assert 0 < shares[0] < shares[1] < shares[2] <= 1
+    last = tables.content("1c", everything())[2][0][-1]
+    assert last == f"{shares[0]:.0%}"
+
+
 @pytest.mark.parametrize("name", tables.NAMES)
 def test_a_table_is_printed_with_and_without_runs(name):
     nothing, full = made_up(dict.fromkeys(experiments.experiments(), ())), everything()

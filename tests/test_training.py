@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
@@ -30,7 +31,7 @@ from minidet.data.transforms import TrainingData
 from minidet.pytorch.checkpoint import load_metrics, load_model
 from minidet.pytorch.objective import GroundTruth, detection_loss
 from minidet.pytorch.retinanet import RetinaNet
-from minidet.pytorch.training import Batch, learning_rate, train, trained_parameters
+from minidet.pytorch.training import Batch, in_bfloat16, learning_rate, train, trained_parameters
 from minidet.reference import focal_loss, smooth_l1
 
 SMALL = RetinaNetConfig.tiny(
@@ -164,6 +165,7 @@ def test_freezing(freeze_at):
     assert frozen == set().union(*parts[:freeze_at])
 
 
+@pytest.mark.filterwarnings("ignore:precision = :UserWarning")  # bfloat16 is tried on any processor
 @pytest.mark.parametrize("settings", [
     {"loss": name} for name in LOSSES
 ] + [
@@ -180,6 +182,20 @@ def test_every_setting_trains_a_step(tmp_path, settings):
     assert not weights_equal(model, fresh())
     frozen = settings.get("freeze_at", 0) > 0
     assert torch.equal(model.backbone.conv1.weight, fresh().backbone.conv1.weight) == frozen
+
+
+@pytest.mark.parametrize("instruction", ["avx512_bf16", "amx_bf16", "bf16", None])
+def test_bfloat16_is_chosen_where_the_processor_has_it_and_warned_of_where_not(monkeypatch, instruction):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx2": True, instruction: True})
+    cpu = torch.device("cpu")
+    assert in_bfloat16("auto", cpu) == (instruction is not None)
+    assert not in_bfloat16("float32", cpu)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        assert in_bfloat16("bfloat16", cpu)
+    assert [str(warning.message)[:34] for warning in told] == (
+        [] if instruction else ['precision = "bfloat16" is many tim']
+    )
 
 
 def test_it_learns_two_images_by_heart(tmp_path):

@@ -88,6 +88,9 @@ def test_flip_is_its_own_inverse_and_boxes_follow():
     flipped = flip_sample(sample)
     assert flipped.boxes.tolist() == [[30, 5, 40, 30]]
     assert bounds(flipped.image).tolist() == [30, 5, 40, 30]
+    below = flip_sample(sample, vertical=True)
+    assert bounds(below.image).tolist() == below.boxes[0].tolist()
+    assert flip_sample(below, vertical=True).boxes.tolist() == sample.boxes.tolist()
     again = flip_sample(flipped)
     assert again.boxes.tolist() == sample.boxes.tolist()
     np.testing.assert_array_equal(again.image, sample.image)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from numba import prange
 from numpy.typing import ArrayLike
@@ -15,6 +17,8 @@ from minidet.config import AnchorConfig
 
 BACKGROUND = -1
 IGNORED = -2
+_FORCED = 2**62
+"""Assigned, while it is not known yet to which box."""
 _BLOCK = 512
 """Anchors that a core looks at together: their coordinates fit its first cache."""
 _BAND = 8192
@@ -51,15 +55,20 @@ def assign_pyramid(
     """
     gt_boxes = _numba.boxes("gt_boxes", gt_boxes)
     positive_iou, negative_iou = checks.iou_thresholds(positive_iou, negative_iou)
-    grids = config.grids(checks.image_size(image_size))
-    cells = np.stack([cell_anchors(grid.size, grid.scales, config.aspect_ratios) for grid in grids])  # (L, A, 4)
-    if config.round_cells:
-        cells = np.round(cells)
-    places = np.array([(grid.rows, grid.columns, grid.stride_y, grid.stride_x) for grid in grids], np.int64)  # (L, 4)
+    cells, places = _layout(checks.image_size(image_size), config)
     rounded = gt_boxes.dtype == np.float32  # the anchors are then float32 too
     return _assign_pyramid(
         cells, places, float(config.offset), wide(gt_boxes), rounded, positive_iou, negative_iou, force_match
     )
+
+
+@lru_cache(maxsize=16)
+def _layout(image_size: tuple[int, int], config: AnchorConfig) -> tuple[np.ndarray, np.ndarray]:
+    """The anchors of each level's cell, (L, A, 4), and each level's rows, columns and strides y and x, (L, 4) int64."""
+    grids = config.grids(image_size)
+    cells = np.stack([cell_anchors(grid.size, grid.scales, config.aspect_ratios) for grid in grids])
+    places = [(grid.rows, grid.columns, grid.stride_y, grid.stride_x) for grid in grids]
+    return np.round(cells) if config.round_cells else cells, np.array(places, np.int64)
 
 
 @parallel_kernel
@@ -130,8 +139,9 @@ def _assign_pyramid(cells, places, offset, gts, rounded, positive_iou, negative_
     untouched = BACKGROUND if negative_iou > 0.0 or len(gts) == 0 else IGNORED
     out = np.full(first[levels], untouched, np.int64)
     for level in range(levels):
-        rows, row_length = places[level, 0], places[level, 1] * per_cell
-        near = _candidates(cells[level], places[level], offset, gts, negative_iou)
+        place = _four(places, level)
+        rows, row_length = place[0], place[1] * per_cell
+        near = _candidates(cells[level], place, offset, gts, negative_iou)
         height = max(1, _BAND // row_length)
         for top in range(0, rows, height):
             bottom = min(top + height, rows)
@@ -139,10 +149,11 @@ def _assign_pyramid(cells, places, offset, gts, rounded, positive_iou, negative_
             best = np.zeros(len(band))  # IoU with gts[band], where band >= 0
             for c in range(len(near)):
                 j, a, low, high = near[c, 0], near[c, 1], max(near[c, 2], top), min(near[c, 3], bottom)
+                cell, gt = _four(cells[level], a), _four(gts, j)
                 for row in range(low, high):
                     for column in range(near[c, 4], near[c, 5]):
                         i = (row - top) * row_length + column * per_cell + a
-                        iou = _iou_at(cells[level, a], places[level], offset, row, column, rounded, gts[j])
+                        iou = _iou_at(cell, place, offset, row, column, rounded, gt)
                         if iou >= negative_iou and iou > best[i]:  # strictly: of equal ones the first stays
                             band[i], best[i] = j, iou
             for i in range(len(band)):
@@ -153,16 +164,24 @@ def _assign_pyramid(cells, places, offset, gts, rounded, positive_iou, negative_
 
 
 @kernel
+def _four(array, i):
+    """A row of four numbers as a tuple, which stays in registers."""
+    return array[i, 0], array[i, 1], array[i, 2], array[i, 3]
+
+
+@kernel
 def _candidates(cells, place, offset, gts, iou):
     """(C, 6) rectangles of one level in which a box may have at least this IoU with the anchors of one shape.
 
-    A row is (box, shape, first row, row behind the last, first column, column behind the last), in order of the boxes.
+    A row is (box, shape, first row, row behind the last, first column, column behind the last), the boxes of a shape in
+    their order.
     """
     out = np.empty((len(gts) * len(cells), 6), np.int64)
     count = 0
-    for j in range(len(gts)):
-        for a in range(len(cells)):
-            rows, columns = _reach(cells[a], place, offset, gts[j], iou)
+    for a in range(len(cells)):
+        cell = _four(cells, a)
+        for j in range(len(gts)):
+            rows, columns = _reach(cell, place, offset, _four(gts, j), iou)
             if rows[0] < rows[1] and columns[0] < columns[1]:
                 out[count, 0], out[count, 1] = j, a
                 out[count, 2], out[count, 3], out[count, 4], out[count, 5] = rows[0], rows[1], columns[0], columns[1]
@@ -174,47 +193,69 @@ def _candidates(cells, place, offset, gts, iou):
 def _force(cells, places, offset, gts, rounded, first, out):
     """Assign the anchors that reach a box's best IoU, ties included, each to the box that it overlaps most.
 
+    A small box has the same IoU with all anchors that contain it, so there may be many. Those that have no box yet are
+    collected and meet all boxes together, on vectors.
+    """
+    levels, per_cell, _ = cells.shape
+    near = np.empty((levels * per_cell, 6), np.int64)
+    forced, anchors, count = np.empty(16, np.int64), np.empty((16, 4)), 0
+    for j in range(len(gts)):
+        gt = _four(gts, j)
+        top, rectangles = _best_iou(cells, places, offset, gt, rounded, near)
+        for c in range(rectangles):
+            level, a = near[c, 0], near[c, 1]
+            cell, place = _four(cells[level], a), _four(places, level)
+            for row in range(near[c, 2], near[c, 3]):
+                for column in range(near[c, 4], near[c, 5]):
+                    i = first[level] + (row * place[1] + column) * per_cell + a
+                    # an anchor that has a box already has the one it overlaps most
+                    if out[i] < 0 and _iou_at(cell, place, offset, row, column, rounded, gt) == top:
+                        if count == len(forced):
+                            forced, anchors = np.concatenate((forced, forced)), np.concatenate((anchors, anchors))
+                        x1, y1, x2, y2 = _anchor_at(cell, place, offset, row, column, rounded)
+                        anchors[count, 0], anchors[count, 1], anchors[count, 2], anchors[count, 3] = x1, y1, x2, y2
+                        forced[count], out[i] = i, _FORCED
+                        count += 1
+    matched, nothing_more = np.empty(count, np.int64), np.full(len(gts), np.inf)
+    for start in range(0, count, _BLOCK):
+        some = slice(start, min(start + _BLOCK, count))
+        _assign_block(anchors[some], gts, 0.0, 0.0, nothing_more, matched[some])
+    for k in range(count):
+        out[forced[k]] = matched[k]
+
+
+@kernel
+def _best_iou(cells, places, offset, gt, rounded, near):
+    """The best IoU of a box with any anchor; `near` gets the (level, shape, rows, columns) where it is, so many rows.
+
     An anchor of a given shape overlaps a box most at the cell nearest the box's centre. The best of these few is the
     best of all up to rounding; whatever could reach it is then compared exactly.
     """
     levels, per_cell, _ = cells.shape
-    for j in range(len(gts)):
-        centre_x, centre_y = (gts[j, 0] + gts[j, 2]) / 2, (gts[j, 1] + gts[j, 3]) / 2
-        top = 0.0
-        for level in range(levels):
-            row = _nearest(centre_y, places[level, 2], offset, places[level, 0])
-            column = _nearest(centre_x, places[level, 3], offset, places[level, 1])
-            for a in range(per_cell):
-                top = max(top, _iou_at(cells[level, a], places[level], offset, row, column, rounded, gts[j]))
-        if top == 0.0:
-            continue
-        almost = top * (1.0 - 1e-9)
-        for sweep in range(2):  # find the exact best, then mark all that reach it
-            for level in range(levels):
-                for a in range(per_cell):
-                    rows, columns = _reach(cells[level, a], places[level], offset, gts[j], almost)
-                    for row in range(rows[0], rows[1]):
-                        for column in range(columns[0], columns[1]):
-                            iou = _iou_at(cells[level, a], places[level], offset, row, column, rounded, gts[j])
-                            if sweep == 0:
-                                top = max(top, iou)
-                            elif iou == top:
-                                i = first[level] + (row * places[level, 1] + column) * per_cell + a
-                                if out[i] < 0:  # else it has that box already
-                                    out[i] = _most(cells[level, a], places[level], offset, row, column, rounded, gts)
-
-
-@kernel
-def _most(cell, place, offset, row, column, rounded, gts):
-    """The box that one anchor overlaps most, the first of equal ones."""
-    x1, y1, x2, y2 = _anchor_at(cell, place, offset, row, column, rounded)
-    best, matched = 0.0, 0
-    for j in range(len(gts)):
-        if gts[j, 0] < x2 and x1 < gts[j, 2] and gts[j, 1] < y2 and y1 < gts[j, 3]:  # few boxes; spares a division
-            iou = _iou_with(x1, y1, x2, y2, gts[j])
-            if iou > best:
-                best, matched = iou, j
-    return matched
+    top, rectangles = 0.0, 0
+    for level in range(levels):
+        place = _four(places, level)
+        row = _nearest((gt[1] + gt[3]) / 2, place[2], offset, place[0])
+        column = _nearest((gt[0] + gt[2]) / 2, place[3], offset, place[1])
+        for a in range(per_cell):
+            top = max(top, _iou_at(_four(cells[level], a), place, offset, row, column, rounded, gt))
+    if top == 0.0:
+        return top, rectangles
+    almost = top * (1.0 - 1e-9)
+    for level in range(levels):
+        place = _four(places, level)
+        for a in range(per_cell):
+            cell = _four(cells[level], a)
+            rows, columns = _reach(cell, place, offset, gt, almost)
+            if rows[0] < rows[1] and columns[0] < columns[1]:
+                near[rectangles, 0], near[rectangles, 1] = level, a
+                near[rectangles, 2], near[rectangles, 3] = rows[0], rows[1]
+                near[rectangles, 4], near[rectangles, 5] = columns[0], columns[1]
+                rectangles += 1
+                for row in range(rows[0], rows[1]):
+                    for column in range(columns[0], columns[1]):
+                        top = max(top, _iou_at(cell, place, offset, row, column, rounded, gt))
+    return top, rectangles
 
 
 @kernel

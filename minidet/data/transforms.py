@@ -68,10 +68,11 @@ class TrainingData:
 
     def sample(self, place: int) -> Sample:
         """The image at a place of the run, counted from 0 over all epochs, resized and perhaps flipped."""
-        index, resize, flipped = self._draw(place)
+        index, resize, flipped, upside_down = self._draw(place)
         sample = self.dataset[index]
         sample = resize_sample(sample, resize.resized(sample.image.shape[:2]))
-        return flip_sample(sample) if flipped else sample
+        sample = flip_sample(sample) if flipped else sample
+        return flip_sample(sample, vertical=True) if upside_down else sample
 
     def _assign(self, image_size: tuple[int, int], truth: list[GroundTruth]) -> Tensor:
         """(B, N) the assignment of a batch's anchors: compiled, it takes no time in a process that makes batches."""
@@ -82,11 +83,11 @@ class TrainingData:
 
     def _size(self, place: int) -> tuple[int, int]:
         """(height, width) of that sample's image, no pixels being read."""
-        index, resize, _ = self._draw(place)
+        index, resize, *_ = self._draw(place)
         return resize.resized(self.dataset.record(index).image_size)
 
-    def _draw(self, place: int) -> tuple[int, ResizeConfig, bool]:
-        """Which image it is, how it is resized, and whether it is flipped."""
+    def _draw(self, place: int) -> tuple[int, ResizeConfig, bool, bool]:
+        """Which image it is, how it is resized, and whether it is flipped, horizontally and vertically."""
         training = self.training
         epoch, position = divmod(place, len(self.dataset))
         index = int(_order(len(self.dataset), training.seed, epoch)[position])
@@ -95,7 +96,8 @@ class TrainingData:
         if training.jitter is not None:
             low, high = training.jitter
             resize = ResizeConfig(int(rng.integers(low, high + 1)), resize.longer_side)
-        return index, resize, bool(rng.random() < training.flip)
+        flipped, upside_down = rng.random(2) < (training.flip, training.vertical_flip)
+        return index, resize, bool(flipped), bool(upside_down)
 
 
 def resize_sample(sample: Sample, size: tuple[int, int]) -> Sample:
@@ -105,12 +107,13 @@ def resize_sample(sample: Sample, size: tuple[int, int]) -> Sample:
     return replace(sample, image=resize_image(sample.image, size), boxes=boxes)
 
 
-def flip_sample(sample: Sample) -> Sample:
-    """The mirror image of a sample: left and right exchanged, in the pixels and in the boxes."""
+def flip_sample(sample: Sample, vertical: bool = False) -> Sample:
+    """The mirror image of a sample: left and right exchanged, or top and bottom, in the pixels and in the boxes."""
     x1, y1, x2, y2 = sample.boxes.T
-    width = sample.image.shape[1]
-    boxes = np.stack([width - x2, y1, width - x1, y2], axis=1)
-    return replace(sample, image=sample.image[:, ::-1], boxes=boxes)
+    height, width = sample.image.shape[:2]
+    if vertical:
+        return replace(sample, image=sample.image[::-1], boxes=np.stack([x1, height - y2, x2, height - y1], axis=1))
+    return replace(sample, image=sample.image[:, ::-1], boxes=np.stack([width - x2, y1, width - x1, y2], axis=1))
 
 
 @lru_cache(maxsize=4)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import os
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
@@ -79,6 +80,7 @@ def train(
         if config.tensorboard:
             tensorboard.summary_writer()  # raises before anything is written
         run = _open_run(out, settings, resume, rank, processes)
+        half = in_bfloat16(config.precision, device)
         layout = torch.channels_last if config.channels_last else torch.contiguous_format
         model.to(device=device, memory_format=layout).train()  # type: ignore[call-overload]
         parameters = trained_parameters(model, config.freeze_at)
@@ -102,7 +104,7 @@ def train(
             optimizer.param_groups[0]["lr"] = learning_rate(iteration, config)
             images = batch.images.to(device, memory_format=layout, non_blocking=True)
             with naming(iteration, batch):
-                with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bfloat16"):
+                with torch.autocast(device.type, torch.bfloat16, enabled=half):
                     logits, deltas = network(images)
                 anchors = model.anchors(images.shape[-2:])
                 truth, assignments = batch.ground_truth, batch.assignments
@@ -158,6 +160,25 @@ def learning_rate(iteration: int, config: TrainingConfig) -> float:
         progress = (iteration - config.warmup) / (config.iterations - config.warmup)
         return config.learning_rate * (1 + math.cos(math.pi * progress)) / 2
     return config.learning_rate / 10 ** sum(iteration >= round(step * config.iterations) for step in config.steps)
+
+
+def in_bfloat16(precision: str, device: torch.device) -> bool:
+    """Whether convolutions are computed in bfloat16 on this device, ``precision`` being "auto" or one of the two types.
+
+    Warns where bfloat16 is asked for and the processor has to imitate it.
+    """
+    able = torch.cpu.get_capabilities()
+    fast = (
+        torch.cuda.is_bf16_supported(including_emulation=False) if device.type == "cuda"
+        else any(able.get(name) for name in ("amx_bf16", "avx512_bf16", "bf16"))
+    )  # fmt: skip
+    if precision == "bfloat16" and not fast:
+        warnings.warn(
+            f'precision = "bfloat16" is many times slower than "float32" on this {device.type}, which has no '
+            'instructions for it: "auto" takes the faster one',
+            stacklevel=3,
+        )
+    return fast if precision == "auto" else precision == "bfloat16"
 
 
 def trained_parameters(model: RetinaNet, freeze_at: int = 0) -> list[nn.Parameter]:

@@ -4,10 +4,10 @@
 
 DATA is a Pascal VOC folder with the lists train and val. Both detectors are a ResNet-18 with 64 channels in the pyramid
 and the subnets, start from random weights, and are given the same batches (eight images, the shorter side 240 pixels,
-flipped at random), made by the same code. Ours is trained by ``minidet.pytorch.training.train``; torchvision's by
-AdamW, 1e-3 at the height of one cycle, gradients clipped. The minutes are those of training, evaluations not counted;
-points of a curve after ``--minutes`` are left out. Results: FOLDER/learning.json and .png; what is there of the other
-detector is kept.
+flipped at random in both directions), made by the same code. Ours is trained by ``minidet.pytorch.training.train``;
+torchvision's by AdamW, 1e-3 at the height of one cycle, gradients clipped. The minutes are those of training,
+evaluations not counted; points of a curve after ``--minutes`` are left out. Results: FOLDER/learning.json and .png;
+what is there of the other detector is kept.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from minidet.cli import evaluate_detections
-from minidet.config import AnchorConfig, Detections, ResizeConfig, RetinaNetConfig, TrainingConfig
+from minidet.config import AssignmentConfig, Detections, ResizeConfig, RetinaNetConfig, TrainingConfig
 from minidet.data import open_dataset
 from minidet.data.transforms import TrainingData
 from minidet.plotting import CLASS_COLOURS, draw_curve, new_figure, save_figure
@@ -42,17 +42,15 @@ Curve = list[dict[str, float]]
 
 
 def model_config(classes: int) -> RetinaNetConfig:
-    anchors = AnchorConfig(levels=(3, 4, 5, 6), sizes=(24, 48, 96, 192))
-    return RetinaNetConfig(
-        classes, depth=18, norm="batch", fpn_channels=WIDTH, head_channels=WIDTH, head_convs=2, head_norm="group",
-        anchors=anchors,
+    return RetinaNetConfig.tiny(
+        classes, width=64, fpn_channels=WIDTH, head_channels=WIDTH, assignment=AssignmentConfig(force_match=True)
     )  # fmt: skip
 
 
 def training_config(steps: int, evaluations: int) -> TrainingConfig:
     return TrainingConfig.tiny(
-        iterations=steps, warmup=min(100, steps // 5), learning_rate=2e-3, resize=RESIZE, precision="bfloat16",
-        evaluate_every=max(1, steps // evaluations), checkpoint_every=steps,
+        iterations=steps, warmup=min(100, steps // 5), learning_rate=2e-3, resize=RESIZE, vertical_flip=0.5,
+        precision="auto", evaluate_every=max(1, steps // evaluations), checkpoint_every=steps,
     )  # fmt: skip
 
 
