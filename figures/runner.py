@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
+import io
 import json
 import math
 import multiprocessing
@@ -24,11 +26,12 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from tqdm import tqdm
 
 import minidet
 from figures.experiments import BACKBONE, Experiment
-from figures.results import file_name, recorded
+from figures.results import RESULTS, file_name, recorded
 
 RUNS = Path("runs") / "experiments"
 """Where the runs are kept while they are trained."""
@@ -49,11 +52,11 @@ def run(experiment: Experiment, seed: int, results: Path, runs: Path = RUNS, kee
     with _lock(runs / f"{path.stem}.lock") as free:
         if not free:
             return None
-        if path.exists() and recorded(json.loads(path.read_bytes())).identity == experiment.identity:
+        is_backbone, weights = experiment.name == BACKBONE.name, path.with_suffix(".npz")
+        there = path.exists() and (weights.exists() or not is_backbone)
+        if there and recorded(json.loads(path.read_bytes())).identity == experiment.identity:
             return path  # another process has been faster
         folder = runs / path.stem
-        if experiment.name == BACKBONE.name and path.exists() and (folder / "model.pt").exists():
-            return path  # made for an experiment that starts from it
         resumed = (folder / "checkpoint.pt").exists()
         began, began_cpu = time.perf_counter(), time.process_time()
         with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere), redirect_stderr(nowhere):
@@ -66,8 +69,10 @@ def run(experiment: Experiment, seed: int, results: Path, runs: Path = RUNS, kee
             "command": f"minidet experiments run '{experiment.name}' --again --seed {seed}",
             "config": experiment.settings(),
         }  # fmt: skip
+        if is_backbone:
+            _save_backbone(weights, folder, experiment.identity)
         write_json(path, content)
-        if (keep or experiment.name == BACKBONE.name) and (folder / "model.pt").exists():
+        if keep and (folder / "model.pt").exists():
             (folder / "checkpoint.pt").unlink(missing_ok=True)
         else:
             shutil.rmtree(folder)
@@ -165,7 +170,7 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
 
 
 def _train(experiment: Experiment, seed: int, folder: Path, results: Path) -> dict[str, Any]:
-    """Precision, metrics, diverged_at, curve."""
+    """Precision, hash of the backbone it began with, metrics, diverged_at, curve."""
     import torch
 
     from minidet.cli import evaluate_model
@@ -182,8 +187,10 @@ def _train(experiment: Experiment, seed: int, folder: Path, results: Path) -> di
     about = {"classes": list(dataset.classes), "category_ids": list(range(1, len(dataset.classes) + 1))}
     torch.manual_seed(seed)
     model = RetinaNet(experiment.model)
+    backbone = None
     if experiment.backbone:
-        load_backbone(model, _backbone(results, folder.parent))
+        weights, backbone = _backbone(results, folder.parent)
+        load_backbone(model, weights)
     diverged_at = None
     if not (folder / "model.pt").exists():
         try:
@@ -206,6 +213,7 @@ def _train(experiment: Experiment, seed: int, folder: Path, results: Path) -> di
     half = in_bfloat16(config.precision, torch.device("cuda" if torch.cuda.is_available() else "cpu"))
     return {
         "precision": "bfloat16" if half else "float32",
+        "backbone": backbone,
         "metrics": {name: round(value, 5) for name, value in metrics.items()},
         "diverged_at": diverged_at,
         "curve": {
@@ -218,15 +226,37 @@ def _train(experiment: Experiment, seed: int, folder: Path, results: Path) -> di
     }
 
 
-def _backbone(results: Path, runs: Path) -> dict[str, Any]:
-    """The weights that BACKBONE's run has reached; the first process that asks for them trains it."""
-    from minidet.pytorch.checkpoint import load_model
+def _backbone(results: Path, runs: Path) -> tuple[dict[str, Any], str]:
+    """The weights that BACKBONE's run has reached, by name, and the beginning of their hash.
 
-    folder = runs / file_name(BACKBONE.name, 0)
-    while not (folder / "model.pt").exists():
+    Those in ``results``, else the committed ones. Where neither are of BACKBONE as it is defined today, the first
+    process that asks for them trains it.
+    """
+    import torch
+
+    name = f"{file_name(BACKBONE.name, 0)}.npz"
+    while True:
+        for folder in (results, RESULTS):
+            if (folder / name).exists():
+                content = (folder / name).read_bytes()
+                with np.load(io.BytesIO(content)) as arrays:
+                    if str(arrays["identity"]) == BACKBONE.identity:
+                        state = {key: torch.from_numpy(arrays[key]) for key in arrays.files if key != "identity"}
+                        return state, hashlib.sha256(content).hexdigest()[:12]
         if run(BACKBONE, 0, results, runs) is None:
             time.sleep(2)  # another process is at it
-    return load_model(folder).backbone.state_dict()
+
+
+def _save_backbone(path: Path, folder: Path, identity: str) -> None:
+    """The backbone of a run as arrays of half precision, from which all others begin: a small file to be committed."""
+    from minidet.pytorch.checkpoint import load_model, write_atomic
+
+    state = load_model(folder).backbone.state_dict()
+    arrays = {name: (t.half() if t.is_floating_point() else t).cpu().numpy() for name, t in state.items()}
+    content = io.BytesIO()
+    np.savez_compressed(content, identity=np.array(identity), **arrays)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomic(path, content.getvalue())
 
 
 def _processor() -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import json
 import math
 from dataclasses import replace
@@ -170,6 +171,21 @@ def test_an_interrupted_run_goes_on_and_ends_as_if_undisturbed(tmp_path, monkeyp
     kept = {path.name for path in (tmp_path / "runs" / "tiny_run_seed0").iterdir()}
     assert "model.pt" in kept
     assert "checkpoint.pt" not in kept
+
+
+def test_what_starts_from_a_backbone_trains_it_once_and_names_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(runner, "BACKBONE", replace(TINY, name="backbone"))
+    upon = replace(TINY, name="tiny/upon", model=replace(TINY.model, norm="frozen"), backbone="backbone")
+    first, second = (runner.run(upon, seed, tmp_path, tmp_path / "runs") for seed in (0, 1))
+    weights = tmp_path / "backbone_seed0.npz"
+    made = weights.stat().st_mtime_ns
+    assert {json.loads(path.read_bytes())["backbone"] for path in (first, second)} == {
+        hashlib.sha256(weights.read_bytes()).hexdigest()[:12]
+    }
+    assert {path.name for path in tmp_path.glob("*.json")} == {"backbone_seed0.json", first.name, second.name}
+    runner.run(runner.BACKBONE, 0, tmp_path, tmp_path / "runs")
+    assert weights.stat().st_mtime_ns == made
+    assert json.loads(runner.run(TINY, 0, tmp_path, tmp_path / "runs").read_bytes())["backbone"] is None
 
 
 def test_a_run_that_diverges_is_a_result(tmp_path):

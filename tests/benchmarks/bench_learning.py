@@ -4,10 +4,10 @@
 
 DATA is a Pascal VOC folder with the lists train and val. Both detectors are a ResNet-18 with 64 channels in the pyramid
 and the subnets, start from random weights, and are given the same batches (eight images, the shorter side 240 pixels,
-flipped at random in both directions), made by the same code. Ours is trained by ``minidet.pytorch.training.train``;
-torchvision's by AdamW, 1e-3 at the height of one cycle, gradients clipped. The minutes are those of training,
-evaluations not counted; points of a curve after ``--minutes`` are left out. Results: FOLDER/learning.json and .png;
-what is there of the other detector is kept.
+flipped at random in both directions), made by the same code; the anchors of both begin at 16 pixels. Ours is trained by
+``minidet.pytorch.training.train``; torchvision's by AdamW, 1e-3 at the height of one cycle, gradients clipped. The
+minutes are those of training, evaluations not counted; points of a curve after ``--minutes`` are left out. Results:
+FOLDER/learning.json and .png; what is there of the other detector is kept.
 """
 
 from __future__ import annotations
@@ -78,10 +78,12 @@ def ours(data: Any, val: Any, steps: int, evaluations: int, minutes: float) -> C
 
 def theirs(data: Any, val: Any, steps: int, evaluations: int, minutes: float) -> Curve:
     from torchvision.models.detection import RetinaNet as Peer
+    from torchvision.models.detection.anchor_utils import AnchorGenerator
     from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
-    from torchvision.models.detection.retinanet import RetinaNetHead, _default_anchorgen
+    from torchvision.models.detection.retinanet import RetinaNetHead
     from torchvision.ops.feature_pyramid_network import LastLevelP6P7
 
+    config, training = model_config(len(data.classes)), training_config(steps, evaluations)
     torch.manual_seed(0)
     extra = LastLevelP6P7(WIDTH, WIDTH)
     backbone = resnet_fpn_backbone(
@@ -90,7 +92,8 @@ def theirs(data: Any, val: Any, steps: int, evaluations: int, minutes: float) ->
     )  # fmt: skip
     backbone.fpn = type(backbone.fpn)([128, 256, 512], WIDTH, extra)
     backbone.out_channels = WIDTH
-    generator = _default_anchorgen()
+    sides = [[int(side * 2 ** (k / 3)) for k in range(3)] for side in (*config.anchors.sizes, 256)]  # P7 has some too
+    generator = AnchorGenerator(tuple(map(tuple, sides)), ((0.5, 1.0, 2.0),) * len(sides))
     head = RetinaNetHead(WIDTH, generator.num_anchors_per_location()[0], len(data.classes))
     model = Peer(
         backbone, len(data.classes), min_size=RESIZE.shorter_side, max_size=RESIZE.longer_side,
@@ -99,7 +102,6 @@ def theirs(data: Any, val: Any, steps: int, evaluations: int, minutes: float) ->
     model.transform.resize = lambda image, target: (image, target)  # they come at the network's size
     optimizer = torch.optim.AdamW(model.parameters(), 1e-3, weight_decay=1e-4)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 1e-3, total_steps=steps)
-    config, training = model_config(len(data.classes)), training_config(steps, evaluations)
     batches = DataLoader(
         range(steps), batch_size=None, collate_fn=TrainingData(data, config, training).batch, num_workers=1,
         generator=torch.Generator(),
