@@ -173,7 +173,6 @@ def _train(experiment: Experiment, seed: int, folder: Path, results: Path) -> di
     """Precision, hash of the backbone it began with, metrics, diverged_at, curve."""
     import torch
 
-    from minidet.cli import evaluate_model
     from minidet.data import open_dataset
     from minidet.data.memory import InMemory
     from minidet.data.transforms import TrainingData
@@ -181,6 +180,7 @@ def _train(experiment: Experiment, seed: int, folder: Path, results: Path) -> di
     from minidet.pytorch.retinanet import RetinaNet
     from minidet.pytorch.training import in_bfloat16, train
     from minidet.pytorch.weights import load_backbone
+    from minidet.scoring import evaluate_model
 
     config = replace(experiment.training, seed=seed)
     dataset, val = InMemory(open_dataset(**experiment.data)), open_dataset(**experiment.val)

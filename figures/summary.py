@@ -155,7 +155,7 @@ def effort(results: Results) -> str:
     seeds = len({run["seed"] for run in used})
     configurations = sum(1 for runs in results.by_identity.values() if any(run in used for run in runs.values()))
     hours, cpu = (sum(run[name] for run in used) / 3600 for name in ("seconds", "cpu_seconds"))
-    devices = ", ".join(sorted({run["device"] for run in used}))
+    devices = ", ".join(sorted({f"{run['device']} in {run['precision']}" for run in used}))
     commits = sorted({(run["commit"] or "unknown")[:7] for run in used})
     return (
         f"Behind it are {len(used)} runs of {configurations} configurations, up to {seeds} seeds each: {hours:.1f} "

@@ -48,6 +48,7 @@ def train(options: argparse.Namespace) -> None:
     from minidet.pytorch.checkpoint import load_model
     from minidet.pytorch.retinanet import RetinaNet
     from minidet.pytorch.weights import load_backbone
+    from minidet.scoring import evaluate_model
 
     about, dataset, model_config, config = _plan(options)
     unseen = open_dataset(**about["val"]) if about["val"] else None
@@ -59,6 +60,7 @@ def train(options: argparse.Namespace) -> None:
     measured: list[Any] = []  # the last evaluation
 
     def measure(model: RetinaNet) -> dict[str, float]:
+        assert unseen is not None  # else it is not called
         measured[:] = evaluate_model(model, unseen, about, config.resize)
         return measured[0].metrics
 
@@ -91,6 +93,7 @@ def evaluate(options: argparse.Namespace) -> None:
     """COCO's numbers of a finished run."""
     from minidet.data import open_dataset
     from minidet.pytorch.inference import coco_results
+    from minidet.scoring import evaluate_model
 
     model, about = _load_run(options.run)
     source = {"source": _source(options.data)} if options.data else about.get("val")
@@ -114,6 +117,7 @@ def detect(options: argparse.Namespace) -> None:
     from minidet.data import load_image
     from minidet.plotting import detections_picture, save_figure
     from minidet.pytorch.inference import coco_results, detect_images
+    from minidet.scoring import coco_categories
 
     if not 0 <= options.score <= 1:
         raise ValueError(f"score = {options.score} must be in 0 … 1")
@@ -139,7 +143,7 @@ def detect(options: argparse.Namespace) -> None:
     entries = coco_results(found, [image["id"] for image in images], about["category_ids"])
     content = {
         "images": images,
-        "categories": _categories(about),
+        "categories": coco_categories(about),
         "annotations": [
             {"id": i, **entry, "area": entry["bbox"][2] * entry["bbox"][3], "iscrowd": 0}
             for i, entry in enumerate(entries, start=1)
@@ -376,57 +380,9 @@ def _load_run(run: Path) -> tuple[Any, dict[str, Any]]:
     return model.to("cuda" if torch.cuda.is_available() else "cpu"), unnamed | load_settings(run)
 
 
-def evaluate_model(model: Any, dataset: Any, about: dict[str, Any], resize: Any) -> tuple[Any, list[Any]]:
-    """COCO's evaluation of a model on a data set, and the Detections, one an image. See `evaluate_detections`."""
-    from tqdm import tqdm
-
-    from minidet.pytorch.inference import detect_images
-
-    _known_classes(dataset, about)  # before the long part
-    images = (dataset[i].image for i in tqdm(range(len(dataset)), "evaluating", unit="image", leave=False))
-    found = detect_images(model, images, resize)
-    return evaluate_detections(found, dataset, about), found
-
-
-def evaluate_detections(found: Sequence[Any], dataset: Any, about: dict[str, Any]) -> Any:
-    """COCO's evaluation of Detections, one an image of the data set; ``about`` has its "classes" and "category_ids".
-
-    Objects to ignore (COCO crowd, VOC difficult) count as crowds. Areas are those of the boxes.
-    """
-    from minidet.evaluation import evaluate
-    from minidet.pytorch.inference import coco_results
-
-    ids = _known_classes(dataset, about)
-    places = range(len(dataset))
-    annotations = [
-        {
-            "image_id": i, "category_id": ids[dataset.classes[label]], "bbox": [x1, y1, x2 - x1, y2 - y1],
-            "iscrowd": int(ignore),
-        }
-        for i in places
-        for record in [dataset.record(i)]
-        for (x1, y1, x2, y2), label, ignore in zip(record.boxes.tolist(), record.classes, record.ignore, strict=True)
-    ]  # fmt: skip
-    truth = {"images": [{"id": i} for i in places], "categories": _categories(about), "annotations": annotations}
-    return evaluate(truth, coco_results(found, places, about["category_ids"]))
-
-
-def _known_classes(dataset: Any, about: dict[str, Any]) -> dict[str, int]:
-    """Category ids by class; raises ValueError for a class of the data set that the model does not know."""
-    ids = dict(zip(about["classes"], about["category_ids"], strict=False))
-    unknown = [name for name in dataset.classes if name not in ids]
-    if unknown:
-        raise ValueError(f"{dataset.name} has classes that the model does not know: {', '.join(unknown)}")
-    return ids
-
-
-def _categories(about: dict[str, Any]) -> list[dict[str, Any]]:
-    return [{"id": i, "name": name} for i, name in zip(about["category_ids"], about["classes"], strict=False)]
-
-
 def _results(result: Any, about: dict[str, Any]) -> dict[str, Any]:
     """The numbers of an evaluation as JSON: COCO's twelve, and the same of every class by its name."""
-    names = {entry["id"]: entry["name"] for entry in _categories(about)}
+    names = dict(zip(about["category_ids"], about["classes"], strict=False))
     return {"metrics": result.metrics, "per_class": {names[i]: values for i, values in result.per_class.items()}}
 
 

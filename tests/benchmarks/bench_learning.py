@@ -25,7 +25,6 @@ import torch
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
-from minidet.cli import evaluate_detections
 from minidet.config import AssignmentConfig, Detections, ResizeConfig, RetinaNetConfig, TrainingConfig
 from minidet.data import open_dataset
 from minidet.data.transforms import TrainingData
@@ -34,6 +33,7 @@ from minidet.pytorch._memory import keep_freed_memory
 from minidet.pytorch.inference import batch_images, detect_images, resize_image, scale_boxes
 from minidet.pytorch.retinanet import RetinaNet
 from minidet.pytorch.training import train
+from minidet.scoring import evaluate_detections
 from tests.benchmarks.timing import machine
 
 RESIZE = ResizeConfig(240, 480)
