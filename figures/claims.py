@@ -127,6 +127,7 @@ def _missing(*names: str) -> Verdict:
 
 CE_ALPHAS = tuple(map(e.ce, e.ALPHAS))
 OHEM = tuple(e.ohem(*row) for row in paper.TABLE_1D)
+STARS = tuple(e.star(gamma, beta) for gamma in e.STAR_GAMMAS for beta in e.STAR_BETAS)
 
 
 def _gammas(results: Results) -> Verdict:
@@ -161,12 +162,18 @@ def _one_anchor(results: Results) -> Verdict:
     return Verdict(FAILS if share < 0.8 else HOLDS if enough else WEAKLY, numbers + "; wanted at least 80%", why=why)
 
 
-def _at_other_rates(results: Results, verdict: Verdict, rival: str) -> Verdict:
-    """A verdict on FL against a rival, with what became of both at other learning rates and after more steps."""
+def _looked_into(results: Results, verdict: Verdict, rival: str, family: Iterable[str]) -> Verdict:
+    """A verdict on FL against a rival, with what became of both at other learning rates and after more steps.
+
+    ``family``: the rival with other parameters; the best of them is named.
+    """
     pairs = {f"learning rate {rate:g}": (e.rate(e.FL, rate), e.rate(rival, rate)) for rate in e.RATES}
     pairs[f"{e.LONGER} times as many steps"] = (e.longer(e.FL), e.longer(rival))
     scores = {what: tuple(map(results.score, names)) for what, names in pairs.items()}
     told = [f"{what}: FL {focal}, {rival} {other}" for what, (focal, other) in scores.items() if focal and other]
+    first = best(results, family)
+    if first != rival and (score := results.score(first)):
+        told.append(f"the best of its kind: {first} {score}")
     return replace(verdict, why="A look into why: " + "; ".join(told) if told else "")
 
 
@@ -351,7 +358,7 @@ CLAIMS = (
         "The focal loss is better than the best setting of OHEM",
         f"+{paper.OHEM_GAP}",
         ("1d",),
-        lambda r: _at_other_rates(r, better(r, e.FL, best(r, OHEM)), e.RIVALS[2]),
+        lambda r: _looked_into(r, better(r, e.FL, best(r, OHEM)), e.RIVALS[2], OHEM),
     ),
     Claim(
         "Table 1d",
@@ -373,8 +380,8 @@ CLAIMS = (
         "FL* is about as good as FL",
         "33.8 and 33.9 against 34.0",
         ("3",),
-        lambda r: _at_other_rates(
-            r, every(about_as_good(r, e.star(*setting), e.FL) for setting in paper.FIGURE5_STARS), e.RIVALS[3]
+        lambda r: _looked_into(
+            r, every(about_as_good(r, e.star(*setting), e.FL) for setting in paper.FIGURE5_STARS), e.RIVALS[3], STARS
         ),
     ),
     Claim(
