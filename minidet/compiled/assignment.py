@@ -17,8 +17,6 @@ from minidet.config import AnchorConfig
 
 BACKGROUND = -1
 IGNORED = -2
-_FORCED = 2**62
-"""Assigned, while it is not known yet to which box."""
 _BLOCK = 512
 """Anchors that a core looks at together: their coordinates fit its first cache."""
 _BAND = 8192
@@ -191,14 +189,9 @@ def _candidates(cells, place, offset, gts, iou):
 
 @kernel
 def _force(cells, places, offset, gts, rounded, first, out):
-    """Assign the anchors that reach a box's best IoU, ties included, each to the box that it overlaps most.
-
-    A small box has the same IoU with all anchors that contain it, so there may be many. Those that have no box yet are
-    collected and meet all boxes together, on vectors.
-    """
+    """Assign the anchors that reach a box's best IoU, ties included, each to the box that it overlaps most."""
     levels, per_cell, _ = cells.shape
     near = np.empty((levels * per_cell, 6), np.int64)
-    forced, anchors, count = np.empty(16, np.int64), np.empty((16, 4)), 0
     for j in range(len(gts)):
         gt = _four(gts, j)
         top, rectangles = _best_iou(cells, places, offset, gt, rounded, near)
@@ -210,18 +203,20 @@ def _force(cells, places, offset, gts, rounded, first, out):
                     i = first[level] + (row * place[1] + column) * per_cell + a
                     # an anchor that has a box already has the one it overlaps most
                     if out[i] < 0 and _iou_at(cell, place, offset, row, column, rounded, gt) == top:
-                        if count == len(forced):
-                            forced, anchors = np.concatenate((forced, forced)), np.concatenate((anchors, anchors))
-                        x1, y1, x2, y2 = _anchor_at(cell, place, offset, row, column, rounded)
-                        anchors[count, 0], anchors[count, 1], anchors[count, 2], anchors[count, 3] = x1, y1, x2, y2
-                        forced[count], out[i] = i, _FORCED
-                        count += 1
-    matched, nothing_more = np.empty(count, np.int64), np.full(len(gts), np.inf)
-    for start in range(0, count, _BLOCK):
-        some = slice(start, min(start + _BLOCK, count))
-        _assign_block(anchors[some], gts, 0.0, 0.0, nothing_more, matched[some])
-    for k in range(count):
-        out[forced[k]] = matched[k]
+                        out[i] = _most(_anchor_at(cell, place, offset, row, column, rounded), gts)
+
+
+@kernel
+def _most(anchor, gts):
+    """The box that one anchor overlaps most, the first of equal ones."""
+    x1, y1, x2, y2 = anchor
+    best, matched = 0.0, 0
+    for j in range(len(gts)):
+        if gts[j, 0] < x2 and x1 < gts[j, 2] and gts[j, 1] < y2 and y1 < gts[j, 3]:  # few boxes; spares a division
+            iou = _iou_with(x1, y1, x2, y2, _four(gts, j))
+            if iou > best:
+                best, matched = iou, j
+    return matched
 
 
 @kernel
