@@ -49,7 +49,7 @@ class Experiment:
     def settings(self) -> dict[str, Any]:
         """Everything that the result depends on but the seed, as JSON types; the same for two names of one thing."""
         training = self.training.to_dict()
-        for name in ("seed", "workers", "log_every", "checkpoint_every", "evaluate_every", "tensorboard"):
+        for name in ("seed", "workers", "log_every", "checkpoint_every", "evaluate_every", "tensorboard", "winograd"):
             del training[name]
         content = {
             "model": self.model.to_dict(), "training": training, "data": self.data, "val": self.val,

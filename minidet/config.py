@@ -438,8 +438,11 @@ class TrainingConfig(Settings):
     where the GPU or the processor has instructions for it (without them it is many times slower), else float32."""
     channels_last: bool = False
     """Memory format of images and weights."""
+    winograd: bool = True
+    """On a CPU in float32, large 3x3 convolutions in a quarter of the multiplications, their results rounded to 1e-5 of
+    the largest (see ``minidet.pytorch.winograd``)."""
     compile: bool = False
-    """Use torch.compile."""
+    """Use torch.compile, without ``winograd``."""
     seed: int = 0
     """Of the order of the images and of every random change to them."""
     workers: int = 0

@@ -6,6 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from minidet.config import RetinaNetConfig
+from minidet.pytorch.winograd import Conv3x3
 
 
 class FPN(nn.Module):
@@ -23,12 +24,12 @@ class FPN(nn.Module):
         self.p6_from = config.p6_from
         merged = in_channels[levels[0] - 6 :]  # of the maps that lie on the way down to the finest level
         self.lateral = nn.ModuleList(nn.Conv2d(c, channels, 1) for c in merged)
-        self.output = nn.ModuleList(nn.Conv2d(channels, channels, 3, padding=1) for level in levels if level <= 5)
+        self.output = nn.ModuleList(Conv3x3(channels, channels) for level in levels if level <= 5)
         self.extra = nn.ModuleDict()
         for level in levels:
             if level > 5:
                 c = in_channels[-1] if level == 6 and config.p6_from == "C5" else channels
-                self.extra[f"p{level}"] = nn.Conv2d(c, channels, 3, stride=2, padding=1)
+                self.extra[f"p{level}"] = Conv3x3(c, channels, stride=2)
         for parameter in self.parameters():
             if parameter.ndim == 1:
                 nn.init.zeros_(parameter)

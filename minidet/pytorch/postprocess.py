@@ -28,8 +28,23 @@ def postprocess(
     ]
     x, boxes, classes = (torch.cat(parts) for parts in zip(*candidates, strict=True))
     boxes = clip_boxes(boxes, image_size)
-    keep = batched_nms(boxes, x, classes, config.iou_threshold)[: config.max_detections]
+    keep = _first_kept(boxes, x, classes, config)
     return Detections(boxes[keep], tensors.wide(x[keep]).sigmoid().to(x), classes[keep])
+
+
+def _first_kept(boxes: Tensor, x: Tensor, classes: Tensor, config: PostprocessConfig) -> Tensor:
+    """Indices of the ``max_detections`` best boxes that suppression keeps.
+
+    A box is only ever dropped by a better one, so the best few can be settled among themselves.
+    """
+    order = x.argsort(descending=True, stable=True)
+    count = 4 * config.max_detections
+    while True:
+        best = order[:count]
+        keep = best[batched_nms(boxes[best], x[best], classes[best], config.iou_threshold)]
+        if len(keep) >= config.max_detections or count >= len(x):
+            return keep[: config.max_detections]
+        count *= 4
 
 
 def _best_of_level(

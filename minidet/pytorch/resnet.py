@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from minidet.config import RetinaNetConfig
+from minidet.pytorch.winograd import Conv3x3
 
 
 class ResNet(nn.Module):
@@ -86,9 +87,9 @@ class _BasicBlock(nn.Module):
 
     def __init__(self, in_channels: int, channels: int, stride: int, config: RetinaNetConfig) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(in_channels, channels, 3, stride=stride, padding=1, bias=False)
+        self.conv1 = Conv3x3(in_channels, channels, stride, bias=False)
         self.bn1 = _norm(channels, config)
-        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+        self.conv2 = Conv3x3(channels, channels, bias=False)
         self.bn2 = _norm(channels, config)
         self.downsample = _shortcut(in_channels, channels, stride, config)
 
@@ -108,7 +109,7 @@ class _Bottleneck(nn.Module):
         outer = channels * self.expansion
         self.conv1 = nn.Conv2d(in_channels, inner, 1, bias=False)
         self.bn1 = _norm(inner, config)
-        self.conv2 = nn.Conv2d(inner, inner, 3, stride=stride, padding=1, groups=config.groups, bias=False)
+        self.conv2 = Conv3x3(inner, inner, stride, config.groups, bias=False)
         self.bn2 = _norm(inner, config)
         self.conv3 = nn.Conv2d(inner, outer, 1, bias=False)
         self.bn3 = _norm(outer, config)

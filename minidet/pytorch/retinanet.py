@@ -16,6 +16,7 @@ from minidet.pytorch.anchors import pyramid_anchors
 from minidet.pytorch.fpn import FPN
 from minidet.pytorch.postprocess import postprocess
 from minidet.pytorch.resnet import ResNet, group_norm
+from minidet.pytorch.winograd import Conv3x3
 
 
 class RetinaNet(nn.Module):
@@ -115,12 +116,12 @@ class Subnet(nn.Module):
         self.outputs = outputs
         blocks, channels = [], config.fpn_channels
         for _ in range(config.head_convs):
-            conv = nn.Conv2d(channels, config.head_channels, 3, padding=1, bias=config.head_norm is None)
+            conv = Conv3x3(channels, config.head_channels, bias=config.head_norm is None)
             norm = [group_norm(config.head_channels)] if config.head_norm == "group" else []
             blocks.append(nn.Sequential(conv, *norm, nn.ReLU(inplace=True)))
             channels = config.head_channels
         self.convs = nn.Sequential(*blocks)
-        self.output = nn.Conv2d(channels, config.anchors.anchors_per_cell * outputs, 3, padding=1)
+        self.output = Conv3x3(channels, config.anchors.anchors_per_cell * outputs)
         for name, parameter in self.named_parameters():
             if parameter.ndim == 4:
                 nn.init.normal_(parameter, std=0.01)

@@ -27,6 +27,7 @@ from minidet.pytorch import tensorboard
 from minidet.pytorch.checkpoint import Run, load_metrics
 from minidet.pytorch.objective import GroundTruth, detection_loss
 from minidet.pytorch.retinanet import RetinaNet
+from minidet.pytorch.winograd import use_winograd
 
 
 class Batch(NamedTuple):
@@ -86,6 +87,7 @@ def train(
         parameters = trained_parameters(model, config.freeze_at)
         optimizer = _optimizer(parameters, config)
         start, seconds = _restore(run, model, optimizer)
+        use_winograd(model, config.winograd and not config.compile)
         network: Any = DistributedDataParallel(model) if processes > 1 else model
         network = torch.compile(network) if config.compile else network
         batches: Any = DataLoader(

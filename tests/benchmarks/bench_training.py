@@ -26,6 +26,8 @@ from minidet.pytorch import postprocess, pyramid_anchors
 from minidet.pytorch._memory import keep_freed_memory
 from minidet.pytorch.objective import GroundTruth, detection_loss
 from minidet.pytorch.retinanet import RetinaNet
+from minidet.pytorch.training import in_bfloat16
+from minidet.pytorch.winograd import use_winograd
 from tests.benchmarks.timing import machine
 
 Step = Callable[[], float]
@@ -44,11 +46,14 @@ def images_and_objects(batch: int, side: int, objects: int = 8) -> tuple[torch.T
     return images, boxes, rng.integers(0, 80, objects)
 
 
-def our_step(images: torch.Tensor, boxes: list[np.ndarray], classes: np.ndarray, precision: str) -> Step:
+def our_step(
+    images: torch.Tensor, boxes: list[np.ndarray], classes: np.ndarray, precision: str, winograd: bool = True
+) -> Step:  # fmt: skip
     config = RetinaNetConfig(80, depth=18, p6_from="P5")
     training = TrainingConfig(channels_last=True, precision=precision)
     torch.manual_seed(0)
     model = RetinaNet(config).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    use_winograd(model, winograd)
     optimizer = torch.optim.SGD(model.parameters(), 1e-4, momentum=0.9)
     truth = [GroundTruth(b, classes, np.zeros(len(b), bool)) for b in boxes]
 
@@ -171,8 +176,10 @@ def main() -> None:
         "torchvision, float32": torchvision_step(*setting, torch.contiguous_format),
         "torchvision, float32, channels_last": torchvision_step(*setting, torch.channels_last),
         "minidet, float32": our_step(*setting, "float32"),
-        "minidet, bfloat16": our_step(*setting, "bfloat16"),
+        "minidet, float32, no winograd": our_step(*setting, "float32", winograd=False),
     }
+    if in_bfloat16("auto", torch.device("cpu")):
+        ways["minidet, bfloat16"] = our_step(*setting, "bfloat16")
     steps = alternate(ways, options.rounds)
     first = steps["torchvision, float32"]["step"]
     for name, row in steps.items():
