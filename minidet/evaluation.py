@@ -46,7 +46,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minidet import checks
-from minidet.compiled._numba import kernel
+from minidet.compiled._numba import helper, kernel
 
 __all__ = ["coco_metrics", "evaluate", "Evaluation"]
 
@@ -223,7 +223,7 @@ def _match(boxes, areas, gt_boxes, gt_areas, gt_crowd, bounds, iou_thresholds, a
     return outcome
 
 
-@kernel
+@helper
 def _box_iou(boxes, gt_boxes, gt_crowd):
     """IoU of (x, y, width, height) boxes, (D, G); every rounding as in ``bbIou`` of COCO's maskApi.c."""
     ious = np.zeros((len(boxes), len(gt_boxes)))

@@ -20,14 +20,14 @@ from __future__ import annotations
 import numpy as np
 from numba import njit, prange
 
-from minidet.compiled._numba import compiler, kernel, parallel_kernel
+from minidet.compiled._numba import compiler, helper, parallel_kernel
 
 BLOCK = 2048
 """Logits that are worked on together: they, their losses and their gradients fit the first cache."""
 
 _vector = njit(nogil=True, error_model="numpy", inline="always")
-_loop = compiler(fastmath={"contract"})
-_reordered = compiler(fastmath={"reassoc", "contract"})
+_loop = compiler(inner=True, fastmath={"contract"})
+_reordered = compiler(inner=True, fastmath={"reassoc", "contract"})
 
 _0, _1 = np.float32(0), np.float32(1)
 _FAR = np.float32(87.33654)  # exp of minus that is the least normal number, all but 5e-6 of it
@@ -147,7 +147,7 @@ def background_loss(x, labels, ignored, gamma, factor, sums, grad):
         sums[block] = _block_loss(x[some], labels[some], ignored, gamma, factor, grad[some])
 
 
-@kernel
+@helper
 def _block_loss(x, labels, ignored, gamma, factor, grad):
     """The sum for one block of rows."""
     losses = np.empty(x.size, np.float32)
@@ -166,7 +166,7 @@ def _block_loss(x, labels, ignored, gamma, factor, grad):
     return _sum(losses)
 
 
-@kernel
+@helper
 def _left_out(loss):
     """0 for any loss but NaN."""
     return _0 if loss == loss else loss

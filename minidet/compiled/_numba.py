@@ -15,15 +15,18 @@ from numpy.typing import ArrayLike
 from minidet import checks
 
 
-def compiler(**options: Any) -> Callable[[Callable[..., Any]], Any]:
+def compiler(inner: bool = False, **options: Any) -> Callable[[Callable[..., Any]], Any]:
     """`numba.njit` with what all kernels share: no GIL, division by zero as in NumPy, and kept on disk.
 
+    What is `inner` is called by kernels only, and compiles faster for having no way in from Python and from C.
     Numba keeps its cache beside the source, or in the user's cache folder where that is read-only. Where neither can be
     written it refuses to compile at all; then the kernel is compiled anew in each process.
     """
 
     def decorate(function: Callable[..., Any]) -> Any:
         settings = {"nogil": True, "error_model": "numpy", **options}
+        if inner:
+            settings |= {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
         try:
             return njit(cache=True, **settings)(function)
         except RuntimeError as error:
@@ -36,6 +39,9 @@ def compiler(**options: Any) -> Callable[[Callable[..., Any]], Any]:
 
 kernel = compiler()
 """IEEE arithmetic, no fast-math: what decides (IoU, order) decides as in the reference."""
+
+helper = compiler(inner=True)
+"""The same for what only kernels call."""
 
 
 def parallel_kernel(function: Callable[..., Any]) -> Callable[..., Any]:

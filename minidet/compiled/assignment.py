@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 
 import numpy as np
@@ -10,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from minidet import checks
 from minidet.compiled import _numba
-from minidet.compiled._numba import kernel, parallel_kernel, wide
+from minidet.compiled._numba import helper, kernel, parallel_kernel, wide
 from minidet.compiled.anchors import cell_anchors
 from minidet.compiled.boxes import iou_of
 from minidet.config import AnchorConfig
@@ -53,20 +54,25 @@ def assign_pyramid(
     """
     gt_boxes = _numba.boxes("gt_boxes", gt_boxes)
     positive_iou, negative_iou = checks.iou_thresholds(positive_iou, negative_iou)
-    cells, places = _layout(checks.image_size(image_size), config)
+    cells, places, first = _layout(checks.image_size(image_size), config)
     rounded = gt_boxes.dtype == np.float32  # the anchors are then float32 too
-    return _assign_pyramid(
-        cells, places, float(config.offset), wide(gt_boxes), rounded, positive_iou, negative_iou, force_match
-    )
+    pyramid = cells, places, first, float(config.offset), wide(gt_boxes), rounded
+    out = np.full(first[-1], BACKGROUND if negative_iou > 0 or len(gt_boxes) == 0 else IGNORED)
+    _assign_pyramid(*pyramid, positive_iou, negative_iou, out)
+    if force_match:
+        _force(*pyramid, out)
+    return out
 
 
 @lru_cache(maxsize=16)
-def _layout(image_size: tuple[int, int], config: AnchorConfig) -> tuple[np.ndarray, np.ndarray]:
-    """The anchors of each level's cell, (L, A, 4), and each level's rows, columns and strides y and x, (L, 4) int64."""
+def _layout(image_size: tuple[int, int], config: AnchorConfig) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The anchors of each level's cell, (L, A, 4); each level's rows, columns and strides y and x, (L, 4) int64; and
+    the index of each level's first anchor, (L + 1,), the number of all at the end."""
     grids = config.grids(image_size)
     cells = np.stack([cell_anchors(grid.size, grid.scales, config.aspect_ratios) for grid in grids])
-    places = [(grid.rows, grid.columns, grid.stride_y, grid.stride_x) for grid in grids]
-    return np.round(cells) if config.round_cells else cells, np.array(places, np.int64)
+    places = np.array([(grid.rows, grid.columns, grid.stride_y, grid.stride_x) for grid in grids], np.int64)
+    first = np.cumsum([0, *places[:, 0] * places[:, 1] * cells.shape[1]])
+    return np.round(cells) if config.round_cells else cells, places, first
 
 
 @parallel_kernel
@@ -77,7 +83,7 @@ def _assign(anchors, gts, positive_iou, negative_iou, best_of_gt, out):
         _assign_block(anchors[some], gts, positive_iou, negative_iou, best_of_gt, out[some])
 
 
-@kernel
+@helper
 def _assign_block(anchors, gts, positive_iou, negative_iou, best_of_gt, out):
     """One box at a time over all anchors, without branches, so that the inner loop runs on vectors."""
     n = len(anchors)
@@ -116,7 +122,7 @@ def _best_of_gt(anchors, gts):
     return best
 
 
-@kernel
+@helper
 def _columns(anchors):
     """x1, y1, x2, y2 and area of some anchors, each contiguous float64."""
     n = len(anchors)
@@ -128,23 +134,20 @@ def _columns(anchors):
 
 
 @kernel
-def _assign_pyramid(cells, places, offset, gts, rounded, positive_iou, negative_iou, force):
+def _assign_pyramid(cells, places, first, offset, gts, rounded, positive_iou, negative_iou, out):
     """Band after band of rows: the IoUs of one band stay in the cache, and the result is the only large array."""
     levels, per_cell, _ = cells.shape
-    first = np.zeros(levels + 1, np.int64)  # index of each level's first anchor
-    for level in range(levels):
-        first[level + 1] = first[level] + places[level, 0] * places[level, 1] * per_cell
-    untouched = BACKGROUND if negative_iou > 0.0 or len(gts) == 0 else IGNORED
-    out = np.full(first[levels], untouched, np.int64)
     for level in range(levels):
         place = _four(places, level)
         rows, row_length = place[0], place[1] * per_cell
         near = _candidates(cells[level], place, offset, gts, negative_iou)
         height = max(1, _BAND // row_length)
+        best = np.empty(height * row_length)  # IoU with gts[band], where band >= 0
         for top in range(0, rows, height):
             bottom = min(top + height, rows)
             band = out[first[level] + top * row_length : first[level] + bottom * row_length]
-            best = np.zeros(len(band))  # IoU with gts[band], where band >= 0
+            for i in range(len(band)):
+                best[i] = 0.0
             for c in range(len(near)):
                 j, a, low, high = near[c, 0], near[c, 1], max(near[c, 2], top), min(near[c, 3], bottom)
                 cell, gt = _four(cells[level], a), _four(gts, j)
@@ -156,18 +159,15 @@ def _assign_pyramid(cells, places, offset, gts, rounded, positive_iou, negative_
                             band[i], best[i] = j, iou
             for i in range(len(band)):
                 band[i] = IGNORED if (band[i] >= 0) & (best[i] < positive_iou) else band[i]
-    if force:
-        _force(cells, places, offset, gts, rounded, first, out)
-    return out
 
 
-@kernel
+@helper
 def _four(array, i):
     """A row of four numbers as a tuple, which stays in registers."""
     return array[i, 0], array[i, 1], array[i, 2], array[i, 3]
 
 
-@kernel
+@helper
 def _candidates(cells, place, offset, gts, iou):
     """(C, 6) rectangles of one level in which a box may have at least this IoU with the anchors of one shape.
 
@@ -188,7 +188,7 @@ def _candidates(cells, place, offset, gts, iou):
 
 
 @kernel
-def _force(cells, places, offset, gts, rounded, first, out):
+def _force(cells, places, first, offset, gts, rounded, out):
     """Assign the anchors that reach a box's best IoU, ties included, each to the box that it overlaps most."""
     levels, per_cell, _ = cells.shape
     near = np.empty((levels * per_cell, 6), np.int64)
@@ -206,7 +206,7 @@ def _force(cells, places, offset, gts, rounded, first, out):
                         out[i] = _most(_anchor_at(cell, place, offset, row, column, rounded), gts)
 
 
-@kernel
+@helper
 def _most(anchor, gts):
     """The box that one anchor overlaps most, the first of equal ones."""
     x1, y1, x2, y2 = anchor
@@ -219,7 +219,7 @@ def _most(anchor, gts):
     return matched
 
 
-@kernel
+@helper
 def _best_iou(cells, places, offset, gt, rounded, near):
     """The best IoU of a box with any anchor; `near` gets the (level, shape, rows, columns) where it is, so many rows.
 
@@ -253,14 +253,14 @@ def _best_iou(cells, places, offset, gt, rounded, near):
     return top, rectangles
 
 
-@kernel
+@helper
 def _iou_at(cell, place, offset, row, column, rounded, gt):
     """IoU of the anchor at (row, column) with a box, made and measured as the reference makes and measures it."""
     x1, y1, x2, y2 = _anchor_at(cell, place, offset, row, column, rounded)
     return _iou_with(x1, y1, x2, y2, gt)
 
 
-@kernel
+@helper
 def _anchor_at(cell, place, offset, row, column, rounded):
     y, x = (row + offset) * place[2], (column + offset) * place[3]
     x1, y1, x2, y2 = x + cell[0], y + cell[1], x + cell[2], y + cell[3]
@@ -272,13 +272,13 @@ def _anchor_at(cell, place, offset, row, column, rounded):
     return x1, y1, x2, y2
 
 
-@kernel
+@helper
 def _iou_with(x1, y1, x2, y2, gt):
     gt_area = (gt[2] - gt[0]) * (gt[3] - gt[1])
     return iou_of(x1, y1, x2, y2, (x2 - x1) * (y2 - y1), gt[0], gt[1], gt[2], gt[3], gt_area)
 
 
-@kernel
+@helper
 def _reach(cell, place, offset, gt, iou):
     """The half-open ranges of rows and columns outside of which no anchor of this shape has at least this IoU.
 
@@ -303,7 +303,7 @@ def _reach(cell, place, offset, gt, iou):
     return rows, columns
 
 
-@kernel
+@helper
 def _slack(count):
     """In cells, far more than rounding, of coordinates to float32 too, may cost a place among so many cells.
 
@@ -312,15 +312,15 @@ def _slack(count):
     return 1e-3 + 1e-6 * count
 
 
-@kernel
+@helper
 def _range(least, low, high, gt_low, gt_high, stride, offset, count, slack):
     """Cells i in [0, count) whose anchor, from low to high at (i + offset) * stride, overlaps by `least` or more."""
     start = (gt_low + least - high) / stride - offset - slack
     stop = (gt_high - least - low) / stride - offset + slack
-    return int(np.ceil(min(max(start, 0.0), count))), int(np.floor(min(max(stop, -1.0), count - 1.0))) + 1
+    return math.ceil(min(max(start, 0.0), count)), math.floor(min(max(stop, -1.0), count - 1.0)) + 1
 
 
-@kernel
+@helper
 def _nearest(centre, stride, offset, count):
     """The cell whose centre is nearest."""
-    return int(min(max(np.round(centre / stride - offset), 0.0), count - 1.0))
+    return math.floor(min(max(centre / stride - offset + 0.5, 0.0), count - 1.0))

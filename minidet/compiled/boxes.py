@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 
 from minidet import checks
 from minidet.compiled import _numba
-from minidet.compiled._numba import kernel, native, parallel_kernel, wide
+from minidet.compiled._numba import helper, kernel, native, parallel_kernel, wide
 
 MAX_LOG_SCALE = math.log(1000 / 16)
 """Largest tw, th that is decoded, as in the reference."""
@@ -62,7 +62,7 @@ def clip_boxes(boxes: ArrayLike, image_size: tuple[int, int]) -> np.ndarray:
     return clipped.astype(boxes.dtype, copy=False)
 
 
-@kernel
+@helper
 def iou_of(ax1, ay1, ax2, ay2, area_a, bx1, by1, bx2, by2, area_b):
     """IoU of two boxes, operation for operation as in the reference, so that both round alike."""
     w = min(ax2, bx2) - max(ax1, bx1)

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 
 from minidet import checks
 from minidet.compiled import _focal32
-from minidet.compiled._numba import kernel, native, parallel_kernel, wide
+from minidet.compiled._numba import helper, kernel, native, parallel_kernel, wide
 from minidet.compiled.assignment import IGNORED
 
 _LARGEST = float(np.finfo(np.float64).max)
@@ -178,24 +178,24 @@ def _weights(alpha: float | None) -> tuple[float, float]:
     return (1.0, 1.0) if alpha is None else (1.0 - alpha, float(alpha))
 
 
-@kernel
+@helper
 def _decay(v, lost):
     """exp(-|v + lost|), `lost` being the small part of a sum that did not fit into v."""
     return math.exp(-abs(v)) * (1.0 - (lost if v > 0.0 else -lost))
 
 
-@kernel
+@helper
 def _softplus(v, lost):
     return max(v, 0.0) + math.log1p(_decay(v, lost))
 
 
-@kernel
+@helper
 def _sigmoid(v, lost):
     e = _decay(v, lost)
     return (1.0 if v >= 0.0 else e) / (1.0 + e)
 
 
-@kernel
+@helper
 def _power(s, gamma):
     """s**gamma, by hand for the gammas of daily use."""
     if gamma == 0.0:
@@ -207,7 +207,7 @@ def _power(s, gamma):
     return s**gamma
 
 
-@kernel
+@helper
 def _focal(order, u, lost, gamma):
     """s**gamma L and its derivatives by u."""
     if order == 0:
@@ -220,7 +220,7 @@ def _focal(order, u, lost, gamma):
     return _power(s, gamma) * (gamma * p_loss * (gamma * p - s) + (2.0 * gamma + 1.0) * p * s)
 
 
-@kernel
+@helper
 def _star(order, u, gamma, beta):
     """softplus(v) / gamma with v = gamma u - beta, and its derivatives by u."""
     bounded = min(max(u, -1e150), 1e150)  # far beyond where exp(-|v|) is 0
@@ -234,7 +234,7 @@ def _star(order, u, gamma, beta):
     return gamma * _sigmoid(v, lost) * _sigmoid(-v, -lost)
 
 
-@kernel
+@helper
 def _hinge(order, u, margin):
     p = _sigmoid(-u, 0.0)
     if order == 0:
@@ -242,7 +242,7 @@ def _hinge(order, u, margin):
     return _sigmoid(u, 0.0) * p if p < margin else 0.0
 
 
-@kernel
+@helper
 def _two_sum(a, b):
     """a + b rounded, and exactly what rounding lost (Knuth)."""
     total = a + b
@@ -250,7 +250,7 @@ def _two_sum(a, b):
     return total, (a - (total - part)) + (b - part)
 
 
-@kernel
+@helper
 def _two_product(a, b):
     """a * b rounded, and exactly what rounding lost (Dekker)."""
     product = a * b
@@ -260,7 +260,7 @@ def _two_product(a, b):
     return product, ((a1 * b1 - product) + a1 * b2 + a2 * b1) + a2 * b2
 
 
-@kernel
+@helper
 def _chained(order, weight, slope, value):
     """alpha_t F, or its derivative by the logit: (du/dx)**order = slope**order; 0 where the weight is."""
     if weight == 0.0:

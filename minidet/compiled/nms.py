@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike
 
 from minidet import checks
 from minidet.compiled import _numba
-from minidet.compiled._numba import descending, kernel, wide
+from minidet.compiled._numba import descending, helper, kernel, wide
 from minidet.compiled.boxes import iou_of
 
 
@@ -81,7 +81,7 @@ def _suppress(boxes, starts, threshold):
     return kept
 
 
-@kernel
+@helper
 def _grid(boxes, start, stop):
     """Origin, cells a pixel and shape of a grid over the centres with about as many cells as boxes; the longest sides;
     and what rounding may cost a distance, in cells.
@@ -105,7 +105,7 @@ def _grid(boxes, start, stop):
     return low_x, low_y, scale, columns, rows, widest, highest, margin
 
 
-@kernel
+@helper
 def _reach(side, longest, threshold):
     """How far apart, along one axis, the centres of a box of this side and of one with IoU > threshold may be.
 

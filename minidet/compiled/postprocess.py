@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from minidet import checks
 from minidet.compiled import _numba
-from minidet.compiled._numba import descending, kernel, native, parallel_kernel
+from minidet.compiled._numba import descending, helper, kernel, native, parallel_kernel
 from minidet.compiled.boxes import clip_boxes, decode_boxes
 from minidet.compiled.nms import batched_nms
 from minidet.config import Detections, PostprocessConfig
@@ -69,7 +69,7 @@ def _best_of_level(
     return flat[best], decode_boxes(offsets[anchor], corners[anchor]), klass
 
 
-@kernel
+@helper
 def _key(bits):
     """The bits of a float32 as an integer that orders like it; NaN lies beyond the infinities."""
     return np.int32(bits ^ np.int32(np.int32(bits >> np.int32(31)) & _MAGNITUDE))
@@ -82,7 +82,7 @@ def _extremes(bits, highest, lowest):
         highest[block], lowest[block] = _extremes_of_block(bits[block * _BLOCK : (block + 1) * _BLOCK])
 
 
-@kernel
+@helper
 def _extremes_of_block(bits):
     high, low = np.int32(-_MAGNITUDE), _MAGNITUDE
     for i in range(len(bits)):
