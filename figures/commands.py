@@ -32,7 +32,7 @@ def show_list(options: argparse.Namespace) -> None:
             line += f", {diverged} diverged"
         print(line + (f"  = {first[name]}" if first[name] != name else ""))
     used = results.used
-    print(f"\n{len(used)} runs, {sum(run['seconds'] for run in used) / 3600:.1f} hours", end="")
+    print(f"\n{len(used)} runs, {sum(run['cpu_seconds'] for run in used) / 3600:.1f} hours of processor time", end="")
     print(f"; {len(results.runs) - len(used)} more of other settings" if len(results.runs) > len(used) else "")
 
 

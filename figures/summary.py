@@ -154,12 +154,12 @@ def effort(results: Results) -> str:
         return "No experiment has been run yet: minidet experiments run."
     seeds = len({run["seed"] for run in used})
     configurations = sum(1 for runs in results.by_identity.values() if any(run in used for run in runs.values()))
-    hours, cpu = (sum(run[name] for run in used) / 3600 for name in ("seconds", "cpu_seconds"))
+    hours = sum(run["cpu_seconds"] for run in used) / 3600
     devices = ", ".join(sorted({f"{run['device']} in {run['precision']}" for run in used}))
     commits = sorted({(run["commit"] or "unknown")[:7] for run in used})
     return (
         f"Behind it are {len(used)} runs of {configurations} configurations, up to {seeds} seeds each: {hours:.1f} "
-        f"hours ({cpu:.1f} of processor time) on {devices}, at commit {', '.join(commits)}. Every run is a JSON file "
+        f"hours of processor time on {devices}, at commit {', '.join(commits)}. Every run is a JSON file "
         "in figures/results/experiments; it holds the command that runs it again."
     )
 

@@ -137,6 +137,7 @@ def _sum(values):
 def background_loss(x, labels, ignored, gamma, factor, sums, grad):
     """All logits of (N, K) as background: their gradient times factor, and the losses summed block by block of rows.
 
+    ``gamma`` None stands for 2, for which there is a shorter loop; so only the one that is used is compiled.
     Rows that are ignored count 0. The entries of objects are left out of the sums; their gradient is not theirs yet.
     A NaN among the logits, wherever it is, makes the sum of its block NaN; nothing else does. The blocks do not depend
     on the number of threads, so neither does the result.
@@ -151,7 +152,7 @@ def background_loss(x, labels, ignored, gamma, factor, sums, grad):
 def _block_loss(x, labels, ignored, gamma, factor, grad):
     """The sum for one block of rows."""
     losses = np.empty(x.size, np.float32)
-    if gamma == 2.0:
+    if gamma is None:
         _square(x.reshape(-1), np.float32(factor), losses, grad.reshape(-1))
     else:
         _general(x.reshape(-1), gamma, np.float32(factor), losses, grad.reshape(-1))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -45,12 +47,13 @@ def _suppress(boxes, starts, threshold):
     so the centres are less than (w1 + w2) / 2 - t max(w1, w2) apart, and no side is longer than 1 / t times the other;
     the same holds for the heights. Boxes of no area overlap nothing; they are kept and filed nowhere.
     """
-    kept = np.zeros(len(boxes), np.bool_)
+    kept = np.empty(len(boxes), np.bool_)
     next_in_cell = np.empty(len(boxes), np.int64)
     for g in range(len(starts) - 1):
         start, stop = starts[g], starts[g + 1]
         low_x, low_y, scale, columns, rows, widest, highest, margin = _grid(boxes, start, stop)
-        first_in_cell = np.full(rows * columns, -1, np.int64)
+        first_in_cell = np.empty(rows * columns, np.int64)
+        first_in_cell[:] = -1
         for i in range(start, stop):
             x1, y1, x2, y2 = boxes[i, 0], boxes[i, 1], boxes[i, 2], boxes[i, 3]
             w, h = x2 - x1, y2 - y1
@@ -98,7 +101,7 @@ def _grid(boxes, start, stop):
         widest, highest, total = max(widest, w), max(highest, h), total + w + h
     count = stop - start
     side = max(high_x - low_x, high_y - low_y)
-    cell = max(total / (2 * count), side / np.sqrt(count), side / 1024, 1e-300)
+    cell = max(total / (2 * count), side / math.sqrt(count), side / 1024, 1e-300)
     margin = 1e-6 + 1e-15 * max(abs(low_x), abs(high_x), abs(low_y), abs(high_y)) / cell  # far more than rounding
     scale = 1.0 / cell
     columns, rows = int((high_x - low_x) * scale) + 1, int((high_y - low_y) * scale) + 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -11,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from minidet import checks
 from minidet.compiled import _numba
-from minidet.compiled._numba import descending, helper, kernel, native, parallel_kernel
+from minidet.compiled._numba import descending, helper, kernel, native, parallel_kernel, wide
 from minidet.compiled.boxes import clip_boxes, decode_boxes
 from minidet.compiled.nms import batched_nms
 from minidet.config import Detections, PostprocessConfig
@@ -35,7 +34,7 @@ def postprocess(
     x, boxes, classes = (np.concatenate(parts) for parts in zip(*candidates, strict=True))
     boxes = clip_boxes(boxes, image_size)
     keep = batched_nms(boxes, x, classes, config.iou_threshold)[: config.max_detections]
-    return Detections(boxes[keep], _sigmoid(native(x[keep])).astype(x.dtype, copy=False), classes[keep])
+    return Detections(boxes[keep], _sigmoid(wide(x[keep])).astype(x.dtype, copy=False), classes[keep])
 
 
 def _best_of_level(
@@ -95,12 +94,13 @@ def _extremes_of_block(bits):
 @kernel
 def _reaching(bits, highest, bound):
     """Indices, in order, of the keys that are at least `bound`."""
-    out = np.empty(_BLOCK, np.int64)
+    near = 0
+    for block in range(len(highest)):
+        near += highest[block] >= bound
+    out = np.empty(near * _BLOCK, np.int64)
     count = 0
     for block in range(len(highest)):
         if highest[block] >= bound:
-            if count + _BLOCK > len(out):
-                out = np.concatenate((out, np.empty(len(out) + _BLOCK, np.int64)))
             for i in range(block * _BLOCK, min((block + 1) * _BLOCK, len(bits))):
                 if _key(bits[i]) >= bound:
                     out[count] = i
@@ -108,10 +108,6 @@ def _reaching(bits, highest, bound):
     return out[:count]
 
 
-@kernel
-def _sigmoid(x):
-    out = np.empty_like(x)
-    for i in range(len(x)):
-        e = math.exp(-abs(np.float64(x[i])))
-        out[i] = (1.0 if x[i] >= 0 else e) / (1.0 + e)
-    return out
+def _sigmoid(x: np.ndarray) -> np.ndarray:
+    e = np.exp(-np.abs(x))
+    return np.where(x >= 0, 1.0, e) / (1.0 + e)
