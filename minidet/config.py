@@ -499,7 +499,8 @@ class TrainingConfig(Settings):
         as much as it sees objects: on ``Shapes(objects=(8, 25), distractors=(3, 10))`` these 1600 steps bring
         ``RetinaNetConfig.tiny(6)`` to an AP50 of 0.93 and an AP of 0.74 on 200 unseen images of
         ``Shapes()``; 1400 steps with group normalisation to 0.84 and 0.65. These were trained in bfloat16, which on a
-        processor that has it (AMX or AVX-512) takes 0.7 of the time of float32; ``precision="auto"`` chooses.
+        processor that has it (AMX or AVX-512) takes 0.7 of the time of float32 without ``winograd``;
+        ``precision="auto"`` chooses.
         """
         settings: dict[str, Any] = {
             "iterations": 1600, "batch_size": 8, "optimizer": "adamw", "learning_rate": 4e-3, "warmup": 100,

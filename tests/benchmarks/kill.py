@@ -26,20 +26,20 @@ from minidet.pytorch.checkpoint import load_metrics, load_model
 from minidet.pytorch.retinanet import RetinaNet
 from minidet.pytorch.training import train
 
-MODEL = RetinaNetConfig.tiny(
-    6, width=8, fpn_channels=16, head_channels=16, head_convs=1, anchors=AnchorConfig(levels=(3, 4), sizes=(16, 32))
-)
+MODEL = RetinaNetConfig.tiny(6, width=8, head_convs=1, anchors=AnchorConfig(levels=(3, 4), sizes=(16, 32)))
+SIDE = 128
+"""Pixels; with them and eight images a step the subnets' convolutions are large enough for Winograd's algorithm."""
 
 
 def run(out: Path, steps: int) -> None:
     """Train, or go on training, with one thread: the bits of the weights depend on their number."""
     torch.set_num_threads(1)
     config = TrainingConfig.tiny(
-        iterations=steps, batch_size=4, warmup=5, resize=ResizeConfig(64, 64), log_every=1, checkpoint_every=1
+        iterations=steps, warmup=5, resize=ResizeConfig(SIDE, SIDE), log_every=1, checkpoint_every=1
     )
     torch.manual_seed(0)
     model = RetinaNet(MODEL)
-    train(model, TrainingData(Shapes(100, image_size=(64, 64)), model.config, config), config, out, resume=True)
+    train(model, TrainingData(Shapes(100, image_size=(SIDE, SIDE)), model.config, config), config, out, resume=True)
 
 
 def main(arguments: list[str] | None = None) -> int:
