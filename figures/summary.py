@@ -121,7 +121,7 @@ def page(results: Results | None = None) -> str:
     return PAGE.substitute(
         setting=escape(setting()),
         effort=escape(effort(results)),
-        count=escape(", ".join(f"{kinds[kind]} {kind}" for kind in claims.KINDS if kinds[kind])),
+        count=escape(", ".join(f"{kind} {kinds[kind]}" for kind in claims.KINDS if kinds[kind])),
         claims="\n".join(_claim(claim, verdict) for claim, verdict in verdicts),
         rule=_rule(),
         figures="\n".join(_figure(*entry, results) for entry in FIGURES),
@@ -137,9 +137,10 @@ def setting() -> str:
     if BASE.backbone:
         start = "from the backbone of a detector that learnt crowded shapes, where the paper has one from ImageNet"
     (low, high), (few, many) = data["objects"], data["distractors"]
+    objects = f"{low} to {high} objects" if low < high else "one object" if low == 1 else f"{low} objects"
     return (
-        f"The setting, where a row does not change it: images of {width} × {height} pixels with {low} to {high} "
-        f"objects of {model.num_classes} classes and {few} to {many} distractors, shapes that are none of them; a "
+        f"The setting, where a row does not change it: images of {width} × {height} pixels with {objects} "
+        f"of {model.num_classes} classes and {few} to {many} distractors, shapes that are none of them; a "
         f"ResNet-{model.depth} of {model.width} channels with a pyramid of {len(model.anchors.levels)} levels, "
         f"{anchors_an_image():,} anchors an image; {training.iterations:,} steps of "
         f"{training.batch_size} images, {training.optimizer.upper()}, learning rate {training.learning_rate:g}, "
