@@ -137,7 +137,7 @@ def setting() -> str:
     if BASE.backbone:
         start = "from the backbone of a detector that learnt crowded shapes, where the paper has one from ImageNet"
     (low, high), (few, many) = data["objects"], data["distractors"]
-    objects = f"{low} to {high} objects" if low < high else "one object" if low == 1 else f"{low} objects"
+    objects = "one object" if (low, high) == (1, 1) else f"{low} to {high} objects"
     return (
         f"The setting, where a row does not change it: images of {width} × {height} pixels with {objects} "
         f"of {model.num_classes} classes and {few} to {many} distractors, shapes that are none of them; a "

@@ -131,8 +131,8 @@ def dense_focal_loss(
     weights, factor = _weights(alpha), 1 / normaliser
     if arranged.dtype == np.float32:
         sums = np.empty(_focal32.block_count(*x.shape))
-        narrow = None if gamma == 2 else gamma
-        _focal32.background_loss(arranged, label, IGNORED, narrow, weights[0] * factor, sums, grad)
+        general = None if gamma == 2 else gamma
+        _focal32.background_loss(arranged, label, IGNORED, general, weights[0] * factor, sums, grad)
         background = weights[0] * sums.sum() if weights[0] else 0.0  # no weight on an infinite loss is none
         total = background + _object_loop(arranged, label, gamma, weights[1], factor, grad)
         nans = np.isnan(sums).any()
