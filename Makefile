@@ -18,7 +18,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	touch $@
 
 reproduce: $(INSTALLED)  ## the main job: inspect made data, train a small detector on it, draw the figures
-	$(BIN)/minidet reproduce
+	$(BIN)/python -m figures
 
 test: reproduce  ## the main job, then every test
 	$(BIN)/python -m pytest -n auto

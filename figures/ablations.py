@@ -13,9 +13,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from figures import _script
-from figures.results import Results, load_results
-from figures.tables import TABLES, Row
+from figures import script
+from minidet.experiments.results import Results, load_results
+from minidet.experiments.tables import TABLES, Row
 from minidet.plotting import new_figure
 
 SHOWN = ("1a", "1b", "1c", "1d", "3")
@@ -65,7 +65,7 @@ def _draw_rows(ax: Axes, labels: list[str], rows: list[Row], results: Results) -
 
 def main(arguments: list[str] | None = None) -> list[Path]:
     """Draw the figure."""
-    return _script.run("ablations", __doc__, draw, arguments)
+    return script.run("ablations", __doc__, draw, arguments)
 
 
 if __name__ == "__main__":

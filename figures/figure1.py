@@ -11,7 +11,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from figures import _script, paper
+from figures import script
+from minidet.experiments import published as paper
 from minidet.plotting import GAMMA_COLOURS, draw_curve, new_figure
 from minidet.reference import cross_entropy, focal_loss
 
@@ -106,7 +107,7 @@ def _draw_example(axes: Axes, numbers: dict[str, float]) -> None:
 
 
 def main(arguments: list[str] | None = None) -> list:
-    return _script.run("figure1", __doc__, draw, arguments)
+    return script.run("figure1", __doc__, draw, arguments)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Figure 2 and Table 1e: time an image against accuracy, for two depths and five scales.
 
     python -m figures.figure2 --out FOLDER
-    python -m figures.figure2 --measure        # times this device, and commits to figures/results/speed.json
+    python -m figures.figure2 --measure        # times this device, and keeps it
 
 Published: AP on COCO test-dev against milliseconds on an Nvidia M40. Ours: milliseconds on this device, detection
 included, of networks of the full size with random weights (so there is no AP of ours to go with them).
@@ -10,9 +10,6 @@ included, of networks of the full size with random weights (so there is no AP of
 from __future__ import annotations
 
 import argparse
-import json
-import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,64 +18,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 
-from figures import _script, paper
-from minidet.config import ResizeConfig, RetinaNetConfig
+from figures import script
+from minidet.experiments import published as paper
+from minidet.experiments.speed import DEPTHS, SCALES, SPEED, in_words, load, measure
 from minidet.plotting import new_figure
 
-SPEED = Path(__file__).parent / "results" / "speed.json"
-DEPTHS, SCALES = (18, 50, 101), (400, 500, 600, 700, 800)
-MISSING = "not measured yet: python -m figures.figure2 --measure"
-PHOTO = (480, 640)
-"""(height, width): the usual image of COCO, which is resized to the scale."""
 COLOURS = {18: "#009E73", 50: "#0072B2", 101: "#D55E00"}
 MARKS = {18: "s", 50: "o", 101: "D"}
-
-
-def measure(depths: Sequence[int] = DEPTHS, scales: Sequence[int] = SCALES, passes: int = 3) -> dict[str, Any]:
-    """Milliseconds an image, the fastest of so many passes after one that is not counted."""
-    import torch
-    from tqdm import tqdm
-
-    from figures.runner import circumstances
-    from minidet.pytorch.retinanet import RetinaNet
-    from minidet.pytorch.training import in_bfloat16
-
-    cuda = torch.cuda.is_available()
-    device = torch.device("cuda" if cuda else "cpu")
-    half = in_bfloat16("auto", device)
-    rows = []
-    torch.manual_seed(0)
-    with tqdm(total=len(depths) * len(scales), unit="setting") as bar:
-        for depth in depths:
-            model = RetinaNet(RetinaNetConfig(depth=depth)).eval().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-            for scale in scales:
-                size = ResizeConfig(scale).resized(PHOTO)
-                images = torch.randn(1, 3, *(-(-side // 128) * 128 for side in size), device=device)
-                images = images.contiguous(memory_format=torch.channels_last)
-                times = []
-                with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=half):
-                    for _ in range(passes + 1):
-                        began = time.perf_counter()
-                        model.detect(images, [size])
-                        if cuda:
-                            torch.cuda.synchronize()
-                        times.append(1000 * (time.perf_counter() - began))
-                row = {"depth": depth, "scale": scale, "height": size[0], "width": size[1]}
-                rows.append({**row, "milliseconds": round(min(times[1:]), 1), "passes": passes})
-                bar.update()
-    return {"precision": "bfloat16" if half else "float32", **circumstances(), "rows": rows}
-
-
-def load() -> dict[str, Any] | None:
-    """What was measured, or None."""
-    content: dict[str, Any] | None = json.loads(SPEED.read_bytes()) if SPEED.is_file() else None
-    return content
-
-
-def circumstances(measured: dict[str, Any]) -> str:
-    """The device and the precision of a measurement in words."""
-    threads = "" if measured["gpu"] else f", {measured['threads']} threads"
-    return f"{measured['device']}{threads}, {measured['precision']}"
 
 
 def draw() -> Figure:
@@ -117,7 +63,7 @@ def _draw_measured(ax: Axes, measured: dict[str, Any] | None) -> None:
                 color=COLOURS[depth], label=f"{depth} layers, ours")  # fmt: skip
     if measured is None:
         ax.text(0.97, 0.04, "ours: not measured yet", transform=ax.transAxes, ha="right", color="#555555")
-    title = "Time against scale" + (f"\nours: {circumstances(measured)}" if measured else "")
+    title = "Time against scale" + (f"\nours: {in_words(measured)}" if measured else "")
     ax.set(yscale="log", xlabel="shorter side (pixels)", ylabel="milliseconds an image", xticks=SCALES)
     ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     ax.yaxis.set_minor_locator(NullLocator())
@@ -134,11 +80,11 @@ def main(arguments: list[str] | None = None) -> list[Path]:
     parser.add_argument("--measure", action="store_true")
     options, rest = parser.parse_known_args(arguments)
     if options.measure:
-        from figures.runner import write_json
+        from minidet.experiments.runner import write_json
 
         write_json(SPEED, measure())
         print(SPEED)
-    return _script.run("figure2", __doc__, draw, rest)
+    return script.run("figure2", __doc__, draw, rest)
 
 
 if __name__ == "__main__":

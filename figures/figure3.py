@@ -15,7 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, Rectangle
 
-from figures import _script
+from figures import script
 from minidet.config import RetinaNetConfig
 from minidet.plotting import new_figure
 
@@ -135,7 +135,7 @@ def _arrow(ax: Axes, start: tuple[float, float], end: tuple[float, float], text:
 
 def main(arguments: list[str] | None = None) -> list[Path]:
     """Draw the figure."""
-    return _script.run("figure3", __doc__, draw, arguments)
+    return script.run("figure3", __doc__, draw, arguments)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,8 @@ from collections.abc import Callable
 import numpy as np
 from matplotlib.figure import Figure
 
-from figures import _script, paper
+from figures import script
+from minidet.experiments import published as paper
 from minidet.plotting import GAMMA_COLOURS, draw_curve, new_figure
 from minidet.reference import cross_entropy, focal_loss, focal_loss_star
 
@@ -56,7 +57,7 @@ def draw() -> Figure:
 
 
 def main(arguments: list[str] | None = None) -> list:
-    return _script.run("figure5", __doc__, draw, arguments)
+    return script.run("figure5", __doc__, draw, arguments)
 
 
 if __name__ == "__main__":

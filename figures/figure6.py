@@ -11,8 +11,9 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.figure import Figure
 
-from figures import _script, figure5, paper
+from figures import figure5, script
 from minidet import reference
+from minidet.experiments import published as paper
 from minidet.plotting import draw_curve, new_figure
 
 
@@ -60,7 +61,7 @@ def draw() -> Figure:
 
 
 def main(arguments: list[str] | None = None) -> list:
-    return _script.run("figure6", __doc__, draw, arguments)
+    return script.run("figure6", __doc__, draw, arguments)
 
 
 if __name__ == "__main__":

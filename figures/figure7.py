@@ -16,10 +16,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from figures import _script
-from figures import experiments as e
-from figures.claims import effective, star_weight
-from figures.results import Results, load_results
+from figures import script
+from minidet.experiments import definitions as e
+from minidet.experiments.claims import effective, star_weight
+from minidet.experiments.results import Results, load_results
 from minidet.plotting import new_figure
 from minidet.reference import focal_loss_star
 
@@ -77,7 +77,7 @@ def _draw_grid(ax: Axes, table: dict[tuple[float, float], bool | None], results:
 
 def main(arguments: list[str] | None = None) -> list[Path]:
     """Draw the figure."""
-    return _script.run("figure7", __doc__, draw, arguments)
+    return script.run("figure7", __doc__, draw, arguments)
 
 
 if __name__ == "__main__":

@@ -15,9 +15,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
-from figures import _script
-from figures import experiments as e
-from figures.results import Results, load_results
+from figures import script
+from minidet.experiments import definitions as e
+from minidet.experiments.results import Results, load_results
 from minidet.plotting import new_figure
 
 COLOURS = {0.5: "#D55E00", 0.1: "#E69F00", 0.01: "#0072B2", 0.001: "#56B4E9"}
@@ -61,7 +61,7 @@ def _draw_curves(ax: Axes, results: Results, loss: str, priors: tuple[float, ...
 
 def main(arguments: list[str] | None = None) -> list[Path]:
     """Draw the figure."""
-    return _script.run("prior", __doc__, draw, arguments)
+    return script.run("prior", __doc__, draw, arguments)
 
 
 if __name__ == "__main__":

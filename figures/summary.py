@@ -22,9 +22,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from figures import (
-    _script,
     ablations,
-    claims,
     figure1,
     figure2,
     figure3,
@@ -34,10 +32,11 @@ from figures import (
     figure7,
     imbalance,
     prior,
-    tables,
+    script,
 )  # fmt: skip
-from figures.experiments import BASE, anchors_an_image
-from figures.results import Results, load_results
+from minidet.experiments import claims, tables
+from minidet.experiments.definitions import BASE, anchors_an_image
+from minidet.experiments.results import Results, load_results
 from minidet.plotting import STYLE
 
 FIGURES: tuple[tuple[str, Callable[[Results], Figure], str], ...] = (
@@ -161,7 +160,7 @@ def effort(results: Results) -> str:
     return (
         f"Behind it are {len(used)} runs of {configurations} configurations, up to {seeds} seeds each: {hours:.1f} "
         f"hours of processor time on {devices}, at commit {', '.join(commits)}. Every run is a JSON file "
-        "in figures/results/experiments; it holds the command that runs it again."
+        "in minidet/experiments/runs; it holds the command that runs it again."
     )
 
 
@@ -176,7 +175,7 @@ def _claim(claim: claims.Claim, verdict: claims.Verdict) -> str:
 
 
 def _rule() -> str:
-    """The rule as the docstring of `figures.claims` states it, as HTML."""
+    """The rule as the docstring of `minidet.experiments.claims` states it, as HTML."""
     _, *items = (claims.__doc__ or "").partition("The rule")[2].split("\n- ")
     last, _, end = items[-1].partition("\n\n")
     text = "".join(f"<li>{' '.join(escape(item).split())}</li>" for item in [*items[:-1], last])
@@ -215,10 +214,10 @@ def _table(name: str, results: Results) -> str:
 def main(arguments: list[str] | None = None) -> list[Path]:
     """Write summary.html."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, default=_script.DEFAULT_OUT, help="folder (default: %(default)s)")
+    parser.add_argument("--out", type=Path, default=script.DEFAULT_OUT, help="folder (default: %(default)s)")
     options = parser.parse_args(arguments)
     options.out.mkdir(parents=True, exist_ok=True)
-    return [_script.write_text(options.out / "summary.html", page())]
+    return [script.write_text(options.out / "summary.html", page())]
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 Every check raises ValueError with the argument's name, the element at fault, what came, what was wanted and what to do.
 Arguments are checked at the door, by public functions; the kernels behind them trust what they get. NumPy only: the
-PyTorch path has its own door for tensors in ``minidet.pytorch._tensors``.
+PyTorch path has its own door for tensors in ``minidet.pytorch.tensors``.
 """
 
 from __future__ import annotations

@@ -17,9 +17,9 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import MaxNLocator
 
-from minidet.config import Detections
 from minidet.data import Dataset, DatasetError, Sample
-from minidet.data.report import Report, percent, shortened
+from minidet.inspection.report import Report, percent, shortened
+from minidet.structures import Detections
 
 GAMMA_COLOURS = {0.0: "#0072B2", 0.5: "#D55E00", 1.0: "#009E73", 2.0: "#CC79A7", 5.0: "#333333"}
 """The same colour means the same gamma in every figure; Okabe and Ito's palette, which colour-blind readers can tell
@@ -113,7 +113,7 @@ def inspection_page(report: Report, dataset: Dataset) -> Figure:
     """One page about a data set: samples, sizes and ratios beside the anchors', coverage, imbalance, initial losses.
 
     Args:
-        report: what `minidet.data.doctor.inspect` found.
+        report: what `minidet.inspection.numbers.inspect` found.
         dataset: the one it is about; four of its images are shown, those with faults or boxes without an anchor first.
     """
     with matplotlib.rc_context(STYLE):

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from minidet import reference
-from minidet.config import Detections
+from minidet.structures import Detections
 
 GOLDEN = Path(__file__).parent / "golden"
 NAMES = ("reference", "compiled", "pytorch")

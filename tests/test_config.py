@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from minidet.config import AnchorConfig, AssignmentConfig, LossConfig, PostprocessConfig, ResizeConfig
+from minidet.config import AnchorConfig, AssignmentConfig, LossConfig, PostprocessConfig, ResizeConfig, RetinaNetConfig
 
 
 def test_the_papers_numbers():
@@ -18,8 +18,9 @@ def test_the_papers_numbers():
     assert anchors.anchors_per_cell == 9
     assert PostprocessConfig() == PostprocessConfig(0.05, 1000, 0.5, 100)
     assert AssignmentConfig() == AssignmentConfig(0.5, 0.4, False)
-    assert LossConfig() == LossConfig(2.0, 0.25, 0.01)
-    assert 1 / (1 + math.exp(-LossConfig().prior_logit)) == pytest.approx(0.01, rel=1e-14)
+    assert LossConfig() == LossConfig("focal", gamma=2.0, alpha=0.25, box_weight=1.0, smooth_l1_beta=1.0)
+    assert RetinaNetConfig().prior == 0.01
+    assert 1 / (1 + math.exp(-RetinaNetConfig().prior_logit)) == pytest.approx(0.01, rel=1e-14)
 
 
 def test_resizing():
@@ -41,7 +42,9 @@ def test_resizing():
         (lambda: PostprocessConfig(max_detections=0), "max_detections = 0 must be >= 1"),
         (lambda: AssignmentConfig(0.4, 0.5), "negative_iou = 0.5 is above positive_iou = 0.4"),
         (lambda: LossConfig(gamma=-1), "gamma = -1"),
-        (lambda: LossConfig(prior=1), "prior = 1 .*< 1"),
+        (lambda: LossConfig("hubris"), "kind = 'hubris' must be one of"),
+        (lambda: LossConfig("ohem_1_3", ohem_batch_size=3), "ohem_batch_size = 3 has no room"),
+        (lambda: RetinaNetConfig(prior=1), "prior = 1 .*< 1"),
         (lambda: LossConfig(alpha="a"), "alpha = 'a' is not a number"),
         (lambda: ResizeConfig(700, 600), "longer_side = 600 must be >= 700"),
     ],

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from minidet import checks
-from minidet.compiled._numba import kernel
+from minidet.compiled.jit import kernel
 from minidet.config import AnchorConfig
 
 

@@ -10,14 +10,13 @@ from numba import prange
 from numpy.typing import ArrayLike
 
 from minidet import checks
-from minidet.compiled import _numba
-from minidet.compiled._numba import helper, kernel, parallel_kernel, wide
+from minidet.compiled import jit
 from minidet.compiled.anchors import cell_anchors
 from minidet.compiled.boxes import iou_of
+from minidet.compiled.jit import helper, kernel, parallel_kernel, wide
 from minidet.config import AnchorConfig
+from minidet.structures import BACKGROUND, IGNORED
 
-BACKGROUND = -1
-IGNORED = -2
 _BLOCK = 512
 """Anchors that a core looks at together: their coordinates fit its first cache."""
 _BAND = 8192
@@ -29,11 +28,11 @@ def assign_anchors(
     positive_iou: float = 0.5, negative_iou: float = 0.4, force_match: bool = False,
 ) -> np.ndarray:  # fmt: skip
     """(N,) int64 index of a ground-truth box, -1 or -2, for each anchor. See `minidet.reference.assign_anchors`."""
-    anchors, gt_boxes = _numba.boxes("anchors", anchors), _numba.boxes("gt_boxes", gt_boxes)
+    anchors, gt_boxes = jit.boxes("anchors", anchors), jit.boxes("gt_boxes", gt_boxes)
     positive_iou, negative_iou = checks.iou_thresholds(positive_iou, negative_iou)
     if len(gt_boxes) == 0:
         return np.full(len(anchors), BACKGROUND, np.int64)
-    a, g = _numba.native(anchors), wide(gt_boxes)
+    a, g = jit.native(anchors), wide(gt_boxes)
     out = np.empty(len(a), np.int64)
     best_of_gt = (
         _best_of_gt(a, g) if force_match else np.full(len(g), np.inf)
@@ -52,7 +51,7 @@ def assign_pyramid(
     inequalities give the rectangle that they lie in, so the cost is anchors + boxes x few instead of anchors x boxes.
     What is left is mostly memory that is touched for the first time, so there is none but the result.
     """
-    gt_boxes = _numba.boxes("gt_boxes", gt_boxes)
+    gt_boxes = jit.boxes("gt_boxes", gt_boxes)
     positive_iou, negative_iou = checks.iou_thresholds(positive_iou, negative_iou)
     cells, places, first = _layout(checks.image_size(image_size), config)
     rounded = gt_boxes.dtype == np.float32  # the anchors are then float32 too

@@ -15,9 +15,9 @@ from numba import prange
 from numpy.typing import ArrayLike
 
 from minidet import checks
-from minidet.compiled import _focal32
-from minidet.compiled._numba import helper, kernel, native, parallel_kernel, wide
-from minidet.compiled.assignment import IGNORED
+from minidet.compiled import dense32
+from minidet.compiled.jit import helper, kernel, native, parallel_kernel, wide
+from minidet.structures import IGNORED
 
 _LARGEST = float(np.finfo(np.float64).max)
 
@@ -116,7 +116,7 @@ def dense_focal_loss(
 ) -> tuple[np.floating, np.ndarray]:
     """The loss of an image, a scalar, and its gradient (N, K). See `minidet.reference.dense_focal_loss`.
 
-    Fast in float32, where nearly all logits are background and go through `_focal32` on vectors; the few of the objects
+    Fast in float32, where nearly all logits are background and go through `dense32` on vectors; the few of the objects
     are done over one by one. Float64 takes the formulas as they are. Rows are summed in a fixed order, so the result
     does not depend on the number of threads.
     """
@@ -130,9 +130,9 @@ def dense_focal_loss(
     grad = np.empty_like(arranged)
     weights, factor = _weights(alpha), 1 / normaliser
     if arranged.dtype == np.float32:
-        sums = np.empty(_focal32.block_count(*x.shape))
+        sums = np.empty(dense32.block_count(*x.shape))
         general = None if gamma == 2 else gamma
-        _focal32.background_loss(arranged, label, IGNORED, general, weights[0] * factor, sums, grad)
+        dense32.background_loss(arranged, label, IGNORED, general, weights[0] * factor, sums, grad)
         background = weights[0] * sums.sum() if weights[0] else 0.0  # no weight on an infinite loss is none
         total = background + _object_loop(arranged, label, gamma, weights[1], factor, grad)
         nans = np.isnan(sums).any()

@@ -9,11 +9,12 @@ from numba import prange
 from numpy.typing import ArrayLike
 
 from minidet import checks
-from minidet.compiled import _numba
-from minidet.compiled._numba import descending, helper, kernel, native, parallel_kernel, wide
+from minidet.compiled import jit
 from minidet.compiled.boxes import clip_boxes, decode_boxes
+from minidet.compiled.jit import descending, helper, kernel, native, parallel_kernel, wide
 from minidet.compiled.nms import batched_nms
-from minidet.config import Detections, PostprocessConfig
+from minidet.config import PostprocessConfig
+from minidet.structures import Detections
 
 _BLOCK = 256
 """Logits of which only the highest is looked at first."""
@@ -46,10 +47,10 @@ def _best_of_level(
     as boxes are wanted are a bound: whatever is below the lowest of them is not among the best. Few blocks reach it.
     """
     x = checks.floats(f"logits[{level}]", logits)
-    corners = _numba.boxes(f"anchors[{level}]", anchors)
+    corners = jit.boxes(f"anchors[{level}]", anchors)
     offsets = checks.floats(f"deltas[{level}]", deltas)
     shaped = x.ndim == 2 and offsets.ndim == 2 and offsets.shape[1] == 4 and len(x) == len(offsets) == len(corners)
-    if not shaped or not _numba.all_finite(native(offsets.ravel())):
+    if not shaped or not jit.all_finite(native(offsets.ravel())):
         x, offsets, corners = checks.level(level, logits, deltas, anchors)
     flat = x.ravel()
     with np.errstate(over="ignore"):

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from minidet import checks
-from minidet.compiled._numba import kernel
+from minidet.compiled.jit import kernel
 from minidet.compiled.nms import nms
 
 

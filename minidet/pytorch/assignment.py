@@ -7,12 +7,10 @@ from torch import Tensor
 
 from minidet import checks
 from minidet.config import AnchorConfig
-from minidet.pytorch import _tensors as tensors
+from minidet.pytorch import tensors
 from minidet.pytorch.anchors import pyramid_anchors
 from minidet.pytorch.boxes import iou_matrix
-
-BACKGROUND = -1
-IGNORED = -2
+from minidet.structures import BACKGROUND, IGNORED
 
 
 def assign_anchors(

@@ -6,16 +6,12 @@ small beside the network's.
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor
 
 from minidet import checks
-from minidet.pytorch import _tensors as tensors
-
-MAX_LOG_SCALE = math.log(1000 / 16)
-"""Largest tw, th that is decoded, as in the reference."""
+from minidet.pytorch import tensors
+from minidet.structures import MAX_LOG_SCALE
 
 
 def box_area(boxes: Tensor) -> Tensor:

@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 
 from minidet.config import RetinaNetConfig
+from minidet.files import write_bytes
 from minidet.pytorch.retinanet import RetinaNet
 
 FREE = (
@@ -87,7 +88,7 @@ class Run:
                 _compare(config, load_settings(self.folder), self.settings)
         self.folder.mkdir(parents=True, exist_ok=True)
         if not config.exists():
-            write_atomic(config, json.dumps(self.settings, indent=1).encode())
+            write_bytes(config, json.dumps(self.settings, indent=1).encode())
 
     def save(self, state: Mapping[str, Any]) -> None:
         """Write ``checkpoint.pt``. On OSError (a full disk) the former one stays as it was."""
@@ -120,28 +121,13 @@ class Run:
         """Drop the metrics of later steps than ``iteration``, which will be made again."""
         if self.metrics.exists():
             kept = [record for record in load_metrics(self.folder) if record["iteration"] <= iteration]
-            write_atomic(self.metrics, "".join(json.dumps(record) + "\n" for record in kept).encode())
-
-
-def write_atomic(path: Path, data: bytes) -> None:
-    """Write a file so that at every moment the former one or the new one is there, also after a loss of power."""
-    unfinished = path.with_name(f".{path.name}.unfinished")
-    try:
-        with unfinished.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.replace(path)
-    except OSError as error:
-        unfinished.unlink(missing_ok=True)
-        kept = "; the former file is as it was" if path.exists() else ""
-        raise OSError(error.errno, f"{path} could not be written, {error.strerror}{kept}") from error
+            write_bytes(self.metrics, "".join(json.dumps(record) + "\n" for record in kept).encode())
 
 
 def _save(path: Path, state: Mapping[str, Any]) -> None:
     buffer = io.BytesIO()
     torch.save(dict(state), buffer)
-    write_atomic(path, buffer.getvalue())
+    write_bytes(path, buffer.getvalue())
 
 
 def _load(path: Path, keys: tuple[str, ...]) -> dict[str, Any]:

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from minidet.config import Detections, ResizeConfig, RetinaNetConfig
+from minidet.config import ResizeConfig, RetinaNetConfig
 from minidet.pytorch.retinanet import RetinaNet
+from minidet.structures import Detections
 
 
 def detect_images(

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from minidet import checks
-from minidet.pytorch import _tensors as tensors
-from minidet.pytorch.assignment import IGNORED
+from minidet.pytorch import tensors
+from minidet.structures import IGNORED
 
 
 def cross_entropy(logits: Tensor, targets: Tensor, alpha: float | None = None) -> Tensor:

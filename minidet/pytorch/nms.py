@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from minidet import checks
-from minidet.pytorch import _tensors as tensors
+from minidet.pytorch import tensors
 from minidet.pytorch.boxes import iou_matrix
 
 

@@ -7,29 +7,19 @@ the offsets of the assigned ones by smooth L1.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from minidet.config import RetinaNetConfig, TrainingConfig
-from minidet.pytorch import _tensors as tensors
-from minidet.pytorch.assignment import BACKGROUND, IGNORED, assign_anchors
+from minidet.config import LossConfig, RetinaNetConfig, TrainingConfig
+from minidet.pytorch import tensors
+from minidet.pytorch.assignment import assign_anchors
 from minidet.pytorch.boxes import encode_boxes
 from minidet.pytorch.losses import cross_entropy, dense_focal_loss, focal_loss_star, hinge_loss, smooth_l1
 from minidet.pytorch.sampling import ohem_sample
-
-
-class GroundTruth(NamedTuple):
-    """The objects of one image; arrays or tensors."""
-
-    boxes: Any
-    """(M, 4) in pixels of the network's input."""
-    classes: Any
-    """(M,) integers in 0 … K-1."""
-    ignore: Any
-    """(M,) bool: not to be learnt, neither as an object nor as background (VOC difficult, COCO crowd)."""
+from minidet.structures import BACKGROUND, IGNORED, GroundTruth
 
 
 class Losses(NamedTuple):
@@ -43,24 +33,24 @@ class Losses(NamedTuple):
 
 def detection_loss(
     logits: Sequence[Tensor], deltas: Sequence[Tensor], anchors: Sequence[Tensor],
-    ground_truth: Sequence[GroundTruth], model: RetinaNetConfig, training: TrainingConfig | None = None,
+    ground_truth: Sequence[GroundTruth], model_config: RetinaNetConfig, training_config: TrainingConfig | None = None,
     assignments: Tensor | None = None,
 ) -> Losses:  # fmt: skip
     """The training loss of a batch (section 4.1): class losses of all anchors and smooth L1 of the assigned ones.
 
     ``logits``, ``deltas``, ``anchors``: lists over the levels of (B, N_level, K), (B, N_level, 4) and (N_level, 4);
-    ``ground_truth``: one an image. ``model`` gives assignment, gamma and alpha, ``training`` (default: the paper's) the
-    loss and its other parameters; ``assignments`` (B, N) int64 is what ``assign_anchors`` gives for each image, where
+    ``ground_truth``: one an image. ``model_config`` gives the rule of assignment, ``training_config`` (default: the
+    paper's) the loss; ``assignments`` (B, N) int64 is what ``assign_anchors`` gives for each image, where
     that has been called before. An anchor assigned to a box to be ignored is ignored, and so are those between the two
     IoU thresholds. Both sums are divided by the number of assigned anchors, in a distributed run by that of all
     processes, so that their losses add up to the batch's. Half-width outputs are computed in float32. Raises ValueError
     for boxes, classes or logits that the operations refuse.
     """
-    training = training or TrainingConfig()
+    loss = (training_config or TrainingConfig()).loss
     x = tensors.working(torch.cat(list(logits), dim=1))  # (B, N, K)
     every_anchor = torch.cat(list(anchors))  # (N, 4)
     if assignments is None:
-        assignments = torch.stack([_assignment(every_anchor, image, model) for image in ground_truth])
+        assignments = torch.stack([_assignment(every_anchor, image, model_config) for image in ground_truth])
     pairs = zip(ground_truth, assignments.to(x.device), strict=True)
     targets = [_targets(every_anchor, image, assignment) for image, assignment in pairs]
     labels = torch.stack([labels for labels, _ in targets])  # (B, N)
@@ -73,8 +63,8 @@ def detection_loss(
     predicted = tensors.working(torch.cat(list(deltas), dim=1)[positive])  # (P, 4)
     wanted = torch.cat([offsets for _, offsets in targets]).to(predicted)
     return Losses(
-        _class_loss(x, labels, every_anchor, model, training) * (own / normaliser),
-        smooth_l1(predicted, wanted, training.smooth_l1_beta).sum() / normaliser,
+        _class_loss(x, labels, every_anchor, loss) * (own / normaliser),
+        smooth_l1(predicted, wanted, loss.smooth_l1_beta).sum() / normaliser,
         assigned,
     )
 
@@ -97,10 +87,10 @@ def _targets(anchors: Tensor, image: GroundTruth, assignment: Tensor) -> tuple[T
     return labels, encode_boxes(boxes[assignment[positive]], anchors[positive])
 
 
-def _class_loss(x: Tensor, labels: Tensor, anchors: Tensor, model: RetinaNetConfig, training: TrainingConfig) -> Tensor:
+def _class_loss(x: Tensor, labels: Tensor, anchors: Tensor, loss: LossConfig) -> Tensor:
     """The sum of the class losses of (B, N, K) logits, divided by the number of labels >= 0 or 1."""
-    gamma, alpha = model.loss.gamma, model.loss.alpha
-    match training.loss:
+    gamma, alpha = loss.gamma, loss.alpha
+    match loss.kind:
         case "focal":
             return dense_focal_loss(x.flatten(0, 1), labels.flatten(), gamma, alpha)
         case "cross_entropy":
@@ -109,22 +99,22 @@ def _class_loss(x: Tensor, labels: Tensor, anchors: Tensor, model: RetinaNetConf
             return dense_focal_loss(x.flatten(0, 1), labels.flatten(), 0.0, alpha)
     used = labels != IGNORED
     objects = labels[..., None] == torch.arange(x.shape[2], device=x.device)  # (B, N, K)
-    match training.loss:
+    match loss.kind:
         case "focal_star":
-            total = focal_loss_star(x[used], objects[used], gamma, training.focal_star_beta, alpha).sum()
+            total = focal_loss_star(x[used], objects[used], gamma, loss.beta, alpha).sum()
         case "hinge":
-            total = hinge_loss(x[used], objects[used], training.hinge_margin).sum()
+            total = hinge_loss(x[used], objects[used], loss.margin).sum()
         case _:
             per_image = zip(x, objects, labels, used, strict=True)
-            hard = [_hard_examples(x[u], y[u], t[u] >= 0, anchors[u], training) for x, y, t, u in per_image]
+            hard = [_hard_examples(x[u], y[u], t[u] >= 0, anchors[u], loss) for x, y, t, u in per_image]
             total = torch.stack(hard).sum()
     return total / (labels >= 0).sum().clamp(min=1)
 
 
-def _hard_examples(x: Tensor, objects: Tensor, positive: Tensor, anchors: Tensor, training: TrainingConfig) -> Tensor:
+def _hard_examples(x: Tensor, objects: Tensor, positive: Tensor, anchors: Tensor, loss: LossConfig) -> Tensor:
     """Cross entropy of the anchors of one image that OHEM chooses (section 5.1), NMS being applied to the anchors."""
     losses = cross_entropy(x, objects).sum(1)  # (N,)
-    ratio = (positive, 3) if training.loss == "ohem_1_3" else (None, None)
+    ratio = (positive, 3) if loss.kind == "ohem_1_3" else (None, None)
     with torch.no_grad():
-        chosen = ohem_sample(losses, anchors, training.ohem_batch_size, training.ohem_iou_threshold, *ratio)
+        chosen = ohem_sample(losses, anchors, loss.ohem_batch_size, loss.ohem_iou_threshold, *ratio)
     return losses[chosen].sum()

@@ -8,10 +8,11 @@ import torch
 from torch import Tensor
 
 from minidet import checks
-from minidet.config import Detections, PostprocessConfig
-from minidet.pytorch import _tensors as tensors
+from minidet.config import PostprocessConfig
+from minidet.pytorch import tensors
 from minidet.pytorch.boxes import clip_boxes, decode_boxes
 from minidet.pytorch.nms import batched_nms
+from minidet.structures import Detections
 
 _BLOCK = 256
 """Logits of which only the highest is looked at first."""

@@ -10,13 +10,14 @@ import torch
 from torch import Tensor, nn
 
 from minidet import checks
-from minidet.config import AnchorConfig, Detections, RetinaNetConfig
-from minidet.pytorch import _tensors as tensors
+from minidet.config import AnchorConfig, RetinaNetConfig
+from minidet.pytorch import tensors
 from minidet.pytorch.anchors import pyramid_anchors
 from minidet.pytorch.fpn import FPN
 from minidet.pytorch.postprocess import postprocess
 from minidet.pytorch.resnet import ResNet, group_norm
 from minidet.pytorch.winograd import Conv3x3
+from minidet.structures import Detections
 
 
 class RetinaNet(nn.Module):
@@ -37,7 +38,7 @@ class RetinaNet(nn.Module):
         self.class_subnet = Subnet(config.num_classes, config)
         self.box_subnet = Subnet(4, config)
         assert self.class_subnet.output.bias is not None
-        nn.init.constant_(self.class_subnet.output.bias, config.loss.prior_logit)
+        nn.init.constant_(self.class_subnet.output.bias, config.prior_logit)
 
     def forward(self, images: Tensor) -> tuple[list[Tensor], list[Tensor]]:
         """The logits and box deltas of every anchor.

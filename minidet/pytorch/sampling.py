@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from minidet.pytorch import _tensors as tensors
+from minidet.pytorch import tensors
 from minidet.pytorch.nms import nms
 
 

@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from minidet import checks
 from minidet.config import RetinaNetConfig
-from minidet.pytorch import _tensors as tensors
+from minidet.pytorch import tensors
 from minidet.pytorch.boxes import clip_boxes
 from minidet.pytorch.inference import batch_images
 from minidet.pytorch.resnet import group_norm

@@ -15,15 +15,16 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from minidet import checks
-from minidet.config import AnchorConfig, Detections, PostprocessConfig, RetinaNetConfig
-from minidet.pytorch import _tensors as tensors
+from minidet.config import AnchorConfig, PostprocessConfig, RetinaNetConfig
+from minidet.pytorch import tensors
 from minidet.pytorch.anchors import pyramid_anchors
-from minidet.pytorch.assignment import BACKGROUND, assign_anchors
+from minidet.pytorch.assignment import assign_anchors
 from minidet.pytorch.boxes import box_area, box_iou, encode_boxes
 from minidet.pytorch.losses import smooth_l1, softmax_focal_loss
 from minidet.pytorch.postprocess import postprocess
 from minidet.pytorch.resnet import FrozenBatchNorm2d
 from minidet.pytorch.single import Losses, Samples, check_images, conv_block, fit, images_of, truncated_backbone
+from minidet.structures import BACKGROUND, Detections
 
 SQUARES = AnchorConfig(levels=(4, 5, 6), sizes=(16, 32, 64), scales=(1.0,), aspect_ratios=(1.0,))
 """One square a cell, as large as the cell: 16 + 4 + 1 = 21 default boxes for an image of 64x64 pixels."""

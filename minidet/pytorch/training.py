@@ -25,9 +25,10 @@ from tqdm import tqdm
 from minidet.config import TrainingConfig
 from minidet.pytorch import tensorboard
 from minidet.pytorch.checkpoint import Run, load_metrics
-from minidet.pytorch.objective import GroundTruth, detection_loss
+from minidet.pytorch.objective import detection_loss
 from minidet.pytorch.retinanet import RetinaNet
 from minidet.pytorch.winograd import use_winograd
+from minidet.structures import GroundTruth
 
 
 class Batch(NamedTuple):
@@ -44,7 +45,7 @@ class Batch(NamedTuple):
 
 
 class Data(Protocol):
-    """Where batches come from: ``minidet.data.transforms.TrainingData``, or anything like it."""
+    """Where batches come from: ``minidet.data.batches.TrainingData``, or anything like it."""
 
     def batch(self, iteration: int, rank: int = 0, processes: int = 1) -> Batch:
         """The part of step ``iteration``'s batch that process ``rank`` of so many gets; a function of these alone."""
@@ -111,7 +112,7 @@ def train(
                 anchors = model.anchors(images.shape[-2:])
                 truth, assignments = batch.ground_truth, batch.assignments
                 losses = detection_loss(logits, deltas, anchors, truth, model.config, config, assignments)
-                loss = losses.classification + config.box_loss_weight * losses.box
+                loss = losses.classification + config.loss.box_weight * losses.box
                 if not loss.isfinite():
                     raise ValueError(
                         f"the loss is not finite (classification {losses.classification:g}, box {losses.box:g}): lower "

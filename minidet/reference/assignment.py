@@ -9,9 +9,7 @@ from minidet import checks
 from minidet.config import AnchorConfig
 from minidet.reference.anchors import pyramid_anchors
 from minidet.reference.boxes import box_iou
-
-BACKGROUND = -1
-IGNORED = -2
+from minidet.structures import BACKGROUND, IGNORED
 
 
 def assign_anchors(

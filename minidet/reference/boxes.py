@@ -5,15 +5,11 @@ A box is (x1, y1, x2, y2) in pixels with x1 <= x2 and y1 <= y2, in continuous co
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 from numpy.typing import ArrayLike
 
 from minidet import checks
-
-MAX_LOG_SCALE = math.log(1000 / 16)
-"""Largest tw, th that is decoded: a 16-pixel anchor grows to at most 1000 pixels (Detectron's convention)."""
+from minidet.structures import MAX_LOG_SCALE
 
 
 def box_area(boxes: ArrayLike) -> np.ndarray:

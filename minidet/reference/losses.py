@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from minidet import checks
-from minidet.reference.assignment import IGNORED
+from minidet.structures import IGNORED
 
 
 def cross_entropy(logits: ArrayLike, targets: ArrayLike, alpha: float | None = None) -> np.ndarray:

@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from minidet import checks
-from minidet.config import Detections, PostprocessConfig
+from minidet.config import PostprocessConfig
 from minidet.reference.boxes import clip_boxes, decode_boxes
 from minidet.reference.nms import batched_nms
+from minidet.structures import Detections
 
 
 def postprocess(

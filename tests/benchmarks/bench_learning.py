@@ -25,15 +25,16 @@ import torch
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
-from minidet.config import AssignmentConfig, Detections, ResizeConfig, RetinaNetConfig, TrainingConfig
+from minidet.config import AssignmentConfig, ResizeConfig, RetinaNetConfig, TrainingConfig
 from minidet.data import open_dataset
-from minidet.data.transforms import TrainingData
+from minidet.data.batches import TrainingData
+from minidet.evaluation.detector import evaluate_detections
 from minidet.plotting import CLASS_COLOURS, draw_curve, new_figure, save_figure
-from minidet.pytorch._memory import keep_freed_memory
 from minidet.pytorch.inference import batch_images, detect_images, resize_image, scale_boxes
+from minidet.pytorch.memory import keep_freed_memory
 from minidet.pytorch.retinanet import RetinaNet
 from minidet.pytorch.training import train
-from minidet.scoring import evaluate_detections
+from minidet.structures import Detections
 from tests.benchmarks.timing import machine
 
 RESIZE = ResizeConfig(240, 480)

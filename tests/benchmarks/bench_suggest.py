@@ -17,14 +17,14 @@ from pathlib import Path
 import torch
 
 from minidet.config import AnchorConfig, ResizeConfig, RetinaNetConfig, TrainingConfig
-from minidet.data.doctor import inspect
+from minidet.data.batches import TrainingData
 from minidet.data.shapes import Shapes
-from minidet.data.suggest import suggest_anchors
-from minidet.data.transforms import TrainingData
-from minidet.pytorch._memory import keep_freed_memory
+from minidet.evaluation.detector import evaluate_model
+from minidet.inspection.numbers import inspect
+from minidet.inspection.suggest import suggest_anchors
+from minidet.pytorch.memory import keep_freed_memory
 from minidet.pytorch.retinanet import RetinaNet
 from minidet.pytorch.training import train
-from minidet.scoring import evaluate_model
 from tests.benchmarks.timing import machine
 
 RESIZE = ResizeConfig(128, 256)

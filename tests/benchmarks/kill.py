@@ -20,8 +20,8 @@ import numpy as np
 import torch
 
 from minidet.config import AnchorConfig, ResizeConfig, RetinaNetConfig, TrainingConfig
+from minidet.data.batches import TrainingData
 from minidet.data.shapes import Shapes
-from minidet.data.transforms import TrainingData
 from minidet.pytorch.checkpoint import load_metrics, load_model
 from minidet.pytorch.retinanet import RetinaNet
 from minidet.pytorch.training import train

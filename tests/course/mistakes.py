@@ -503,7 +503,7 @@ def average_precision(precision, recall, points=101):
 """),
     Wrong("a4", "postprocess", "suppression across classes", "across classes", """
 def postprocess(logits, deltas, anchors, image_size, config):
-    from minidet.config import Detections
+    from minidet.structures import Detections
     all_x, all_b, all_c = [], [], []
     for x, t, a in zip(logits, deltas, anchors):
         i, c = np.nonzero(1 / (1 + np.exp(-x.astype(float))) > config.score_threshold)
@@ -516,7 +516,7 @@ def postprocess(logits, deltas, anchors, image_size, config):
 """),
     Wrong("a4", "postprocess", "no clipping", "clip", """
 def postprocess(logits, deltas, anchors, image_size, config):
-    from minidet.config import Detections
+    from minidet.structures import Detections
     all_x, all_b, all_c = [], [], []
     for x, t, a in zip(logits, deltas, anchors):
         i, c = np.nonzero(1 / (1 + np.exp(-x.astype(float))) > config.score_threshold)
@@ -529,7 +529,7 @@ def postprocess(logits, deltas, anchors, image_size, config):
 """),
     Wrong("a4", "postprocess", "best class only", "several classes", """
 def postprocess(logits, deltas, anchors, image_size, config):
-    from minidet.config import Detections
+    from minidet.structures import Detections
     all_x, all_b, all_c = [], [], []
     for x, t, a in zip(logits, deltas, anchors):
         c = x.argmax(1) if len(x) else np.zeros(0, np.int64)

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 
 from minidet import reference
-from minidet.config import Detections, PostprocessConfig
+from minidet.config import PostprocessConfig
 from minidet.course.check import Case, Check, Exercise, Mistake, case
 from minidet.course.exercises.inputs import NONE, boxes, defaults, distinct, usual
 from minidet.reference.average_precision import average_precision, match_detections, precision_recall
+from minidet.structures import Detections
 
 Array = np.ndarray
 SQUARE = np.array([[0.0, 0, 10, 10]])

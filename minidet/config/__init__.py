@@ -1,0 +1,14 @@
+"""Every number of the paper, once: frozen dataclasses whose defaults are those of Lin et al. (2017).
+
+A configuration is checked when it is made, so whatever holds one can rely on it.
+"""
+
+from minidet.config.anchors import AnchorConfig, Grid
+from minidet.config.detector import AssignmentConfig, PostprocessConfig, RetinaNetConfig
+from minidet.config.settings import Settings
+from minidet.config.training import LOSSES, LossConfig, ResizeConfig, TrainingConfig
+
+__all__ = [
+    "AnchorConfig", "AssignmentConfig", "Grid", "LOSSES", "LossConfig", "PostprocessConfig", "ResizeConfig",
+    "RetinaNetConfig", "Settings", "TrainingConfig",
+]  # fmt: skip

@@ -1,0 +1,177 @@
+"""`minidet experiments list | run | table`: the arguments, and what is printed."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from minidet.experiments.definitions import Experiment, canonical, elsewhere, experiments, priority, select
+from minidet.experiments.results import RESULTS, Results, load_results
+from minidet.experiments.runner import RUNS, run_all
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Read the arguments of `minidet experiments` and do what they say; raises ValueError for what cannot be done."""
+    options = _parser().parse_args(arguments)
+    options.command(options)
+
+
+def show_list(options: argparse.Namespace) -> None:
+    """Every experiment: its seeds, its mean AP, and under which other name it is run."""
+    results = load_results(options.results)
+    first = canonical(results.known)
+    chosen = select(results.known, options.names)
+    width = max(map(len, chosen))
+    for name in chosen:
+        score, seeds = results.score(name), ", ".join(map(str, results.of(name)))
+        line = f"{name:{width}}  {priority(name)}  "
+        line += f"AP {score!s:18} seeds {seeds}" if score else "not run"
+        if diverged := results.diverged(name):
+            line += f", {diverged} diverged"
+        print(line + (f"  = {first[name]}" if first[name] != name else ""))
+    used = results.used
+    print(f"\n{len(used)} runs, {sum(run['cpu_seconds'] for run in used) / 3600:.1f} hours of processor time", end="")
+    print(f"; {len(results.runs) - len(used)} more of other settings" if len(results.runs) > len(used) else "")
+
+
+def run(options: argparse.Namespace) -> None:
+    """Run what is missing, or with --again one that is there, elsewhere, and compare."""
+    known = _known(options)
+    results = load_results(options.out or RESULTS, known)
+    first = canonical(known)
+    names = list(dict.fromkeys(first[name] for name in select(known, options.names)))
+    seeds = [options.seed] if options.seed is not None else list(range(options.seeds))
+    if options.again:
+        _again(options, known, names, seeds)
+        return
+    jobs = [(name, seed) for name in names for seed in seeds if seed not in results.of(name)]
+    jobs.sort(key=lambda job: (_rank(first, job[0]), job[1]))
+    print(f"{len(jobs)} runs to do, {len(names) * len(seeds) - len(jobs)} are done")
+    if jobs and not options.dry_run:
+        ready = [(known[name], seed) for name, seed in jobs]
+        run_all(ready, options.out or RESULTS, options.runs, options.minutes, options.processes, options.keep)
+    elif options.dry_run:
+        print("\n".join(f"{name}, seed {seed}" for name, seed in jobs))
+
+
+def _rank(first: dict[str, str], name: str) -> int:
+    """The best priority of the names that mean this one."""
+    return min(priority(other) for other, main_name in first.items() if main_name == name)
+
+
+def _again(options: argparse.Namespace, known: Any, names: list[str], seeds: list[int]) -> None:
+    """Run rows once more into another folder, and say whether they land within the spread of the committed runs."""
+    out = options.out or Path("runs") / "again"
+    before = load_results(RESULTS, known)
+    done = load_results(out, known)
+    jobs = [(known[name], seed) for name in names for seed in seeds if seed not in done.of(name)]
+    if jobs:
+        run_all(jobs, out, options.runs / "again", options.minutes, options.processes, options.keep)
+    after = load_results(out, known)
+    for name in names:
+        for seed, again in after.of(name).items():
+            if seed in seeds:
+                print(f"{name}, seed {seed}: {compared(before, name, seed, again)}")
+
+
+def compared(before: Results, name: str, seed: int, again: dict[str, Any]) -> str:
+    """A run beside the committed ones of its configuration: the same seed, and the spread of all of them."""
+    ap = 100 * again["metrics"]["AP"]
+    score = before.score(name)
+    if score is None:
+        return f"AP {ap:.2f}; no committed run to compare it with"
+    text = f"AP {ap:.2f}"
+    if seed in before.of(name):
+        text += f"; committed {100 * before.of(name)[seed]['metrics']['AP']:.2f}"
+    if score.n < 2:
+        return f"{text}; the spread is unknown, one seed being committed"
+    low, high = score.mean - 3 * score.deviation, score.mean + 3 * score.deviation
+    verdict = "within" if low <= ap <= high else "OUTSIDE"
+    return f"{text}; {verdict} the spread of {score.n} seeds, {score.mean:.2f} ± 3 × {score.deviation:.2f}"
+
+
+def table(options: argparse.Namespace) -> None:
+    """A table of the paper beside ours."""
+    from minidet.experiments import tables
+
+    results = load_results(options.results)
+    for name in options.names or tables.NAMES:
+        print(tables.text(name, results), end="\n\n")
+
+
+def _known(options: argparse.Namespace) -> dict[str, Experiment]:
+    """The experiments with the changes, and on the data set, that the arguments name."""
+    from minidet.cli import setting_changes
+    from minidet.data import open_dataset
+
+    known, changes = experiments(), setting_changes(options.set)
+    if not options.data and not any(changes.values()):
+        return known
+    if options.out is None:
+        raise ValueError("another data set or other settings: give --out, a folder for their results")
+    if options.data:
+        if not (options.val or options.val_split):
+            raise ValueError("give --val or --val-split: what the detectors are measured on")
+        data, val = (
+            {"source": str(Path(source).resolve())} | ({"split": split} if split else {})
+            for source, split in ((options.data, options.split), (options.val or options.data, options.val_split))
+        )
+        known = elsewhere(known, data, val, len(open_dataset(**data).classes))
+    return {name: experiment.changed(name, **changes) for name, experiment in known.items()}
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="minidet experiments",
+        description="The tables and figures of the paper at small scale: does the same thing happen?",
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    what = "a table (1a, 1b, …), a name (1b/gamma=2) or a pattern ('1d/ohem-*'); without any: all"
+
+    def add(name: str, function: Any, text: str, more: str = "") -> argparse.ArgumentParser:
+        command = commands.add_parser(
+            name, help=text, description=f"{text}. {more}", formatter_class=argparse.ArgumentDefaultsHelpFormatter
+        )
+        command.set_defaults(command=function)
+        command.add_argument("names", nargs="*", metavar="NAME", help=what)
+        return command
+
+    command = add("list", show_list, "every experiment, its priority, the seeds that were run and the mean AP")
+    command.add_argument("--results", type=Path, default=RESULTS, help="folder of the results")
+
+    command = add(
+        "run", run, "run what is missing, the rows that carry the paper's argument first",
+        "A run that was interrupted goes on from its last checkpoint.",
+    )  # fmt: skip
+    command.add_argument("--seeds", type=int, default=3, help="run seeds 0, 1, … up to so many")
+    command.add_argument("--seed", type=int, help="run this one only")
+    command.add_argument("--minutes", type=float, help="begin no run after so long")
+    command.add_argument("--processes", type=int, default=1, help="runs at a time; on GPUs always one a GPU")
+    command.add_argument("--keep", action="store_true", help="keep the weights, RUNS/NAME_seedSEED/model.pt")
+    command.add_argument("--dry-run", action="store_true", help="only say what would be run, in that order")
+    command.add_argument(
+        "--again", action="store_true", help="run these anew into --out and compare with the committed"
+    )
+    command.add_argument("--out", type=Path, help="folder of the results, if not the committed ones (runs/again)")
+    command.add_argument("--runs", type=Path, default=RUNS, help="folder for checkpoints")
+    command.add_argument("--data", help="train on this data set instead of shapes: a COCO or Pascal VOC folder")
+    command.add_argument("--split", help="Pascal VOC: the list to train on")
+    command.add_argument("--val", help="measure on this data set, if not --data")
+    command.add_argument("--val-split", help="Pascal VOC: the list to measure on")
+    command.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="SECTION.FIELD=VALUE",
+        help="change a setting of all, as in minidet train",
+    )
+
+    command = add("table", table, "the paper's tables beside ours, with verdicts")
+    command.add_argument("--results", type=Path, default=RESULTS, help="folder of the results")
+    return parser
+
+
+if __name__ == "__main__":
+    main()

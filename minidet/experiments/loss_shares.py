@@ -1,0 +1,118 @@
+"""Who carries the loss (Figure 4): the measurement on a trained detector, and the shares that follow from it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from minidet.experiments import definitions as e
+from minidet.experiments import published as paper
+from minidet.reference import focal_loss
+
+LOGITS = Path(__file__).parent / "measured" / "loss_shares.npz"
+MISSING = "not measured yet: python -m figures.figure4 --measure"
+GAMMAS = paper.FIGURE4_GAMMAS
+EDGES = np.linspace(-40, 40, 8001)
+"""Of the bins of x_t, 0.01 wide; what lies outside is counted in the outermost."""
+NEGATIVES, POSITIVES = 10_000_000, 100_000
+"""So many are wanted (section 5.1)."""
+SEED = 2
+"""Of the images."""
+
+
+def load() -> dict[str, Any] | None:
+    """positive and negative, (8000,) int64 counts of x_t, and what is said about them; None if not measured."""
+    if not LOGITS.is_file():
+        return None
+    with np.load(LOGITS) as file:
+        return {name: file[name] for name in file.files}
+
+
+def curve(counts: NDArray[np.int64], gamma: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The CDF: share of the examples, from the lowest loss on, and the share of the loss that they carry.
+
+    Both begin with 0 and end with 1. Inside a bin all have the loss of its middle; alpha, the same for all, cancels.
+    """
+    x_t = (EDGES[:-1] + EDGES[1:]) / 2
+    counts, x_t = counts[::-1], x_t[::-1]  # the largest x_t has the lowest loss
+    loss = counts * focal_loss(x_t, np.ones(x_t.shape), gamma, None)
+    examples, carried = (np.concatenate([[0.0], np.cumsum(values)]) for values in (counts, loss))
+    return examples / examples[-1], carried / carried[-1]
+
+
+def hardest(counts: NDArray[np.int64], gamma: float, part: float) -> float:
+    """The share of the loss that the hardest ``part`` of the examples carries."""
+    return 1 - float(np.interp(1 - part, *curve(counts, gamma)))
+
+
+def carriers(counts: NDArray[np.int64], gamma: float, share: float) -> float:
+    """The smallest part of the examples, the hardest, that carries such a share of the loss."""
+    examples, carried = curve(counts, gamma)
+    return 1 - float(np.interp(1 - share, carried, examples))
+
+
+def percent(part: float) -> str:
+    """A part in percent, with two digits that count."""
+    return f"{100 * part:.2g}%" if part < 0.1 else f"{part:.0%}"
+
+
+def measure(run: Path, images: int, negatives: int = NEGATIVES, positives: int = POSITIVES) -> dict[str, Any]:
+    """Histograms of x_t from a trained model's outputs, until both numbers are reached or the images are used up.
+
+    The negatives are those of the first images, as many as are wanted.
+    """
+    import torch
+    from tqdm import tqdm
+
+    from minidet.compiled import assign_pyramid
+    from minidet.data import open_dataset
+    from minidet.pytorch.checkpoint import load_model
+    from minidet.pytorch.inference import batch_images, resize_image, scale_boxes
+
+    experiment = e.experiments()[e.CONVERGED]
+    dataset = open_dataset(**{**experiment.val, "images": images, "seed": SEED})
+    model = load_model(run).to("cuda" if torch.cuda.is_available() else "cpu")
+    rule, resize = model.config.assignment, experiment.training.resize
+    counts = {"positive": np.zeros(len(EDGES) - 1, np.int64), "negative": np.zeros(len(EDGES) - 1, np.int64)}
+    used = 0
+    with tqdm(total=positives, unit="positive") as bar:
+        for sample in dataset:  # type: ignore[attr-defined]  # indexed until it ends
+            size = resize.resized(sample.image.shape[:2])
+            batch = batch_images([resize_image(sample.image, size)], model.config)
+            with torch.inference_mode():
+                logits, _ = model(batch.to(next(model.parameters())))
+            x = torch.cat(logits, dim=1)[0].double().cpu().numpy()  # (N, K)
+            boxes = scale_boxes(sample.boxes, sample.image.shape[:2], size)
+            height, width = batch.shape[-2:]
+            assigned = assign_pyramid(
+                (height, width), boxes, model.config.anchors, rule.positive_iou, rule.negative_iou
+            )  # (N,)
+            matched = assigned >= 0
+            _count(counts["positive"], x[matched, sample.classes[assigned[matched]]])
+            if counts["negative"].sum() < negatives:
+                _count(counts["negative"], -x[assigned == -1])
+            used += 1
+            bar.n = min(int(counts["positive"].sum()), positives)
+            bar.refresh()
+            if counts["positive"].sum() >= positives and counts["negative"].sum() >= negatives:
+                break
+    return {**counts, "images": used}
+
+
+def _count(counts: NDArray[np.int64], x_t: NDArray[np.float64]) -> None:
+    inside = np.clip(x_t.ravel(), EDGES[0], EDGES[-1] - 1e-9)
+    counts += np.histogram(inside, EDGES)[0]
+
+
+def converged() -> Path:
+    """The folder of the detector of this figure, trained unless it is there."""
+    from minidet.experiments.results import RESULTS, file_name
+    from minidet.experiments.runner import RUNS, run
+
+    folder = RUNS / file_name(e.CONVERGED, 0)
+    if not (folder / "model.pt").is_file():
+        run(e.experiments()[e.CONVERGED], 0, RESULTS, keep=True)
+    return folder

@@ -1,0 +1,122 @@
+"""The results of experiments: one JSON file a run, found again by the settings that it records."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from minidet.config import RetinaNetConfig, TrainingConfig
+from minidet.experiments.definitions import Experiment, experiments
+
+RESULTS = Path(__file__).parent / "runs"
+"""The committed runs."""
+
+
+def file_name(name: str, seed: int) -> str:
+    """Of the result of an experiment, without folder and extension; also of the folder that it is trained in."""
+    return "".join(c if c.isalnum() or c in "-=.," else "_" for c in name) + f"_seed{seed}"
+
+
+@dataclass(frozen=True)
+class Score:
+    """What the runs of one configuration reached, a metric in percent."""
+
+    values: tuple[float, ...]
+    """One a seed."""
+
+    @property
+    def n(self) -> int:
+        return len(self.values)
+
+    @property
+    def mean(self) -> float:
+        return float(np.mean(self.values))
+
+    @property
+    def deviation(self) -> float:
+        """The sample standard deviation; NaN for fewer than two."""
+        return float(np.std(self.values, ddof=1)) if self.n > 1 else math.nan
+
+    def __str__(self) -> str:
+        return f"{self.mean:.1f} ± {self.deviation:.1f} ({self.n})" if self.n > 1 else f"{self.mean:.1f} (1 seed)"
+
+
+@dataclass(frozen=True)
+class Results:
+    """All runs in a folder, and what is known of each experiment."""
+
+    known: Mapping[str, Experiment]
+    runs: list[dict[str, Any]]
+    """Every file's content."""
+    by_identity: Mapping[str, Mapping[int, dict[str, Any]]] = field(repr=False)
+    """The runs of a configuration by seed."""
+
+    def of(self, name: str) -> dict[int, dict[str, Any]]:
+        """The runs of an experiment by seed, in order; ValueError for a name that there is not."""
+        if name not in self.known:
+            raise ValueError(f"{name} is no experiment: minidet experiments list shows them")
+        runs = self.by_identity.get(self.known[name].identity, {})
+        return {seed: runs[seed] for seed in sorted(runs)}
+
+    def score(self, name: str, metric: str = "AP") -> Score | None:
+        """Of an experiment, in percent; None where it has not been run."""
+        values = tuple(100 * run["metrics"][metric] for run in self.of(name).values())
+        return Score(values) if values else None
+
+    def diverged(self, name: str) -> int:
+        """How many of an experiment's runs ended with a loss that was not finite."""
+        return sum(run["diverged_at"] is not None for run in self.of(name).values())
+
+    @property
+    def used(self) -> list[dict[str, Any]]:
+        """The runs that belong to an experiment as it is defined today."""
+        wanted = {experiment.identity for experiment in self.known.values()}
+        return [run for identity, runs in self.by_identity.items() if identity in wanted for run in runs.values()]
+
+
+def load_results(folder: Path = RESULTS, known: Mapping[str, Experiment] | None = None) -> Results:
+    """Read a folder of runs; one that does not exist holds none. Raises ValueError for a damaged file."""
+    runs = [_read(path) for path in sorted(folder.glob("*.json"))]
+    found: dict[str, dict[int, dict[str, Any]]] = {}
+    for run in runs:
+        identity = recorded(run).identity
+        found.setdefault(identity, {})[run["seed"]] = run
+    return Results(experiments() if known is None else known, runs, found)
+
+
+def spearman(x: Sequence[float], y: Sequence[float]) -> float:
+    """Spearman's rank correlation, equal values having the mean of their ranks; NaN if all x or all y are equal."""
+    a, b = (_ranks(np.asarray(values, np.float64)) for values in (x, y))
+    a, b = a - a.mean(), b - b.mean()
+    norm = np.sqrt((a @ a) * (b @ b))
+    return float(a @ b / norm) if norm else float("nan")
+
+
+def recorded(run: Mapping[str, Any]) -> Experiment:
+    """The experiment that a run was, settings that are newer than it having their defaults."""
+    config = run["config"]
+    return Experiment(
+        run["name"], RetinaNetConfig.from_dict(config["model"]), TrainingConfig.from_dict(config["training"]),
+        config["data"], config["val"], config.get("backbone"),
+    )  # fmt: skip
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        run: dict[str, Any] = json.loads(path.read_bytes())
+        recorded(run), run["seed"], run["metrics"]["AP"], run["diverged_at"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{path} is no result of an experiment ({error!r}): delete it and run it again") from error
+    return run
+
+
+def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
+    return (np.cumsum(counts) - (counts - 1) / 2)[inverse]

@@ -1,0 +1,91 @@
+"""The figures' scripts: they draw, their checks hold, and the same figure gives the same file."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from figures import figure1, figure5, figure6
+from minidet import reference
+from minidet.plotting import GAMMA_COLOURS, draw_boxes, draw_image, new_figure, save_figure
+
+ROOT = Path(__file__).parents[2]
+FIGURES = {"figure1": figure1, "figure5": figure5, "figure6": figure6}
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_a_script_writes_both_formats_and_says_where(name, tmp_path, capsys):
+    paths = FIGURES[name].main(["--out", str(tmp_path)])
+    assert sorted(path.name for path in tmp_path.iterdir()) == [f"{name}.png", f"{name}.svg"]
+    assert capsys.readouterr().out.split() == [str(path) for path in paths]
+    with Image.open(tmp_path / f"{name}.png") as image:
+        assert min(image.size) > 600
+    svg = (tmp_path / f"{name}.svg").read_text()
+    assert "<svg" in svg
+    assert not re.search(r"<dc:date>|/home/|/tmp/", svg)
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_the_same_figure_is_the_same_file(name, tmp_path):
+    once, again = (FIGURES[name].main(["--out", str(tmp_path / folder)]) for folder in ("once", "again"))
+    for a, b in zip(once, again, strict=True):
+        assert a.read_bytes() == b.read_bytes()
+
+
+def test_a_script_runs_from_a_checkout(tmp_path):
+    command = [sys.executable, "-m", "figures.figure5", "--out", str(tmp_path)]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert "figure5.png" in result.stdout
+
+
+def test_figure_1_shows_the_worked_example():
+    """10,000 background boxes at 80 % certainty: 2,231 under cross entropy, 0.223 each; 0.0089 each under FL."""
+    numbers = figure1.check_the_text()
+    assert numbers["background_ce"] == pytest.approx(-10_000 * np.log(0.8), rel=1e-12)
+    assert numbers["easy_fl"] == pytest.approx(-(0.2**2) * np.log(0.8), rel=1e-12)
+    assert numbers["objects_ce"] == 30
+    assert numbers["objects_fl"] == pytest.approx(30 * (1 - np.exp(-3)) ** 2, rel=1e-12)
+
+
+def test_figure_1_draws_the_loss():
+    axes = figure1.draw().axes[0]
+    lines = {line.get_label(): line for line in axes.get_lines()}
+    assert len(lines) == 5
+    p, loss = lines["γ = 2"].get_data()
+    np.testing.assert_allclose(loss, -((1 - p) ** 2) * np.log(p), rtol=1e-9)
+    assert lines["γ = 2"].get_color() == GAMMA_COLOURS[2.0]
+
+
+def test_figures_5_and_6_belong_together():
+    """The second is the slope of the first, curve by curve."""
+    values, slopes = figure5.draw().axes[0].get_lines(), figure6.draw().axes[0].get_lines()
+    for value, slope in zip(values[:4], slopes[:4], strict=True):
+        assert value.get_label() == slope.get_label()
+        x, y = value.get_data()
+        np.testing.assert_allclose(np.gradient(y, x)[1:-1], slope.get_data()[1][1:-1], atol=1e-4)
+
+
+def test_a_wrong_gradient_is_found_out(monkeypatch):
+    monkeypatch.setattr(
+        reference, "focal_loss_grad", lambda *arguments: 1.001 * reference.cross_entropy_grad(*arguments[:2])
+    )
+    with pytest.raises(AssertionError):
+        figure6.check_appendix_b(np.linspace(-5, 5, 11))
+
+
+def test_images_and_boxes_are_drawn_in_pixels(tmp_path):
+    figure, axes = new_figure(4, 3)
+    draw_image(axes[0, 0], np.zeros((30, 40, 3), np.uint8))
+    draw_boxes(axes[0, 0], np.array([[5.0, 6, 15, 26]]), ["disk"])
+    draw_boxes(axes[0, 0], np.zeros((0, 4)))
+    assert axes[0, 0].get_xlim() == (0, 40)
+    assert axes[0, 0].get_ylim() == (30, 0)
+    box = axes[0, 0].patches[0]
+    assert (box.get_x(), box.get_y(), box.get_width(), box.get_height()) == (5, 6, 10, 20)
+    assert [path.name for path in save_figure(figure, tmp_path / "new", "picture", ("png",))] == ["picture.png"]
