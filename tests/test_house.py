@@ -116,7 +116,8 @@ def test_a_private_name_stays_in_its_folder():
     for file in [*SOURCES, *(ROOT / "figures").glob("*.py")]:
         folder = ".".join(file.relative_to(ROOT).parent.parts)
         for name in private_uses(file):
-            first = next((i for i, part in enumerate(parts := name.split(".")) if re.match(r"_[^_]", part)), None)
+            parts = name.split(".")
+            first = next((i for i, part in enumerate(parts) if re.match(r"_[^_]", part)), None)
             if first is not None:
                 owner = ROOT.joinpath(*parts[:first])  # the module or the package in which the private thing is
                 home = parts[:first] if owner.is_dir() else parts[: first - 1]
