@@ -242,13 +242,6 @@ def level(i: int, logits_: Any, deltas_: Any, anchors_: Any) -> tuple[np.ndarray
     return x, deltas(f"deltas[{i}]", deltas_, corners), corners
 
 
-def logit(probability: float) -> float:
-    """The logit of a probability in [0, 1]: a threshold on scores as one on logits, the same number in every path."""
-    if 0 < probability < 1:
-        return math.log(probability) - math.log1p(-probability)
-    return math.inf if probability else -math.inf
-
-
 def ohem(
     losses: Any, boxes_: Any, batch_size: Any, positives: Any, negatives_per_positive: Any
 ) -> tuple[np.ndarray | None, int]:

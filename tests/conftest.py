@@ -7,7 +7,7 @@ import importlib
 import torch
 from hypothesis import settings
 
-from tests import paths
+from tests.ops import NAMES, Ops, load
 
 settings.register_profile("minidet", deadline=None, max_examples=60, derandomize=True)
 settings.load_profile("minidet")
@@ -18,6 +18,7 @@ def pytest_addoption(parser):
     group = parser.getgroup("minidet")
     group.addoption("--ops", metavar="FILE", help="run the tests of the operations on this module instead of minidet")
     group.addoption("--ops-torch", action="store_true", help="the module of --ops takes and gives PyTorch tensors")
+    group.addoption("--ops-errors", action="store_true", help="and it raises minidet's errors: run their tests too")
 
 
 def pytest_generate_tests(metafunc):
@@ -25,12 +26,12 @@ def pytest_generate_tests(metafunc):
         return
     own = metafunc.config.getoption("ops")
     if own:
-        candidates = [paths.Ops(own, paths.load(own), metafunc.config.getoption("ops_torch"))]
+        candidates = [Ops(own, load(own), metafunc.config.getoption("ops_torch"))]
     else:
-        modules = {name: importlib.import_module(f"minidet.{name}") for name in paths.NAMES}
-        candidates = [paths.Ops(name, module, name == "pytorch") for name, module in modules.items()]
+        modules = {name: importlib.import_module(f"minidet.{name}") for name in NAMES}
+        candidates = [Ops(name, module, name == "pytorch") for name, module in modules.items()]
         if torch.cuda.is_available():
-            candidates.append(paths.Ops("pytorch-cuda", modules["pytorch"], True, "cuda"))
+            candidates.append(Ops("pytorch-cuda", modules["pytorch"], True, "cuda"))
     metafunc.parametrize("ops", candidates, ids=repr)
 
 
@@ -38,5 +39,8 @@ def pytest_collection_modifyitems(config, items):
     if not config.getoption("ops"):
         return
     about_ops = [item for item in items if "ops" in getattr(item, "fixturenames", ())]
-    config.hook.pytest_deselected(items=[item for item in items if item not in about_ops])
+    if not config.getoption("ops_errors"):
+        about_ops = [item for item in about_ops if item.get_closest_marker("errors") is None]
+    chosen = set(about_ops)
+    config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
     items[:] = about_ops

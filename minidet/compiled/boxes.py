@@ -12,20 +12,21 @@ from numba import prange
 from numpy.typing import ArrayLike
 
 from minidet import checks
-from minidet.compiled import jit
-from minidet.compiled.jit import helper, kernel, native, parallel_kernel, wide
+from minidet.compiled import arrays
+from minidet.compiled.arrays import native, wide
+from minidet.compiled.jit import helper, kernel, parallel_kernel
 from minidet.structures import MAX_LOG_SCALE
 
 
 def box_area(boxes: ArrayLike) -> np.ndarray:
     """(N,) areas of (N, 4) corners, square pixels. See `minidet.reference.box_area`."""
-    boxes = jit.boxes("boxes", boxes)
+    boxes = arrays.boxes("boxes", boxes)
     return _areas(wide(boxes)).astype(boxes.dtype)
 
 
 def box_iou(boxes1: ArrayLike, boxes2: ArrayLike) -> np.ndarray:
     """(N, M) intersection over union of (N, 4) and (M, 4) corners. See `minidet.reference.box_iou`."""
-    boxes1, boxes2 = jit.boxes("boxes1", boxes1), jit.boxes("boxes2", boxes2)
+    boxes1, boxes2 = arrays.boxes("boxes1", boxes1), arrays.boxes("boxes2", boxes2)
     dtype = np.result_type(boxes1, boxes2)
     out = np.empty((len(boxes1), len(boxes2)), dtype if dtype == np.float32 else np.float64)
     _box_iou(wide(boxes1), wide(boxes2.T), out)
@@ -53,7 +54,7 @@ def decode_boxes(deltas: ArrayLike, anchors: ArrayLike) -> np.ndarray:
 
 def clip_boxes(boxes: ArrayLike, image_size: tuple[int, int]) -> np.ndarray:
     """(N, 4) corners clipped to an image of (height, width). See `minidet.reference.clip_boxes`."""
-    boxes = jit.boxes("boxes", boxes)
+    boxes = arrays.boxes("boxes", boxes)
     height, width = checks.image_size(image_size)
     clipped = native(boxes.copy())
     _clip(clipped, float(height), float(width))

@@ -8,14 +8,15 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from minidet import checks
-from minidet.compiled import jit
+from minidet.compiled import arrays
+from minidet.compiled.arrays import descending, wide
 from minidet.compiled.boxes import iou_of
-from minidet.compiled.jit import descending, helper, kernel, wide
+from minidet.compiled.jit import helper, kernel
 
 
 def nms(boxes: ArrayLike, scores: ArrayLike, iou_threshold: float = 0.5) -> np.ndarray:
     """(D,) int64 indices of the kept boxes, best score first. See `minidet.reference.nms`."""
-    boxes = jit.boxes("boxes", boxes)
+    boxes = arrays.boxes("boxes", boxes)
     scores = checks.vector("scores", scores, len(boxes), of="boxes")
     threshold = checks.number("iou_threshold", iou_threshold, low=0, high=1)
     order = descending(scores)
@@ -24,7 +25,7 @@ def nms(boxes: ArrayLike, scores: ArrayLike, iou_threshold: float = 0.5) -> np.n
 
 def batched_nms(boxes: ArrayLike, scores: ArrayLike, classes: ArrayLike, iou_threshold: float = 0.5) -> np.ndarray:
     """(D,) int64 indices of the boxes kept class by class, best score first. See `minidet.reference.batched_nms`."""
-    boxes = jit.boxes("boxes", boxes)
+    boxes = arrays.boxes("boxes", boxes)
     scores = checks.vector("scores", scores, len(boxes), of="boxes")
     classes = checks.integers("classes", classes, len(boxes), of="boxes", low=0)
     threshold = checks.number("iou_threshold", iou_threshold, low=0, high=1)

@@ -9,10 +9,12 @@ from numba import prange
 from numpy.typing import ArrayLike
 
 from minidet import checks
-from minidet.compiled import jit
+from minidet.compiled import arrays
+from minidet.compiled.arrays import descending, native, wide
 from minidet.compiled.boxes import clip_boxes, decode_boxes
-from minidet.compiled.jit import descending, helper, kernel, native, parallel_kernel, wide
+from minidet.compiled.jit import helper, kernel, parallel_kernel
 from minidet.compiled.nms import batched_nms
+from minidet.compiled.stable import sigmoid
 from minidet.config import PostprocessConfig
 from minidet.structures import Detections
 
@@ -35,7 +37,7 @@ def postprocess(
     x, boxes, classes = (np.concatenate(parts) for parts in zip(*candidates, strict=True))
     boxes = clip_boxes(boxes, image_size)
     keep = batched_nms(boxes, x, classes, config.iou_threshold)[: config.max_detections]
-    return Detections(boxes[keep], _sigmoid(wide(x[keep])).astype(x.dtype, copy=False), classes[keep])
+    return Detections(boxes[keep], _scores(wide(x[keep])).astype(x.dtype, copy=False), classes[keep])
 
 
 def _best_of_level(
@@ -47,10 +49,10 @@ def _best_of_level(
     as boxes are wanted are a bound: whatever is below the lowest of them is not among the best. Few blocks reach it.
     """
     x = checks.floats(f"logits[{level}]", logits)
-    corners = jit.boxes(f"anchors[{level}]", anchors)
+    corners = arrays.boxes(f"anchors[{level}]", anchors)
     offsets = checks.floats(f"deltas[{level}]", deltas)
     shaped = x.ndim == 2 and offsets.ndim == 2 and offsets.shape[1] == 4 and len(x) == len(offsets) == len(corners)
-    if not shaped or not jit.all_finite(native(offsets.ravel())):
+    if not shaped or not arrays.all_finite(native(offsets.ravel())):
         x, offsets, corners = checks.level(level, logits, deltas, anchors)
     flat = x.ravel()
     with np.errstate(over="ignore"):
@@ -63,7 +65,7 @@ def _best_of_level(
     if len(highest) > config.max_per_level:
         bound = np.partition(highest, -config.max_per_level)[-config.max_per_level] - 1  # 0.0 and -0.0 are neighbours
     candidates = _reaching(bits, highest, bound)  # index = anchor * K + class
-    candidates = candidates[flat[candidates] > np.float64(checks.logit(config.score_threshold))]
+    candidates = candidates[flat[candidates] > np.float64(config.logit_threshold)]
     best = candidates[descending(flat[candidates])][: config.max_per_level]
     anchor, klass = np.divmod(best, max(1, x.shape[1]))
     return flat[best], decode_boxes(offsets[anchor], corners[anchor]), klass
@@ -109,6 +111,10 @@ def _reaching(bits, highest, bound):
     return out[:count]
 
 
-def _sigmoid(x: np.ndarray) -> np.ndarray:
-    e = np.exp(-np.abs(x))
-    return np.where(x >= 0, 1.0, e) / (1.0 + e)
+@kernel
+def _scores(x):
+    """(D,) sigmoids of the logits."""
+    out = np.empty(len(x))
+    for i in range(len(x)):
+        out[i] = sigmoid(x[i], 0.0)
+    return out

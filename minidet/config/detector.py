@@ -45,6 +45,13 @@ class PostprocessConfig:
         checks.integer("max_per_level", self.max_per_level, low=1)
         checks.integer("max_detections", self.max_detections, low=1)
 
+    @property
+    def logit_threshold(self) -> float:
+        """`score_threshold` as a threshold on logits, the same number in every path; -inf for 0 and inf for 1."""
+        if 0 < self.score_threshold < 1:
+            return math.log(self.score_threshold) - math.log1p(-self.score_threshold)
+        return math.inf if self.score_threshold else -math.inf
+
 
 @dataclass(frozen=True)
 class RetinaNetConfig(Settings):

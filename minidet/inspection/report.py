@@ -13,10 +13,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minidet import checks
 from minidet.config import AnchorConfig, AssignmentConfig, LossConfig, ResizeConfig
 from minidet.data import Fault
 from minidet.reference.losses import cross_entropy, focal_loss
+from minidet.reference.stable import logit
 
 SIZES = {"small": (0.0, 32.0), "medium": (32.0, 96.0), "large": (96.0, math.inf)}
 """COCO's names for sizes (square root of the area) in pixels, here of the network's input; 96 itself is medium."""
@@ -134,7 +134,7 @@ class Report:
         entries = np.array([positive, positive * (len(self.classes) - 1) + background * len(self.classes)])
         rows = []
         for p in (self.prior, 0.5):
-            logits, targets = np.full(2, checks.logit(p)), np.array([1, 0])
+            logits, targets = np.full(2, logit(p)), np.array([1, 0])
             for name, values in (
                 ("cross entropy", cross_entropy(logits, targets)),
                 ("focal loss", focal_loss(logits, targets, self.loss.gamma, self.loss.alpha)),

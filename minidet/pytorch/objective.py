@@ -17,8 +17,10 @@ from minidet.config import LossConfig, RetinaNetConfig, TrainingConfig
 from minidet.pytorch import tensors
 from minidet.pytorch.assignment import assign_anchors
 from minidet.pytorch.boxes import encode_boxes
-from minidet.pytorch.losses import cross_entropy, dense_focal_loss, focal_loss_star, hinge_loss, smooth_l1
+from minidet.pytorch.losses import cross_entropy, dense_focal_loss, hinge_loss
+from minidet.pytorch.regression import smooth_l1
 from minidet.pytorch.sampling import ohem_sample
+from minidet.pytorch.star import focal_loss_star
 from minidet.structures import BACKGROUND, IGNORED, GroundTruth
 
 

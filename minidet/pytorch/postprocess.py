@@ -60,7 +60,7 @@ def _best_of_level(
     if highest.isnan().any():
         tensors.class_scores(f"logits[{level}]", x)
     candidates = _high(blocks, highest, config.max_per_level)  # index = anchor * K + class
-    above = tensors.wide(flat[candidates]) > checks.logit(config.score_threshold)
+    above = tensors.wide(flat[candidates]) > config.logit_threshold
     candidates = candidates[above.to(x.device)]
     order = flat[candidates].argsort(descending=True, stable=True)
     best = candidates[order[: config.max_per_level]]

@@ -20,10 +20,11 @@ from minidet.pytorch import tensors
 from minidet.pytorch.anchors import pyramid_anchors
 from minidet.pytorch.assignment import assign_anchors
 from minidet.pytorch.boxes import box_area, box_iou, encode_boxes
-from minidet.pytorch.losses import smooth_l1, softmax_focal_loss
 from minidet.pytorch.postprocess import postprocess
+from minidet.pytorch.regression import smooth_l1
 from minidet.pytorch.resnet import FrozenBatchNorm2d
 from minidet.pytorch.single import Losses, Samples, check_images, conv_block, fit, images_of, truncated_backbone
+from minidet.pytorch.softmax import softmax_focal_loss
 from minidet.structures import BACKGROUND, Detections
 
 SQUARES = AnchorConfig(levels=(4, 5, 6), sizes=(16, 32, 64), scales=(1.0,), aspect_ratios=(1.0,))

@@ -15,19 +15,15 @@ from minidet.reference.losses import (
     focal_loss,
     focal_loss_grad,
     focal_loss_hess,
-    focal_loss_star,
-    focal_loss_star_grad,
-    focal_loss_star_hess,
     hinge_loss,
     hinge_loss_grad,
-    smooth_l1,
-    smooth_l1_grad,
-    softmax_focal_loss,
-    softmax_focal_loss_grad,
 )
 from minidet.reference.nms import batched_nms, nms
 from minidet.reference.postprocess import postprocess
+from minidet.reference.regression import smooth_l1, smooth_l1_grad
 from minidet.reference.sampling import ohem_sample
+from minidet.reference.softmax import softmax_focal_loss, softmax_focal_loss_grad
+from minidet.reference.star import focal_loss_star, focal_loss_star_grad, focal_loss_star_hess
 
 __all__ = [
     "box_area", "box_iou", "encode_boxes", "decode_boxes", "clip_boxes",

@@ -11,6 +11,7 @@ from minidet import checks
 from minidet.config import PostprocessConfig
 from minidet.reference.boxes import clip_boxes, decode_boxes
 from minidet.reference.nms import batched_nms
+from minidet.reference.stable import sigmoid
 from minidet.structures import Detections
 
 
@@ -43,7 +44,7 @@ def postprocess(
     x, boxes, classes = (np.concatenate(parts) for parts in zip(*candidates, strict=True))
     boxes = clip_boxes(boxes, image_size)
     keep = batched_nms(boxes, x, classes, config.iou_threshold)[: config.max_detections]
-    return Detections(boxes[keep], _sigmoid(x[keep]), classes[keep])
+    return Detections(boxes[keep], sigmoid(x[keep].astype(np.float64)).astype(x.dtype), classes[keep])
 
 
 def _best_of_level(
@@ -51,12 +52,7 @@ def _best_of_level(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Logits (C,), boxes (C, 4) and classes (C,) of the best scores above the threshold."""
     x, deltas, anchors = checks.level(level, logits, deltas, anchors)
-    candidates = np.flatnonzero(x > np.float64(checks.logit(config.score_threshold)))  # index = anchor * K + class
+    candidates = np.flatnonzero(x > np.float64(config.logit_threshold))  # index = anchor * K + class
     best = candidates[np.argsort(-x.ravel()[candidates], kind="stable")][: config.max_per_level]
     anchor, klass = np.divmod(best, max(1, x.shape[1]))
     return x[anchor, klass], decode_boxes(deltas[anchor], anchors[anchor]), klass
-
-
-def _sigmoid(x: np.ndarray) -> np.ndarray:
-    e = np.exp(-np.abs(x.astype(np.float64)))
-    return (np.where(x >= 0, 1, e) / (1 + e)).astype(x.dtype)

@@ -16,10 +16,10 @@ from minidet.config import AnchorConfig, PostprocessConfig
 from minidet.data.shapes import Shapes
 from minidet.pytorch.anchors import pyramid_anchors
 from minidet.pytorch.boxes import box_iou, decode_boxes, encode_boxes
-from minidet.pytorch.losses import softmax_focal_loss
 from minidet.pytorch.single import images_of
+from minidet.pytorch.softmax import softmax_focal_loss
 from minidet.pytorch.ssd import SQUARES, SSD, hard_negatives, match_boxes, receptive_field, ssd_loss, train_ssd
-from tests.paths import random_boxes
+from tests.ops import random_boxes
 
 BOXES = torch.cat(pyramid_anchors((64, 64), SQUARES))  # (21, 4)
 

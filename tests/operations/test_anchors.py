@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from minidet import reference
 from minidet.config import AnchorConfig
-from tests.paths import GOLDEN
+from tests.ops import GOLDEN
 
 SIDES = st.integers(1, 300)
 
@@ -62,12 +62,14 @@ def test_default_types(ops):
     assert ops.pyramid_anchors((32, 32), AnchorConfig())[0].dtype == expected
 
 
+@pytest.mark.errors
 @pytest.mark.parametrize("size", [(0, 10), (10, -1), (10.5, 10), 10, (1, 2, 3)])
 def test_bad_image_size(ops, size):
     with pytest.raises(ValueError, match="image_size"):
         ops.pyramid_anchors(size, AnchorConfig())
 
 
+@pytest.mark.errors
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

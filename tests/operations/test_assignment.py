@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from minidet import reference
 from minidet.config import AnchorConfig
-from tests.paths import GOLDEN, random_boxes
+from tests.ops import GOLDEN, random_boxes
 
 # Boxes on a coarse grid touch thresholds and tie all the time.
 GRID_BOX = st.tuples(*[st.integers(0, 6)] * 2, *[st.integers(0, 6)] * 2).map(
@@ -125,6 +125,7 @@ def test_empty(ops, force):
     assert (ops.assign_pyramid((40, 40), none, AnchorConfig(), force_match=force) == -1).all()
 
 
+@pytest.mark.errors
 def test_bad_input(ops):
     one = np.array([[0.0, 0, 4, 4]])
     with pytest.raises(ValueError, match=r"gt_boxes\[1\] = \(4, 0, 0, 4\) is inverted"):

@@ -78,6 +78,7 @@ def test_empty():
     assert average_precision([], []) == average_precision([], [], points=None) == 0
 
 
+@pytest.mark.errors
 def test_bad_input():
     with pytest.raises(ValueError, match=r"iou_threshold = 0"):
         match_detections([[0, 0, 1, 1]], [0.5], [[0, 0, 1, 1]], 0)

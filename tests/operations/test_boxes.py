@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minidet import reference
-from tests.paths import GOLDEN, random_boxes
+from tests.ops import GOLDEN, random_boxes
 
 ULP = {np.float32: 2.0**-23, np.float64: 2.0**-52}
 BOX = st.tuples(*[st.floats(-1e3, 1e3)] * 2, *[st.floats(0, 1e3)] * 2).map(
@@ -134,6 +134,7 @@ def test_empty(ops):
         assert result.shape == (0, 4)
 
 
+@pytest.mark.errors
 @pytest.mark.parametrize(
     ("boxes", "message"),
     [
@@ -149,6 +150,7 @@ def test_bad_boxes(ops, boxes, message):
         ops.box_iou(boxes, np.array([[0.0, 0, 1, 1]]))
 
 
+@pytest.mark.errors
 def test_bad_offsets(ops):
     one, two = np.array([[0.0, 0, 1, 1]]), np.array([[0.0, 0, 1, 1], [2, 2, 2, 4]])
     with pytest.raises(ValueError, match=r"boxes has 1 rows and anchors has 2|has no area"):

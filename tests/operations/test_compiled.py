@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 
 from minidet import compiled, reference
-from minidet.compiled.jit import compiler, descending
+from minidet.compiled.arrays import descending
+from minidet.compiled.jit import compiler
 from minidet.config import AnchorConfig, PostprocessConfig
-from tests.paths import random_boxes
+from tests.ops import random_boxes
 
 ROOT = Path(__file__).parents[2]
 EVERYTHING = """

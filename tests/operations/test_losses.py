@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minidet import pytorch, reference
-from tests.paths import GOLDEN
+from tests.ops import GOLDEN
 
 GAMMAS = (0.0, 0.5, 1.0, 1.5, 2.0, 5.0)
 STARS = ((0.5, 0.0), (1.0, 1.0), (1.3, -3.3), (2.0, 1.0), (4.0, 0.0), (5.0, 2.7))  # gamma, beta
@@ -242,6 +242,7 @@ def test_dense_focal_loss_at_infinity(ops, dtype, alpha):
     np.testing.assert_array_equal(grad, [[-objects, background]])
 
 
+@pytest.mark.errors
 @pytest.mark.parametrize("place", [(0, 0), (1, 2), (2, 1)])
 def test_a_nan_is_found_wherever_it_is(ops, place):
     for dtype in (np.float32, np.float64):
@@ -461,6 +462,7 @@ def test_one_class_is_certain(ops):
 # ---------------------------------------------------------------------------------------------------------- bad input
 
 
+@pytest.mark.errors
 @pytest.mark.parametrize(
     ("x", "y", "settings", "message"),
     [
@@ -479,6 +481,7 @@ def test_bad_input(ops, name, x, y, settings, message):
         getattr(ops, name)(np.array(x), np.array(y), **settings)
 
 
+@pytest.mark.errors
 def test_bad_parameters(ops):
     x, y = np.zeros(1), np.ones(1)
     with pytest.raises(ValueError, match=r"gamma = 0 .*> 0"):
@@ -495,6 +498,7 @@ def test_bad_parameters(ops):
         ops.smooth_l1_grad(x, np.zeros(2))
 
 
+@pytest.mark.errors
 @pytest.mark.parametrize(
     ("labels", "message"),
     [
@@ -509,6 +513,7 @@ def test_bad_labels(ops, labels, message):
         ops.dense_focal_loss(np.zeros((3, 4)), np.array(labels))
 
 
+@pytest.mark.errors
 def test_bad_softmax(ops):
     x = np.zeros((2, 3))
     with pytest.raises(ValueError, match=r"labels\[1\] = -1 is out of range: it must be in 0 … 2"):

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minidet import reference
-from tests.paths import GOLDEN
+from tests.ops import GOLDEN
 
 # Few coordinates and few scores: overlaps touch the thresholds and scores tie.
 ROW = st.tuples(*[st.integers(0, 8)] * 2, *[st.integers(0, 6)] * 2, st.integers(0, 3), st.integers(0, 2))
@@ -127,6 +127,7 @@ def test_empty(ops):
         assert keep.dtype == np.int64
 
 
+@pytest.mark.errors
 def test_bad_input(ops):
     boxes, scores = np.array([[0.0, 0, 1, 1], [0, 0, 2, 2]]), np.array([0.5, 0.6])
     with pytest.raises(ValueError, match=r"scores\[1\] = nan"):

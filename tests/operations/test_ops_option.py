@@ -30,6 +30,15 @@ def box_area(boxes):
     raise TypeError("a tensor is wanted")
 """
 
+UNCHECKED_AREA = """
+import numpy as np
+
+def box_area(boxes):
+    boxes = np.asarray(boxes, float if np.asarray(boxes).dtype.kind in "iu" else None)
+    wide = boxes.astype(float).reshape(-1, 4)
+    return ((wide[:, 2] - wide[:, 0]) * (wide[:, 3] - wide[:, 1])).astype(boxes.dtype)
+"""
+
 
 def grade(tmp_path: Path, source: str, *options: str) -> str:
     file = tmp_path / "my_ops.py"
@@ -67,6 +76,17 @@ def test_a_module_of_tensors(tmp_path):
     report = grade(tmp_path, GOOD_AREA, "tests/operations/test_boxes.py", "-k", "by_hand or integer", "--ops-torch")
     assert " failed" not in report
     assert "has no box_iou" in report
+
+
+def test_what_bad_input_is_told_is_graded_on_request(tmp_path):
+    """A researcher's own function need not raise minidet's errors."""
+    tests = ("tests/operations/test_boxes.py", "-k", "area or bad")
+    report = grade(tmp_path, UNCHECKED_AREA, *tests)
+    assert " failed" not in report
+    assert " passed" in report
+    assert "FAILED tests/operations/test_boxes.py::test_bad_boxes" in grade(
+        tmp_path, UNCHECKED_AREA, *tests, "--ops-errors"
+    )
 
 
 def test_a_missing_file(tmp_path):

@@ -75,6 +75,7 @@ def test_nothing_found(ops):
         assert found.scores.shape == found.classes.shape == (0,)
 
 
+@pytest.mark.errors
 def test_bad_input(ops):
     x = np.zeros((4, 2))
     with pytest.raises(ValueError, match="have 1, 2 and 1 levels"):

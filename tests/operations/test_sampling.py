@@ -65,6 +65,7 @@ def test_empty(ops):
     assert ops.ohem_sample(np.zeros(0), none, 8, 0.7, np.zeros(0, bool), 3).dtype == np.int64
 
 
+@pytest.mark.errors
 def test_bad_input(ops):
     with pytest.raises(ValueError, match="positives and negatives_per_positive together"):
         ops.ohem_sample(LOSSES, LINE, 8, positives=POSITIVE)

@@ -1,0 +1,71 @@
+"""The arrays that kernels take: of a type and layout that they are compiled for, checked in one pass, sorted."""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from minidet import checks
+from minidet.compiled.jit import kernel
+
+
+def native(array: np.ndarray) -> np.ndarray:
+    """The array as contiguous float32 or float64: float64 for any other floating type."""
+    dtype = array.dtype if array.dtype in (np.float32, np.float64) else np.float64
+    return np.ascontiguousarray(array, dtype)
+
+
+def wide(array: np.ndarray) -> np.ndarray:
+    """The array as contiguous float64."""
+    return np.ascontiguousarray(array, np.float64)
+
+
+def boxes(name: str, value: ArrayLike) -> np.ndarray:
+    """`checks.boxes` in one pass; only where that finds something wrong does NumPy look for the culprit."""
+    array = value if isinstance(value, np.ndarray) else np.asarray(value)
+    plain = (
+        array.ndim == 2 and array.shape[1] == 4 and array.dtype in (np.float32, np.float64) and array.flags.c_contiguous
+    )
+    return array if plain and _all_boxes(array) else checks.boxes(name, array)
+
+
+def descending(scores: np.ndarray) -> np.ndarray:
+    """Indices from the highest score to the lowest, of equal ones the lower index first; no NaN.
+
+    NumPy sorts 16-bit integers in linear time. The bits of a float, read as an integer, order like the float once the
+    negative ones are flipped, so a stable sort by each 16 bits in turn, lowest first, sorts the floats.
+    """
+    keys = native(0 - scores)  # not -scores: 0.0 and -0.0 are equal scores
+    digits = keys.view(np.uint16).reshape(len(keys), keys.itemsize // 2)
+    if sys.byteorder == "big":
+        digits = digits[:, ::-1]
+    flip = np.where(keys < 0, np.uint16(0xFFFF), np.uint16(0))
+    order = np.arange(len(keys))
+    for place in range(digits.shape[1]):
+        digit = digits[:, place] ^ flip
+        if place == digits.shape[1] - 1:
+            digit ^= np.where(keys < 0, np.uint16(0), np.uint16(0x8000))  # positive numbers above negative ones
+        order = order[np.argsort(digit[order], kind="stable")]
+    return order
+
+
+@kernel
+def _all_boxes(array):
+    """Every row has x1 <= x2 and y1 <= y2 and numbers of which none is NaN, infinite or too large to have an area."""
+    bad = 0
+    for i in range(len(array)):
+        x1, y1, x2, y2 = array[i, 0], array[i, 1], array[i, 2], array[i, 3]
+        ordered = x1 <= x2 and y1 <= y2  # false for a NaN
+        bad += not (ordered and x1 > -1e30 and y1 > -1e30 and x2 < 1e30 and y2 < 1e30)
+    return bad == 0
+
+
+@kernel
+def all_finite(values):
+    """No element of a flat array is NaN or infinite."""
+    bad = 0
+    for i in range(len(values)):  # not over the values themselves: only this turns into vector instructions
+        bad += not abs(values[i]) <= 1.7976931348623157e308  # the largest float64; false for a NaN
+    return bad == 0
