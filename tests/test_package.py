@@ -36,16 +36,22 @@ def test_the_paths_do_not_import_each_other():
             assert not found, f"{file.relative_to(ROOT)} imports {found}"
 
 
+def run(code: str) -> str:
+    """What a fresh Python prints."""
+    command = [sys.executable, "-c", code]
+    return subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT.parent).stdout.strip()
+
+
+@pytest.mark.subprocess
 def test_import_minidet_is_light():
     code = "import sys, minidet; print([m for m in ('torch', 'numpy', 'numba', 'matplotlib') if m in sys.modules])"
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT.parent)
-    assert result.stdout.strip() == "[]"
+    assert run(code) == "[]"
 
 
+@pytest.mark.subprocess
 def test_reference_and_compiled_leave_torch_alone():
     code = "import sys, minidet.reference, minidet.compiled; print('torch' in sys.modules)"
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT.parent)
-    assert result.stdout.strip() == "False"
+    assert run(code) == "False"
 
 
 @pytest.mark.parametrize("path", PATHS)
@@ -64,6 +70,39 @@ def test_the_contract(path):
             continue
         assert actual == expected, name
         assert getattr(module, name).__doc__
+
+
+@pytest.mark.parametrize("name", [*PATHS, "config", "data", "evaluation", "inspection"])
+def test_packages_are_there_after_import_minidet(name):
+    assert getattr(minidet, name) is importlib.import_module(f"minidet.{name}")
+    assert name in dir(minidet)
+
+
+@pytest.mark.subprocess
+def test_a_package_is_imported_when_it_is_named():
+    code = "import sys, minidet; print('numpy' in sys.modules, minidet.reference.__name__, 'numpy' in sys.modules)"
+    assert run(code) == "False minidet.reference True"
+
+
+def test_an_unknown_package():
+    with pytest.raises(AttributeError, match="module 'minidet' has no attribute 'tensorflow'"):
+        minidet.tensorflow  # noqa: B018
+
+
+@pytest.mark.subprocess
+def test_without_torch_the_pytorch_path_says_what_to_install():
+    code = """
+import sys
+sys.modules["torch"] = None  # as if it were not installed
+import minidet
+for load in ("import minidet.pytorch", "from minidet.pytorch import box_iou", "minidet.pytorch"):
+    try:
+        exec(load)
+    except ImportError as error:
+        print(error.name, error)
+"""
+    told = "torch minidet.pytorch needs PyTorch, which is not installed: pip install 'minidet[train]'"
+    assert run(code).splitlines() == [told] * 3
 
 
 OPERATIONS = (

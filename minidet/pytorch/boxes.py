@@ -65,6 +65,9 @@ def iou_matrix(a: Tensor, b: Tensor) -> Tensor:
     height = (torch.minimum(ay2, by2) - torch.maximum(ay1, by1)).clamp(min=0)
     intersection = width * height
     union = _area(a)[:, None] + _area(b)[None, :] - intersection  # (N, M)
+    if union.requires_grad:  # the derivative of 0 / 0 would be NaN, that of the constant 0 is 0
+        some = union > 0
+        return torch.where(some, intersection / torch.where(some, union, 1), 0)
     return intersection / union.clamp(min=5e-324)  # where there is no union there is no intersection either
 
 

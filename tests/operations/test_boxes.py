@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minidet import reference
+from minidet import pytorch, reference
 from tests.ops import GOLDEN, random_boxes
 
 ULP = {np.float32: 2.0**-23, np.float64: 2.0**-52}
@@ -132,6 +133,22 @@ def test_empty(ops):
     assert ops.box_iou(one, none).shape == (1, 0)
     for result in (ops.encode_boxes(none, none), ops.decode_boxes(none, none), ops.clip_boxes(none, (4, 4))):
         assert result.shape == (0, 4)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_iou_has_a_finite_gradient(dtype):
+    """Two boxes of no area have IoU 0 and gradient 0, a point and a line alike; elsewhere it is the derivative."""
+    flat = torch.tensor([[0, 0, 0, 0], [0, 0, 4, 0], [2, 1, 2, 5]], dtype=dtype, requires_grad=True)
+    others = torch.tensor([[0, 0, 0, 0], [0, 0, 4, 0], [2, 1, 2, 5], [0, 0, 4, 4]], dtype=dtype, requires_grad=True)
+    iou = pytorch.box_iou(flat, others)
+    assert not iou.any()
+    for gradient in torch.autograd.grad(iou[:, :3].sum(), (flat, others), retain_graph=True):
+        assert not gradient.any()
+    for gradient in torch.autograd.grad(iou.sum(), (flat, others)):
+        assert gradient.isfinite().all()
+    rng = np.random.default_rng(0)
+    some, more = (torch.from_numpy(random_boxes(rng, n, extent=60)).requires_grad_() for n in (5, 7))
+    assert torch.autograd.gradcheck(pytorch.box_iou, (some, more))
 
 
 @pytest.mark.errors
