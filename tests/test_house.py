@@ -14,7 +14,7 @@ import minidet
 PACKAGE = Path(minidet.__file__).parent
 ROOT = PACKAGE.parent
 FLOORS = (
-    ("checks", "structures", "files"),
+    ("checks", "structures", "files", "wording"),
     ("config",),
     ("geometry",),
     ("reference", "compiled", "pytorch"),
@@ -28,7 +28,18 @@ FLOORS = (
 """Whoever stands on a floor imports from the floors below it, and from its own folder; never from a neighbour."""
 ALONE = {"reference": {"numpy", "minidet"}, "compiled": {"numpy", "numba", "minidet"}}
 """The only packages that these two import, beside the standard library."""
-WITHOUT_TORCH = ("checks", "structures", "files", "config", "geometry", "data", "plotting", "inspection", "course")
+WITHOUT_TORCH = (
+    "checks",
+    "structures",
+    "files",
+    "wording",
+    "config",
+    "geometry",
+    "data",
+    "plotting",
+    "inspection",
+    "course",
+)
 LONGEST = 250
 TABLES = ("course/exercises/", "experiments/published.py")
 """Files that are tables of data, which may be longer."""

@@ -162,10 +162,11 @@ def detect(options: argparse.Namespace) -> None:
 
 def inspect(options: argparse.Namespace) -> None:
     """Look at a data set as a dense detector will."""
-    from minidet.inspection import numbers as doctor
-    from minidet.inspection.report import compared
+    from minidet import inspection
+    from minidet.inspection import compared
+    from minidet.inspection.page import inspection_page
     from minidet.inspection.suggest import suggest_anchors
-    from minidet.plotting import inspection_page, save_figure
+    from minidet.plotting import save_figure
 
     dataset = _open(options)
     resize = None
@@ -173,14 +174,14 @@ def inspect(options: argparse.Namespace) -> None:
         resize = ResizeConfig(options.shorter_side, options.longer_side)
     rule = AssignmentConfig(options.positive_iou, options.negative_iou)
     anchors = _MODELS[options.anchors](max(1, len(dataset.classes))).anchors
-    report = doctor.inspect(dataset, anchors, rule, resize=resize, check_images=not options.skip_images)
+    report = inspection.inspect(dataset, anchors, rule, resize=resize, check_images=not options.skip_images)
     print(report.table())
     name = f"inspect_{_slug(dataset.name)}"
     pages = save_figure(inspection_page(report, dataset), options.out, name, ("png",))
     content = report.to_dict()
     if options.suggest:
         better = suggest_anchors(dataset, rule, resize)
-        suggested = doctor.inspect(dataset, better, rule, resize=resize, check_images=False)
+        suggested = inspection.inspect(dataset, better, rule, resize=resize, check_images=False)
         print(f"\n{compared(report, suggested)}\n\n{_how_to_use(better)}")
         pages += save_figure(inspection_page(suggested, dataset), options.out, f"{name}_suggested", ("png",))
         content["suggested"] = suggested.to_dict()

@@ -7,23 +7,15 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from minidet import checks
-from minidet.data import (
-    DUPLICATE,
-    UNKNOWN_CLASS,
-    UNKNOWN_IMAGE,
-    UNREADABLE_ANNOTATION,
-    UNSAFE_PATH,
-    Annotation,
-    ImageFolder,
-    Record,
-    is_inside,
-)
+from minidet import checks, files
+from minidet.data.faults import DUPLICATE, UNKNOWN_CLASS, UNKNOWN_IMAGE, UNREADABLE_ANNOTATION, UNSAFE_PATH
+from minidet.data.folder import Annotation, ImageFolder, is_inside
+from minidet.data.records import Record
+from minidet.data.text import read_json
 
 
 class Coco(ImageFolder):
@@ -127,12 +119,22 @@ class Coco(ImageFolder):
 def write_coco(
     path: str | Path, records: Iterable[Record], classes: Sequence[str], category_ids: Sequence[int] | None = None
 ) -> Path:
-    """Write the annotations of a data set as a COCO file and return its path.
+    """Write the annotations of a data set as a COCO file, whole or not at all.
 
-    Category ids are 1 … K unless ``category_ids`` gives others. An annotation's ``area`` is its box's, there being no
-    masks; objects to ignore that are no crowds (VOC difficult) get a key ``ignore``, which Coco reads. The file appears
-    whole or not at all. Raises ValueError when ``category_ids`` does not give every class an id of its own, or a
-    record's class has no name.
+    An annotation's ``area`` is its box's, there being no masks; objects to ignore that are no crowds (VOC difficult)
+    get a key ``ignore``, which Coco reads.
+
+    Args:
+        path: the file to write.
+        records: the images.
+        classes: (K,) names.
+        category_ids: (K,) whole numbers from 0; None: 1 … K.
+
+    Returns:
+        The path.
+
+    Raises:
+        ValueError: ``category_ids`` does not give every class an id of its own, or a record's class has no name.
     """
     ids = list(range(1, len(classes) + 1)) if category_ids is None else list(category_ids)
     if len(ids) != len(classes) or len(set(ids)) != len(ids):
@@ -155,29 +157,12 @@ def write_coco(
             annotations.append(entry | ({"ignore": 1} if ignore and not crowd else {}))
     categories = [{"id": int(i), "name": name} for i, name in zip(ids, classes, strict=True)]
     content = {"images": images, "annotations": annotations, "categories": categories}
-    return atomic_write(path, json.dumps(content, allow_nan=False).encode())
-
-
-def atomic_write(path: str | Path, data: bytes) -> Path:
-    """Write a file that is there whole or not at all: under another name first, then renamed."""
-    path = Path(path)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        unfinished.write_bytes(data)
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
-    return path
+    return files.write_text(path, json.dumps(content, allow_nan=False))
 
 
 def _read(path: Path) -> dict[str, list[Any]]:
     """The file's content, with its three lists."""
-    try:
-        content = json.loads(path.read_bytes())
-    except OSError as error:
-        raise ValueError(f"{path} cannot be read ({error.strerror}): give a COCO JSON file") from error
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"{path} is not JSON ({error}): give a COCO JSON file") from error
+    content = read_json(path)
     for key in ("images", "annotations", "categories"):
         if not isinstance(content, dict) or not isinstance(content.get(key), list):
             raise ValueError(

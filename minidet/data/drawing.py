@@ -1,6 +1,6 @@
 """Drawing for Shapes: outlines, how much of each pixel they cover, backgrounds, and all of it as an image.
 
-An outline is drawn by scan lines, four a pixel row; along each the covered part of every pixel is exact.
+An outline is drawn by scan lines, four per row of pixels; along each the covered part of every pixel is exact.
 """
 
 from __future__ import annotations
@@ -26,11 +26,20 @@ class Item(NamedTuple):
     box: tuple[float, float, float, float]
     """Bounds of the whole shape."""
     area: float
-    """Of the whole shape, square pixels."""
+    """Area of the whole shape, in square pixels."""
 
 
 def paint(rng: np.random.Generator, items: Sequence[Item], image_size: tuple[int, int]) -> NDArray[np.uint8]:
-    """(H, W, 3): the items, back to front, on a textured background, with noise."""
+    """Draw items on a textured background, with noise.
+
+    Args:
+        rng: where colours, textures and noise come from.
+        items: what to draw, from back to front.
+        image_size: (height, width).
+
+    Returns:
+        (H, W, 3) RGB.
+    """
     image, ground = _background(rng, image_size)
     colours: list[Array] = []
     for item in items:
@@ -54,10 +63,18 @@ def paint(rng: np.random.Generator, items: Sequence[Item], image_size: tuple[int
 
 
 def coverage(edges: Array, height: int, width: int) -> Array:
-    """(height, width) float32 in [0, 1]: how much of each pixel an outline (E, 2, 2) covers.
+    """How much of each pixel an outline covers.
 
     Where a scan line meets an edge, everything to the right of that point enters or leaves the shape. Put down at the
     points and summed along the rows, those changes are the coverage.
+
+    Args:
+        edges: (E, 2, 2) start and end of each edge as (x, y), pixels.
+        height: rows of the result.
+        width: columns of the result.
+
+    Returns:
+        (height, width) float32 in [0, 1].
     """
     (x1, y1), (x2, y2) = edges[:, 0].T, edges[:, 1].T
     lines = (np.arange(height * _SUBROWS) + 0.5) / _SUBROWS
@@ -109,14 +126,27 @@ def _stretch(grid: Array, length: int) -> Array:
 
 
 def overlap(box1: Sequence[float], box2: Sequence[float]) -> float:
-    """Area of the intersection."""
+    """The area in which two boxes overlap.
+
+    Args:
+        box1: (x1, y1, x2, y2).
+        box2: another.
+
+    >>> overlap((0, 0, 4, 4), (3, 2, 9, 9))
+    2
+    """
     width = min(box1[2], box2[2]) - max(box1[0], box2[0])
     height = min(box1[3], box2[3]) - max(box1[1], box2[1])
     return max(width, 0.0) * max(height, 0.0)
 
 
 def clip(box: Sequence[float], image_size: tuple[int, int]) -> tuple[float, float, float, float]:
-    """The part of a box inside an image of (height, width)."""
+    """The part of a box that lies inside an image.
+
+    Args:
+        box: (x1, y1, x2, y2), pixels.
+        image_size: (height, width).
+    """
     height, width = image_size
     return max(box[0], 0.0), max(box[1], 0.0), min(box[2], float(width)), min(box[3], float(height))
 

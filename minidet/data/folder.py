@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import struct
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
 
-from minidet.data import (
+from minidet.data.faults import (
     DUPLICATE,
     MISSING_IMAGE,
     NO_AREA,
@@ -22,12 +17,9 @@ from minidet.data import (
     WRONG_SIZE,
     DatasetError,
     Fault,
-    Record,
-    Sample,
 )
-
-FORMATS = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP", "PPM")
-"""The image formats that are opened; some others that Pillow knows start foreign programs (EPS)."""
+from minidet.data.images import load_image, opened
+from minidet.data.records import Record, Sample
 
 _ROUNDING = 0.02
 """COCO rounds x and w to 0.01 pixel, so x + w may pass the border by that much: clipped, but no fault."""
@@ -57,6 +49,7 @@ class ImageFolder:
         self.images = images
         self.strict = strict
         self.classes: tuple[str, ...] = ()
+        self.category_ids: tuple[int, ...] = ()
         self.faults: list[Fault] = []
         self._records: list[Record] = []
 
@@ -77,8 +70,8 @@ class ImageFolder:
             raise DatasetError(Fault(UNREADABLE_IMAGE, record.image_id, str(path), str(error))) from error
         if image.shape[:2] != record.image_size:
             detail = (
-                f"{path} is {_size(image.shape[:2])}, its annotation says {_size(record.image_size)}: correct the size "
-                "there, or, if the image was rotated or scaled, the boxes too"
+                f"{path} is {size_text(image.shape[:2])}, its annotation says {size_text(record.image_size)}: correct "
+                "the size there, or, if the image was rotated or scaled, the boxes too"
             )
             raise DatasetError(Fault(WRONG_SIZE, record.image_id, str(path), detail))
         return record.with_image(image)
@@ -100,13 +93,13 @@ class ImageFolder:
             return
         if image_size is None or path.stat().st_size == 0:
             try:
-                with _opened(path) as image:
+                with opened(path) as image:
                     image_size = (image.height, image.width)
             except ValueError as error:
                 self._report(UNREADABLE_IMAGE, image_id, where, f"is left out: {error}")
                 return
             self._report(
-                WRONG_SIZE, image_id, where, f"gives no size: {_size(image_size)} read from {path}; write it there"
+                WRONG_SIZE, image_id, where, f"gives no size: {size_text(image_size)} read from {path}; write it there"
             )
         kept: dict[tuple[Any, ...], Annotation] = {}
         for annotation in annotations:
@@ -135,34 +128,13 @@ class ImageFolder:
             return None
         x1, y1 = x1 - self.first_pixel, y1 - self.first_pixel
         if x2 <= 0 or y2 <= 0 or x1 >= width or y1 >= height:
-            problem += f" outside the image of {_size(image_size)}: left out; fix or remove it in the file"
+            problem += f" outside the image of {size_text(image_size)}: left out; fix or remove it in the file"
             self._report(OUTSIDE, image_id, annotation.where, problem)
             return None
         if max(-x1, -y1, x2 - width, y2 - height) > _ROUNDING:
-            problem += f" partly outside the image of {_size(image_size)}: clipped; fix it in the file"
+            problem += f" partly outside the image of {size_text(image_size)}: clipped; fix it in the file"
             self._report(OUTSIDE, image_id, annotation.where, problem)
         return max(x1, 0.0), max(y1, 0.0), min(x2, float(width)), min(y2, float(height))
-
-
-def load_image(path: str | Path) -> NDArray[np.uint8]:
-    """The pixels of an image file, (H, W, 3) uint8 RGB.
-
-    Greyscale, palette and CMYK become RGB, an alpha channel is dropped, of 16 bits the upper 8 are kept, of an
-    animation the first frame. Pixels stay as they are stored: an EXIF rotation is not applied, because annotation tools
-    write boxes and sizes for the stored grid (where one does not, the sizes differ and the data set says so).
-
-    Raises ValueError, naming the file, when it is missing, empty, truncated, in none of FORMATS, or has more pixels
-    than ``PIL.Image.MAX_IMAGE_PIXELS`` (a small file can unpack to fill all memory).
-    """
-    with _opened(Path(path)) as image:
-        if image.mode.startswith("I"):  # 16 bits, one channel
-            grey = np.clip(np.asarray(image).astype(np.int64) >> 8, 0, 255).astype(np.uint8)
-            return np.repeat(grey[:, :, None], 3, axis=2)
-        if image.mode == "F":
-            raise ValueError("pixels are floating point, of unknown range: save it with 8 bits a channel")
-        if "transparency" in image.info:
-            return np.array(image.convert("RGBA").convert("RGB"))
-        return np.array(image.convert("RGB"))
 
 
 def is_inside(file_name: str) -> bool:
@@ -172,26 +144,5 @@ def is_inside(file_name: str) -> bool:
     return plain and kinds[0].name != "" and "\0" not in file_name
 
 
-@contextmanager
-def _opened(path: Path) -> Iterator[Image.Image]:
-    """An image file with its header read. Whatever is wrong with it, also later, is a ValueError that names it."""
-    try:
-        if path.stat().st_size == 0:
-            raise ValueError("the file is empty (0 bytes)")
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path, formats=FORMATS) as image:
-                yield image
-    except FileNotFoundError:
-        raise ValueError(f"{path} does not exist: restore the image or remove its annotation") from None
-    except (Image.DecompressionBombWarning, Image.DecompressionBombError):
-        raise ValueError(
-            f"{path} has more than PIL.Image.MAX_IMAGE_PIXELS = {Image.MAX_IMAGE_PIXELS} pixels: make it smaller, or "
-            "raise that limit if you trust the file"
-        ) from None
-    except (OSError, ValueError, SyntaxError, EOFError, IndexError, struct.error) as error:
-        raise ValueError(f"{path} cannot be decoded ({error}): replace the image or remove its annotation") from error
-
-
-def _size(image_size: Sequence[int]) -> str:
+def size_text(image_size: Sequence[int]) -> str:
     return f"{image_size[1]} x {image_size[0]} pixels"

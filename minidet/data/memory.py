@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from minidet.data import Dataset, Fault, Record, Sample
+from minidet.data.faults import Fault
+from minidet.data.records import Dataset, Record, Sample
 
 
 class InMemory:
@@ -10,6 +11,9 @@ class InMemory:
 
     For many short trainings over few images, where decoding or drawing them again and again would take the time. Nobody
     may change a sample in place. A process that makes batches has a memory of its own.
+
+    Args:
+        dataset: any data set; everything but the pixels is asked of it each time.
     """
 
     def __init__(self, dataset: Dataset) -> None:
@@ -18,14 +22,22 @@ class InMemory:
 
     @property
     def name(self) -> str:
+        """The data set's name."""
         return self.dataset.name
 
     @property
     def classes(self) -> tuple[str, ...]:
+        """(K,) the data set's classes."""
         return self.dataset.classes
 
     @property
+    def category_ids(self) -> tuple[int, ...]:
+        """(K,) the data set's numbers of its classes in COCO files."""
+        return self.dataset.category_ids
+
+    @property
     def faults(self) -> list[Fault]:
+        """The data set's faults."""
         return self.dataset.faults
 
     def __len__(self) -> int:

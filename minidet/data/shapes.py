@@ -22,46 +22,51 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from minidet import checks
-from minidet.data import Fault, Record, Sample
-from minidet.data.coco import atomic_write, write_coco
+from minidet import checks, files
+from minidet.data.coco import write_coco
 from minidet.data.drawing import DISTRACTORS, OBJECTS, Item, clip, overlap, paint
+from minidet.data.faults import Fault
+from minidet.data.records import Record, Sample, numbered
 
 CLASSES = tuple(OBJECTS)
 
 MAX_HIDDEN = 0.7
 """At most this part of an object's area is behind others or past the border (a bound from boxes: in fact less is)."""
 MAX_HIDDEN_DISTRACTOR = 0.1
-"""Of a distractor, so that a ring with a hidden gap cannot be taken for a whole one."""
+"""At most this part of a distractor's area is hidden, so that a ring with a hidden gap is not taken for a whole one."""
 _TRIES = 20  # draws of an item until it fits; then it is left out
 
 
 @dataclass(frozen=True)
 class Shapes:
-    """Images of shapes, each a pure function of (settings, seed, index); ``images`` only says how many there are.
+    """Images of shapes, each a pure function of (settings, seed, index).
 
     A sample takes a few milliseconds to draw; ``record`` leaves out the pixels and takes a fraction of that. An
     object's box is that of its whole shape, hidden parts included, clipped to the image; at most a quarter of its width
     and height is past the border. An item for which no place is found where it leaves enough of the earlier ones
     visible is left out, so a crowded image may hold fewer than were drawn. For a validation set take another ``seed``.
 
-    Raises ValueError for settings that contradict each other.
+    Raises:
+        ValueError: settings contradict each other.
     """
 
     images: int = 1000
+    """How many images there are."""
     seed: int = 0
+    """Another seed gives other images."""
     image_size: tuple[int, int] = (256, 256)
     """(height, width)."""
     objects: tuple[int, int] = (1, 12)
-    """Fewest and most objects an image; (0, n) makes images without any."""
+    """Fewest and most objects per image; (0, n) makes images without any."""
     distractors: tuple[int, int] = (0, 6)
-    """Fewest and most distractors an image."""
+    """Fewest and most distractors per image."""
     min_size: float = 12
     """Longer side of the smallest whole shape's box, in pixels; of the smallest distractor twice that."""
     max_size: float | None = None
-    """Of the largest; None: three quarters of the image's shorter side. Sizes are log-uniform in between."""
+    """Longer side of the largest whole shape's box, in pixels; None for three quarters of the image's shorter side.
+    Sizes are log-uniform in between."""
     classes: tuple[str, ...] = CLASSES
-    """Those of CLASSES that occur; their order is that of the labels."""
+    """Which of CLASSES occur, in the order of the labels."""
 
     name: ClassVar[str] = "shapes"
 
@@ -83,6 +88,11 @@ class Shapes:
             if name not in OBJECTS:
                 raise ValueError(f"classes[{i}] = {name!r} is not a shape: choose from {CLASSES}")
         object.__setattr__(self, "classes", tuple(self.classes))
+
+    @property
+    def category_ids(self) -> tuple[int, ...]:
+        """(K,) 1 … K."""
+        return numbered(self.classes)
 
     @property
     def faults(self) -> list[Fault]:
@@ -160,13 +170,22 @@ class Shapes:
 
 
 def export_coco(dataset: Shapes, out: str | Path, images: int | None = None) -> Path:
-    """Write the first ``images`` samples (None: all) as a COCO folder and return its path.
+    """Write samples as a COCO folder, from which Coco reads the same records and pixels.
 
-    It holds annotations.json, images/000000.png … and settings.json. Coco reads the same records and pixels from it.
-    Every file appears whole or not at all, annotations.json last: an export that was interrupted goes on where it
-    stopped when it is started again with the same settings.
+    It holds annotations.json, images/000000.png … and settings.json. Every file appears whole or not at all,
+    annotations.json last: an export that was interrupted goes on where it stopped when it is started again with the
+    same settings.
 
-    Raises ValueError, before anything is written, when ``out`` already holds something else or other settings.
+    Args:
+        dataset: what to write.
+        out: a new or empty folder, or one that an earlier export left unfinished.
+        images: how many, from the first one on; None: all.
+
+    Returns:
+        The folder.
+
+    Raises:
+        ValueError: ``out`` already holds something else or other settings; nothing is written then.
     """
     out = Path(out)
     count = len(dataset) if images is None else checks.integer("images", images, low=0, high=len(dataset))
@@ -181,14 +200,13 @@ def export_coco(dataset: Shapes, out: str | Path, images: int | None = None) -> 
             )
     elif out.is_dir() and any(out.iterdir()):
         raise ValueError(f"out = {str(out)!r} holds something else: give a new or empty folder")
-    (out / "images").mkdir(parents=True, exist_ok=True)
-    atomic_write(marker, settings.encode())
+    files.write_text(marker, settings)
     for i in tqdm(range(count), desc=f"drawing {out.name}", unit="image"):
         path = out / "images" / f"{i:06d}.png"
         if not path.exists():
             png = io.BytesIO()
             Image.fromarray(dataset[i].image).save(png, format="PNG")
-            atomic_write(path, png.getvalue())
+            files.write_bytes(path, png.getvalue())
     write_coco(out / "annotations.json", map(dataset.record, range(count)), dataset.classes)
     return out
 

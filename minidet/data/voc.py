@@ -14,17 +14,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from xml.etree import ElementTree
 
-from minidet.data import (
+from minidet.data.faults import (
     DUPLICATE,
     UNKNOWN_CLASS,
     UNREADABLE_ANNOTATION,
     UNSAFE_PATH,
-    Annotation,
     DatasetError,
     Fault,
-    ImageFolder,
-    is_inside,
 )
+from minidet.data.folder import Annotation, ImageFolder, is_inside
+from minidet.data.records import numbered
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm")
 """What an image's name may end with, in either case, to be found by its stem."""
@@ -70,6 +69,7 @@ class Voc(ImageFolder):
             roots = [tree for tree in parsed.values() if not isinstance(tree, str)]
             classes = sorted({_text(item, "name") for tree in roots for item in tree.findall("object")} - {""})
         self.classes = tuple(classes)
+        self.category_ids = numbered(self.classes)
         for stem in wanted:
             tree = parsed.get(stem, "is not in Annotations, but in the list")
             where = f"{stem}.xml"

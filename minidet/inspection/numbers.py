@@ -1,6 +1,6 @@
-"""The doctor: what is wrong with a data set, and whether a detector's anchors fit its boxes.
+"""A data set as a dense detector will see it: what is wrong with it, and whether anchors fit its boxes.
 
->>> print(inspect(open_dataset("bccd")).table())
+>>> print(inspect(open_dataset("bccd")).table())    # doctest: +SKIP
 
 A class that no anchor ever fits is trained on nothing but background, and its average precision is 0. That shows here
 before a training run, together with faults of the annotations and the imbalance that the focal loss is made for.
@@ -20,7 +20,7 @@ from minidet.compiled.assignment import assign_pyramid
 from minidet.compiled.boxes import box_iou
 from minidet.config import AnchorConfig, AssignmentConfig, LossConfig, ResizeConfig, RetinaNetConfig
 from minidet.data import Dataset, DatasetError, Record
-from minidet.inspection.report import Boxes, Report
+from minidet.inspection.report import COLUMNS, Boxes, Report
 from minidet.structures import IGNORED
 
 
@@ -38,12 +38,16 @@ def inspect(
 
     Args:
         dataset: boxes in pixels of the stored images.
-        anchors, assignment: which anchors there are, and which of them are positive (section 4, "Anchors").
+        anchors: which anchors there are (section 4, "Anchors").
+        assignment: which of them are positive.
         loss: gamma and alpha of the losses at the start (section 4.1).
         resize: how images are brought to the network's size (section 5.1); None: they keep their stored size.
         prior: pi, every anchor's probability of every class at the start (section 3.3).
         check_images: also decode every image; those that cannot be are faults of the report.
         progress: show a bar on stderr.
+
+    Returns:
+        The report: ``table()`` is its text, ``to_dict()`` everything as plain JSON types.
 
     Raises:
         ValueError: a box has no area, is inverted or not finite (the readers of this package leave such boxes out).
@@ -60,11 +64,11 @@ def inspect(
         record = dataset.record(i)
         records.append(record)
         measured.append(_measure(i, record, anchors, assignment, resize))
-    image_sizes, counts, *columns = zip(*measured, strict=True) if measured else [()] * (2 + len(Boxes._fields))
+    image_sizes, counts, *columns = zip(*measured, strict=True) if measured else [()] * (2 + len(COLUMNS))
     integers = ("image", "label", "anchors", "forced")
     boxes = Boxes(*(
         np.concatenate([np.zeros(0), *column]).astype(np.int64 if name in integers else np.float64)
-        for name, column in zip(Boxes._fields, columns, strict=True)
+        for name, column in zip(COLUMNS, columns, strict=True)
     ))  # fmt: skip
     return Report(
         dataset.name, tuple(dataset.classes), anchors, assignment, loss, prior, resize, tuple(faults),
@@ -74,9 +78,17 @@ def inspect(
 
 
 def network_boxes(record: Record, resize: ResizeConfig | None) -> tuple[tuple[int, int], np.ndarray]:
-    """The size of an image in the network, (height, width), and its boxes there, (M, 4), without those to be ignored.
+    """An image and its boxes at the size of the network's input.
 
-    Raises ValueError for a box that has no area, is inverted or not finite.
+    Args:
+        record: boxes in pixels of the stored image.
+        resize: how images are brought to the network's size; None: they keep their stored size.
+
+    Returns:
+        (height, width), and the boxes there, (M, 4), without those to be ignored.
+
+    Raises:
+        ValueError: a box has no area, is inverted or not finite.
     """
     stored = record.image_size
     image_size = stored if resize is None else resize.resized(stored)

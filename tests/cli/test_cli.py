@@ -19,9 +19,9 @@ from minidet.config import AnchorConfig, RetinaNetConfig, TrainingConfig
 from minidet.data import open_dataset
 from minidet.data.coco import Coco
 from minidet.evaluation import coco_metrics
-from minidet.inspection.report import percent
 from minidet.pytorch.checkpoint import load_metrics, load_model, load_settings
 from minidet.pytorch.training import train
+from minidet.wording import percent
 from tests.datasets import write_image, write_voc
 
 SMALL = [

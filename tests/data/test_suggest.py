@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from minidet import inspection
 from minidet.config import AnchorConfig, AssignmentConfig, ResizeConfig, RetinaNetConfig
 from minidet.data.shapes import Shapes
-from minidet.inspection import numbers as doctor
-from minidet.inspection.report import compared
+from minidet.inspection import compared
 from minidet.inspection.suggest import MOST_BOXES, _fits, suggest_anchors
 from minidet.reference import assign_pyramid, box_iou, pyramid_anchors
 from tests.data.test_inspection import Memory, record
@@ -20,7 +20,7 @@ def coverage(dataset, anchors, rule=AssignmentConfig(), resize=None):  # noqa: B
     """Share of the boxes that an anchor is assigned to, by the reference."""
     covered = boxes = 0
     for i in range(len(dataset)):
-        size, truth = doctor.network_boxes(dataset.record(i), resize)
+        size, truth = inspection.network_boxes(dataset.record(i), resize)
         assignment = assign_pyramid(size, truth, anchors, rule.positive_iou, rule.negative_iou)
         covered, boxes = covered + len(set(assignment[assignment >= 0].tolist())), boxes + len(truth)
     return covered / boxes
@@ -123,8 +123,10 @@ def test_of_a_large_data_set_some_images_stand_for_all():
 
 
 def test_the_table_before_and_after():
-    before = doctor.inspect(SMALL, resize=None, check_images=False, progress=False)
-    after = doctor.inspect(SMALL, suggest_anchors(SMALL, resize=None), resize=None, check_images=False, progress=False)
+    before = inspection.inspect(SMALL, resize=None, check_images=False, progress=False)
+    after = inspection.inspect(
+        SMALL, suggest_anchors(SMALL, resize=None), resize=None, check_images=False, progress=False
+    )
     lines = compared(before, after).splitlines()
     rows = {line[:18].strip(): line.split() for line in lines if "%" in line}
     assert list(rows)[:2] == ["all boxes", "4 to 8 pixels"]
@@ -133,7 +135,7 @@ def test_the_table_before_and_after():
     assert any(line.startswith("after: levels 1 to 2") for line in lines)
     assert max(map(len, lines)) <= 100
     with pytest.raises(ValueError, match="different boxes"):
-        compared(before, doctor.inspect(Shapes(3), check_images=False, progress=False))
+        compared(before, inspection.inspect(Shapes(3), check_images=False, progress=False))
 
 
 @pytest.mark.parametrize(("dataset", "settings", "message"), [

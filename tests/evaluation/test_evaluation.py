@@ -17,7 +17,12 @@ from hypothesis import strategies as st
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
+from minidet import files
+from minidet.data import Voc, write_coco
 from minidet.evaluation import coco_metrics, evaluate
+from minidet.pytorch.inference import coco_results
+from minidet.structures import Detections
+from tests.datasets import write_voc
 
 KEYS = ["AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100", "ARs", "ARm", "ARl"]
 BOX = [0, 0, 50, 50]  # of medium area
@@ -346,7 +351,83 @@ def test_classes_and_curves():
         assert precision.mean() == pytest.approx(result.per_class[category_id]["AP50"], abs=1e-12)
 
 
+# Ids
+
+
+def renamed(truth, found, names):
+    """The same sets with other ids of images."""
+    return (
+        truth | {
+            "images": [{"id": names[row["id"]]} for row in truth["images"]],
+            "annotations": [row | {"image_id": names[row["image_id"]]} for row in truth["annotations"]],
+        },
+        [row | {"image_id": names[row["image_id"]]} for row in found],
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_image_ids_may_be_text(seed):
+    """pycocotools sorts them as text; names of one length sort like their numbers, and then every tie falls alike."""
+    truth, found = random_set(seed, boxes="grid", levels=3)
+    named = renamed(truth, found, {row["id"]: f"{row['id']:06d}" for row in truth["images"]})
+    assert_equals_pycocotools(*named)
+    assert evaluate(*named).metrics == evaluate(truth, found).metrics
+
+
+def test_numbers_come_before_text_among_equal_scores():
+    truth, found = ground_truth((2, 1, BOX)), detected((2, 1, BOX, 0.5), (1, 1, BOX, 0.5))
+    assert coco_metrics(*renamed(truth, found, {1: "a", 2: 7, 3: "b"}))["AP"] == ONE
+    assert coco_metrics(*renamed(truth, found, {1: 7, 2: "a", 3: "b"}))["AP"] == pytest.approx(0.5)
+
+
+def test_what_the_package_writes_it_measures(tmp_path):
+    """Annotations of VOC, whose images have names, through `write_coco` and `coco_results`."""
+    write_voc(tmp_path, "first", ("cat", (5, 5, 9, 9)), ("dog", (11, 3, 30, 20)))
+    write_voc(tmp_path, "second", ("dog", (1, 1, 40, 30)))
+    voc = Voc(tmp_path)
+    records = [voc.record(i) for i in range(len(voc))]
+    truth = write_coco(tmp_path / "truth.json", records, voc.classes, voc.category_ids)
+    found = [Detections(record.boxes, np.full(len(record.boxes), 0.5), record.classes) for record in records]
+    results = coco_results(found, [record.image_id for record in records], voc.category_ids)
+    assert {row["image_id"] for row in results} == {"first", "second"}
+    assert coco_metrics(truth, files.write_json(tmp_path / "found.json", results))["AP"] == ONE
+
+
 # Bad input
+
+
+@pytest.mark.parametrize(("name", "one"), [("images", 1), ("images", "a"), ("categories", 2)])
+def test_an_id_that_is_given_twice_is_refused(name, one):
+    truth = {"images": [], "categories": [], "annotations": []} | {name: [{"id": 5}, {"id": one}, {"id": one}]}
+    with pytest.raises(ValueError, match=rf"^{name}\[2\]\['id'\] = {one!r} is that of {name}\[1\] too"):
+        coco_metrics(truth, [])
+
+
+@pytest.mark.parametrize(
+    ("flag", "crowd"), [("0", 0), ("1", 1), (False, 0), (True, 1), (None, 0), ("false", 0), (0.0, 0)]
+)
+def test_flags_may_be_written_in_any_way(flag, crowd):
+    found = detected((1, 1, [10, 10, 5, 5], 0.9), (1, 1, BOX, 0.8))
+    expected = evaluate(ground_truth((1, 1, BOX, {"iscrowd": crowd})), found)
+    assert evaluate(ground_truth((1, 1, BOX, {"iscrowd": flag})), found).metrics == expected.metrics
+    assert (expected.metrics["AP"] == -1) == bool(crowd)
+
+
+@pytest.mark.parametrize("flag", ["maybe", float("nan"), []])
+def test_other_flags_are_named(flag):
+    with pytest.raises(ValueError, match=r"^annotations\[0\]\['iscrowd'\] = .* is neither true nor false"):
+        coco_metrics(ground_truth((1, 1, BOX, {"iscrowd": flag})), [])
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"), [("", "it is empty"), ('{"images": [', "Expecting"), ("{'a': 1}", "double")]
+)
+def test_a_broken_file_is_named(tmp_path, content, problem):
+    (tmp_path / "broken.json").write_text(content)
+    with pytest.raises(ValueError, match=rf"broken\.json is not JSON \(.*{problem}"):
+        coco_metrics(tmp_path / "broken.json", [])
+    with pytest.raises(ValueError, match=rf"broken\.json is not JSON \(.*{problem}"):
+        coco_metrics(ground_truth(), tmp_path / "broken.json")
 
 
 def test_unknown_curves_are_refused():

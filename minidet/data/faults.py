@@ -1,0 +1,49 @@
+"""What can be wrong in a data set, and how it is told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+NO_AREA = "no area"
+OUTSIDE = "outside image"
+DUPLICATE = "duplicate"
+MISSING_IMAGE = "missing image"
+UNREADABLE_IMAGE = "unreadable image"
+UNREADABLE_ANNOTATION = "unreadable annotation"
+UNKNOWN_CLASS = "unknown class"
+UNKNOWN_IMAGE = "unknown image"
+WRONG_SIZE = "wrong size"
+UNSAFE_PATH = "unsafe path"
+FAULT_KINDS = (
+    NO_AREA, OUTSIDE, DUPLICATE, MISSING_IMAGE, UNREADABLE_IMAGE, UNREADABLE_ANNOTATION,
+    UNKNOWN_CLASS, UNKNOWN_IMAGE, WRONG_SIZE, UNSAFE_PATH,
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Something wrong in a data set, and what was done about it."""
+
+    kind: str
+    """One of FAULT_KINDS."""
+    image_id: int | str | None
+    """The image that the fault is about; None where that is not known."""
+    where: str
+    """File and element, as in ``a.xml: object 4 (cat)``; elements without a number of their own count from 1."""
+    detail: str
+    """A sentence that says where the fault is, what it is, what was done, and what to do."""
+
+
+class DatasetError(ValueError):
+    """A fault that stops: the first one under ``strict=True``, or an image that cannot be decoded.
+
+    Args:
+        fault: what is wrong; its ``detail`` is the message.
+    """
+
+    def __init__(self, fault: Fault) -> None:
+        super().__init__(fault.detail)
+        self.fault = fault
+
+    def __reduce__(self) -> tuple[type[DatasetError], tuple[Fault]]:  # comes back whole from a worker process
+        return DatasetError, (self.fault,)
