@@ -1,4 +1,4 @@
-"""The main job, `python -m figures`: look at a data set, train the small detector, draw the paper's figures."""
+"""The main job, `python -m figures`: draw the paper's figures, look at a data set, train the small detector on it."""
 
 from __future__ import annotations
 
@@ -20,40 +20,31 @@ FIGURES = (
     "figure1", "figure2", "figure3", "figure4", "figure5", "figure6", "figure7",
     "ablations", "imbalance", "prior", "tables", "summary",
 )  # fmt: skip
-"""Scripts of figures/, each with a ``main`` that takes ``--out``, in the order in which they are drawn. Those about
-experiments draw what the runs in figures/results say."""
-SEEDS = "3"
-"""Of every experiment, where all are run."""
+"""The scripts of this folder in the order in which they are drawn; each has a ``main`` that takes ``--out``."""
+MEASURED = ("figure2", "figure4")
+"""The scripts that can measure what they show, with ``--measure``."""
+SEEDS = 3
+"""Seeds of every experiment, where all are run."""
 
 
 def reproduce(options: argparse.Namespace) -> None:
-    """Do everything, one job after another, with one bar; a detector that is there is not trained again.
+    """Do everything, one job after another, with one bar.
 
-    ``options``: ``out``, the folder for the results; ``images``, how many to inspect and to evaluate on; ``steps`` of
-    training, or ``full`` for the whole schedule, every experiment that has no result yet and what figures 2 and 4
-    measure. Raises ValueError for a job that fails and outside a checkout.
+    The figures, which show the committed runs, take seconds and come first; a detector that is there is not trained
+    again, and one whose training was interrupted goes on from its last checkpoint.
+
+    Args:
+        options: ``out``, the folder for the results; ``images``, how many to inspect and how many to evaluate on;
+            ``steps`` of training; ``full`` for the whole schedule, every experiment that has no result yet, and what
+            figures 2 and 4 measure, after which all figures are drawn once more.
+
+    Raises:
+        ValueError: a job failed.
+        KeyboardInterrupt: a job was interrupted.
     """
-    run = options.out / ("detector_full" if options.full else f"detector_{options.steps}")
-    settings = [f"val.images={options.images}"]
-    if not options.full:
-        settings += [f"training.iterations={options.steps}", f"training.warmup={min(100, options.steps // 5)}"]
-    commands = {
-        "inspect shapes": ["inspect", "shapes", "--images", str(options.images), "--out", str(options.out)]
-        + ["--json", str(options.out / "inspect_shapes.json")],
-        "train the detector": ["train", "--data", "shapes", "--out", str(run), "--resume"]
-        + [word for setting in settings for word in ("--set", setting)],
-    }
-    jobs: dict[str, Callable[[], Any]] = {name: partial(cli.main, words) for name, words in commands.items()}
-    if options.full:
-        jobs["run the experiments"] = partial(cli.main, ["experiments", "run", "--seeds", SEEDS])
-        for name in ("figure2", "figure4"):
-            measure = importlib.import_module(f"figures.{name}").main
-            jobs[f"measure {name}"] = partial(measure, ["--measure", "--out", str(options.out)])
-    for name in FIGURES:
-        jobs[name] = partial(importlib.import_module(f"figures.{name}").main, ["--out", str(options.out)])
     options.out.mkdir(parents=True, exist_ok=True)
     told = {}
-    with tqdm(jobs.items(), unit="job") as progress:
+    with tqdm(jobs(options).items(), unit="job") as progress:
         for name, job in progress:
             progress.set_description(name)
             with redirect_stdout(io.StringIO()) as text:
@@ -68,6 +59,31 @@ def reproduce(options: argparse.Namespace) -> None:
         print(f"  {path.name}")
 
 
+def jobs(options: argparse.Namespace) -> dict[str, Callable[[], Any]]:
+    """What `reproduce` does, by what its bar says, in order; a command returns its exit status."""
+    out = ["--out", str(options.out)]
+    run = options.out / ("detector_full" if options.full else f"detector_{options.steps}")
+    settings = [f"val.images={options.images}"]
+    if not options.full:
+        settings += [f"training.iterations={options.steps}", f"training.warmup={min(100, options.steps // 5)}"]
+    inspect = ["inspect", "shapes", "--images", str(options.images), *out]
+    train = ["train", "--data", "shapes", "--out", str(run), "--resume"]
+    todo: dict[str, Callable[[], Any]] = {name: partial(_script(name), out) for name in FIGURES}
+    todo["inspect shapes"] = partial(cli.main, [*inspect, "--json", str(options.out / "inspect_shapes.json")])
+    todo["train the detector"] = partial(cli.main, train + [word for entry in settings for word in ("--set", entry)])
+    if options.full:
+        todo["run the experiments"] = partial(cli.main, ["experiments", "run", "--seeds", str(SEEDS)])
+        todo |= {f"measure {name}": partial(_script(name), ["--measure", *out]) for name in MEASURED}
+        todo |= {f"{name}, once more": todo[name] for name in FIGURES}
+    return todo
+
+
+def _script(name: str) -> Callable[[list[str]], Any]:
+    """The ``main`` of a script of this folder."""
+    main: Callable[[list[str]], Any] = importlib.import_module(f"figures.{name}").main
+    return main
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m figures", description=__doc__)
@@ -77,7 +93,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--full", action="store_true",
         help="train for the whole schedule of the tiny preset, run every experiment that has no result yet (hours), "
-        "and measure what figures 2 and 4 show",
+        "measure what figures 2 and 4 show, and draw all figures once more",
     )  # fmt: skip
     try:
         reproduce(parser.parse_args(arguments))

@@ -1,4 +1,4 @@
-"""Tables 1a to 1d and 3 at a glance: each row's AP as a part of the best row's, published and ours.
+"""Tables 1a to 1d and 3 at a glance: each row's AP as a fraction of the best row's, published and ours.
 
     python -m figures.ablations --out FOLDER
 
@@ -39,7 +39,7 @@ def draw(results: Results | None = None) -> Figure:
 
 
 def _label(keys: tuple[str, ...], row: Row) -> str:
-    """A row in words: the names of what is varied, but of those that speak for themselves."""
+    """A row in words, without the names of what its value makes plain."""
     parts = zip(keys, row.keys, strict=True)
     return ", ".join(
         value if key in ("method", "loss") else f"{key} {value}" for key, value in parts if value and key != "our batch"
@@ -50,7 +50,7 @@ def _draw_rows(ax: Axes, labels: list[str], rows: list[Row], results: Results) -
     y = np.arange(len(rows))
     published = np.array([row.published[0] for row in rows if row.published])
     ax.plot(published / published.max(), y, "o-", color=PUBLISHED, mfc="white", linewidth=1)
-    scores = [results.score(row.name) if row.name else None for row in rows]
+    scores = [results.score(row.name) for row in rows]
     run = [(i, score) for i, score in enumerate(scores) if score]
     top = max((score.mean for _, score in run), default=0.0)
     if top > 0:
@@ -60,7 +60,7 @@ def _draw_rows(ax: Axes, labels: list[str], rows: list[Row], results: Results) -
     else:
         ax.text(0.03, 0.03, "ours: not run yet", transform=ax.transAxes, fontsize=8, color="#555555")
     ax.set_yticks(y, labels, fontsize=8.5)
-    ax.set(ylim=(len(rows) - 0.5, -0.5), xlim=(-0.03, 1.1), xlabel="AP as a part of the best row's")
+    ax.set(ylim=(len(rows) - 0.5, -0.5), xlim=(-0.03, 1.1), xlabel="AP as a fraction of the best row's")
 
 
 def main(arguments: list[str] | None = None) -> list[Path]:

@@ -1,7 +1,7 @@
-"""Figure 2 and Table 1e: time an image against accuracy, for two depths and five scales.
+"""Figure 2 and Table 1e: time per image against accuracy, for two depths and five scales.
 
     python -m figures.figure2 --out FOLDER
-    python -m figures.figure2 --measure        # times this device, and keeps it
+    python -m figures.figure2 --measure        # times this device first, and keeps the times
 
 Published: AP on COCO test-dev against milliseconds on an Nvidia M40. Ours: milliseconds on this device, detection
 included, of networks of the full size with random weights (so there is no AP of ours to go with them).
@@ -21,6 +21,7 @@ from matplotlib.ticker import LogLocator, NullLocator
 from figures import script
 from minidet.experiments import published as paper
 from minidet.experiments.speed import DEPTHS, SCALES, SPEED, in_words, load, measure
+from minidet.files import write_json
 from minidet.plotting import new_figure
 
 COLOURS = {18: "#009E73", 50: "#0072B2", 101: "#D55E00"}
@@ -28,7 +29,7 @@ MARKS = {18: "s", 50: "o", 101: "D"}
 
 
 def draw() -> Figure:
-    """The figure; without a measurement, the published half alone."""
+    """The figure; the published half alone where nothing was measured."""
     measured = load()
     figure, axes = new_figure(11, 4.4, 1, 2)
     _draw_published(axes[0, 0])
@@ -38,7 +39,7 @@ def draw() -> Figure:
 
 def _draw_published(ax: Axes) -> None:
     for depth in (50, 101):
-        points = [(values[6], values[0], scale) for (d, scale), values in paper.TABLE_1E.items() if d == depth]
+        points = [(row.milliseconds, row.ap, scale) for (d, scale), row in paper.TABLE_1E.items() if d == depth]
         x, y, _ = np.array(points).T
         ax.plot(x, y, MARKS[depth] + "-", color=COLOURS[depth], label=f"RetinaNet-{depth}")
         for ms, ap, scale in points:
@@ -46,7 +47,7 @@ def _draw_published(ax: Axes) -> None:
             place: dict[str, Any] = {"xytext": (5, -11), "ha": "left"} if right else {"xytext": (-6, 5), "ha": "right"}
             ax.annotate(str(scale), (ms, ap), textcoords="offset points", fontsize=8, **place)
     ax.set(
-        xlim=(50, 210), ylim=(29.5, 38.7), xlabel="milliseconds an image (Nvidia M40)", ylabel="AP, COCO test-dev (%)",
+        xlim=(50, 210), ylim=(29.5, 38.7), xlabel="milliseconds per image (Nvidia M40)", ylabel="AP, COCO test-dev (%)",
         title="Published: accuracy against time",
     )  # fmt: skip
     ax.legend(loc="lower right", title="numbers: shorter side in pixels")
@@ -54,7 +55,7 @@ def _draw_published(ax: Axes) -> None:
 
 def _draw_measured(ax: Axes, measured: dict[str, Any] | None) -> None:
     for depth in (50, 101):
-        points = [(scale, values[6]) for (d, scale), values in paper.TABLE_1E.items() if d == depth]
+        points = [(scale, row.milliseconds) for (d, scale), row in paper.TABLE_1E.items() if d == depth]
         ax.plot(*zip(*points, strict=True), MARKS[depth] + "--", color=COLOURS[depth], alpha=0.6, mfc="white",
                 label=f"{depth} layers, published (M40)")  # fmt: skip
     for depth in DEPTHS if measured else ():
@@ -64,7 +65,7 @@ def _draw_measured(ax: Axes, measured: dict[str, Any] | None) -> None:
     if measured is None:
         ax.text(0.97, 0.04, "ours: not measured yet", transform=ax.transAxes, ha="right", color="#555555")
     title = "Time against scale" + (f"\nours: {in_words(measured)}" if measured else "")
-    ax.set(yscale="log", xlabel="shorter side (pixels)", ylabel="milliseconds an image", xticks=SCALES)
+    ax.set(yscale="log", xlabel="shorter side (pixels)", ylabel="milliseconds per image", xticks=SCALES)
     ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     ax.yaxis.set_minor_locator(NullLocator())
     ax.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
@@ -80,10 +81,7 @@ def main(arguments: list[str] | None = None) -> list[Path]:
     parser.add_argument("--measure", action="store_true")
     options, rest = parser.parse_known_args(arguments)
     if options.measure:
-        from minidet.experiments.runner import write_json
-
-        write_json(SPEED, measure())
-        print(SPEED)
+        print(write_json(SPEED, measure(), lists_on_one_line=True))
     return script.run("figure2", __doc__, draw, rest)
 
 

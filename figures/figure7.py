@@ -17,8 +17,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from figures import script
-from minidet.experiments import definitions as e
-from minidet.experiments.claims import effective, star_weight
+from minidet.experiments import rows
+from minidet.experiments.evidence import effective, star_weight
 from minidet.experiments.results import Results, load_results
 from minidet.plotting import new_figure
 from minidet.reference import focal_loss_star
@@ -54,11 +54,11 @@ def _draw_losses(ax: Axes, table: dict[tuple[float, float], bool | None]) -> Non
 
 
 def _draw_grid(ax: Axes, table: dict[tuple[float, float], bool | None], results: Results) -> None:
-    """A cell a setting: AP, its spread, and the weight of a well-classified example."""
+    """One cell per setting: AP, its spread, and the weight of a well-classified example."""
     for (gamma, beta), value in table.items():
-        x, y = e.STAR_BETAS.index(beta), e.STAR_GAMMAS.index(gamma)
+        x, y = rows.STAR_BETAS.index(beta), rows.STAR_GAMMAS.index(gamma)
         ax.add_patch(Rectangle((x - 0.48, y - 0.46), 0.96, 0.92, facecolor=_colour(value), alpha=0.85, linewidth=0))
-        score = results.score(e.star(gamma, beta))
+        score = results.score(rows.star(gamma, beta))
         spread = f" ± {score.deviation:.1f}" if score and score.n > 1 else ""
         ap = f"{score.mean:.1f}{spread}" if score else "not run"
         colour = "black" if value is None else "white"
@@ -66,13 +66,13 @@ def _draw_grid(ax: Axes, table: dict[tuple[float, float], bool | None], results:
         ax.text(
             x, y + 0.22, f"weight {star_weight(gamma, beta):.2g}", ha="center", va="center", color=colour, fontsize=8
         )
-    ax.set_xticks(range(len(e.STAR_BETAS)), [f"{beta:g}" for beta in e.STAR_BETAS])
-    ax.set_yticks(range(len(e.STAR_GAMMAS)), [f"{gamma:g}" for gamma in e.STAR_GAMMAS])
-    ax.set(xlim=(-0.5, len(e.STAR_BETAS) - 0.5), ylim=(len(e.STAR_GAMMAS) - 0.5, -0.5), xlabel="β", ylabel="γ")
+    ax.set_xticks(range(len(rows.STAR_BETAS)), [f"{beta:g}" for beta in rows.STAR_BETAS])
+    ax.set_yticks(range(len(rows.STAR_GAMMAS)), [f"{gamma:g}" for gamma in rows.STAR_GAMMAS])
+    ax.set(xlim=(-0.5, len(rows.STAR_BETAS) - 0.5), ylim=(len(rows.STAR_GAMMAS) - 0.5, -0.5), xlabel="β", ylabel="γ")
     ax.grid(visible=False)
-    focal, ce = results.score(e.FL), star_weight(1.0, 0.0)
+    focal, ce = results.score(rows.FL), star_weight(1.0, 0.0)
     told = f"AP (%); FL has {focal.mean:.1f}" if focal else "not run yet: minidet experiments run 7"
-    ax.set_title(f"{told}\nweight: loss at $x_t$ = 2 as a part of that at 0 (CE: {ce:.2g})", fontsize=9.5)
+    ax.set_title(f"{told}\nweight: loss at $x_t$ = 2 as a fraction of that at 0 (CE: {ce:.2g})", fontsize=9.5)
 
 
 def main(arguments: list[str] | None = None) -> list[Path]:

@@ -2,7 +2,7 @@
 
     python -m figures.imbalance --out FOLDER
 
-The same images with 16, 8, 4, 2 and 1 objects; the rarer they are, the more background anchors there are for each
+The same images with 16, 8, 4, 2 and 1 objects; the rarer they are, the more background anchors there are per
 positive one. AP of the focal loss and of cross entropy, plain and with alpha = .75, against that measured ratio.
 """
 
@@ -15,7 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from figures import script
-from minidet.experiments import definitions as e
+from minidet.experiments import rows
 from minidet.experiments.imbalance import advantages, ratio
 from minidet.experiments.results import Results, Score, load_results
 from minidet.plotting import GAMMA_COLOURS, new_figure
@@ -33,7 +33,7 @@ def draw(results: Results | None = None) -> Figure:
     figure, axes = new_figure(11, 4.4, 1, 2)
     curves, gains = axes[0]
     for loss, (label, colour, style) in LOSSES.items():
-        scores = {n: score for n in e.OBJECTS if (score := results.score(e.crowd(n, loss)))}
+        scores = {n: score for n in rows.OBJECTS if (score := results.score(rows.crowd(n, loss)))}
         _draw_scores(curves, [ratio(n) for n in scores], list(scores.values()), label, colour, style)
     points = advantages(results)
     errors = [2 * np.nan_to_num(point.error) for point in points]
@@ -43,22 +43,22 @@ def draw(results: Results | None = None) -> Figure:
         color=GAMMA_COLOURS[2.0], capsize=3,
     )  # fmt: skip
     for ax in axes[0]:
-        ax.set(xscale="log", xlabel="background anchors for each positive one")
+        ax.set(xscale="log", xlabel="background anchors per positive one")
         if not points:
             ax.text(0.5, 0.5, "not run yet:\nminidet experiments run imbalance", transform=ax.transAxes, ha="center")
     if points:
-        marks = [ratio(n) for n in e.OBJECTS]
+        marks = [ratio(n) for n in rows.OBJECTS]
         for ax in axes[0]:
             ax.set_xticks(marks, [f"{mark:,.0f}" for mark in marks])
             ax.set_xticks([], minor=True)
             top = ax.secondary_xaxis("top")
             top.set_xscale("log")
-            top.set_xticks(marks, [str(n) for n in e.OBJECTS])
+            top.set_xticks(marks, [str(n) for n in rows.OBJECTS])
             top.set_xticks([], minor=True)
-            top.set_xlabel("objects an image")
+            top.set_xlabel("objects per image")
         curves.legend(loc="best")
     curves.set(ylabel="AP (%), range of the seeds", ylim=(0, None))
-    gains.set(ylabel="FL less the better CE (points of AP, ± 2 s.e.)")
+    gains.set(ylabel="FL minus the better CE (points of AP, ± 2 s.e.)")
     return figure
 
 

@@ -3,7 +3,7 @@
     python -m figures.prior --out FOLDER
 
 Without the prior every anchor begins at p = .5 for every class, and the background's loss is many times that of the
-objects. The paper reports that training diverged; the second panel shows that this is a matter of the optimizer too.
+objects. The paper reports that training diverged. The second panel has the same two priors under another optimizer.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
 from figures import script
-from minidet.experiments import definitions as e
+from minidet.experiments import rows
 from minidet.experiments.results import Results, load_results
 from minidet.plotting import new_figure
 
 COLOURS = {0.5: "#D55E00", 0.1: "#E69F00", 0.01: "#0072B2", 0.001: "#56B4E9"}
-PANELS = {"ce": ("SGD, as in the paper", e.PRIORS), "ce-adamw": ("AdamW, gradients clipped", (0.5, 0.01))}
+PANELS = {"ce": ("SGD, as in the paper", rows.PRIORS), "ce-adamw": ("AdamW, gradients clipped", rows.ADAMW_PRIORS)}
 
 
 def draw(results: Results | None = None) -> Figure:
-    """The loss of the classes over the steps, a line a seed, and the AP at the end."""
+    """The classification loss over the steps, one line per seed, and the AP at the end."""
     results = results or load_results()
     figure, axes = new_figure(11, 4.4, 1, 2, sharey=True)
     for ax, (loss, (title, priors)) in zip(axes[0], PANELS.items(), strict=True):
@@ -33,14 +33,14 @@ def draw(results: Results | None = None) -> Figure:
         ax.set(title=f"Cross entropy under {title}", xlabel="step", yscale="log")
         ax.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
         ax.yaxis.set_minor_formatter(NullFormatter())
-    axes[0, 0].set_ylabel("cross entropy a positive anchor (nats)")
+    axes[0, 0].set_ylabel("cross entropy per positive anchor (nats)")
     return figure
 
 
 def _draw_curves(ax: Axes, results: Results, loss: str, priors: tuple[float, ...]) -> None:
     shown = False
     for pi in priors:
-        name = e.prior(loss, pi)
+        name = rows.prior(loss, pi)
         score, diverged = results.score(name), results.diverged(name)
         if score is None:
             continue

@@ -1,4 +1,4 @@
-"""What every figure's script does: take `--out`, draw, save as SVG and PNG, say where."""
+"""What every script of a figure does: take `--out`, draw, save as SVG and PNG, and print where."""
 
 from __future__ import annotations
 
@@ -12,12 +12,23 @@ from matplotlib.figure import Figure
 from minidet.plotting import STYLE, save_figure
 
 DEFAULT_OUT = Path("runs/figures")
+"""Folder for pictures where no other is given."""
 
 
 def run(
     name: str, description: str | None, draw: Callable[[], Figure], arguments: list[str] | None = None
 ) -> list[Path]:
-    """The body of a script's main: draw the figure called `name` and write it to the folder of `--out`."""
+    """The body of a script's main: draw the figure and write it to the folder of `--out`.
+
+    Args:
+        name: name of the files, without extension.
+        description: what `--help` says; the script's docstring.
+        draw: makes the figure.
+        arguments: words of the command line; None for those of the process.
+
+    Returns:
+        The files written.
+    """
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=DEFAULT_OUT, help="folder for the picture (default: %(default)s)")
     options = parser.parse_args(arguments)
@@ -26,11 +37,3 @@ def run(
     for path in paths:
         print(path)
     return paths
-
-
-def write_text(path: Path, text: str) -> Path:
-    """Write a file in one step and say where it is."""
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_text(text + "\n", encoding="utf-8")
-    print(temporary.replace(path))
-    return path

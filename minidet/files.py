@@ -44,10 +44,33 @@ def write_text(path: str | os.PathLike[str], text: str) -> Path:
     return write_bytes(path, text.encode())
 
 
-def write_json(path: str | os.PathLike[str], content: Any) -> Path:
+def write_json(path: str | os.PathLike[str], content: Any, lists_on_one_line: bool = False) -> Path:
     """Write JSON in one step; see `write_bytes`.
+
+    Args:
+        path: the file to write or to replace.
+        content: what JSON can hold.
+        lists_on_one_line: whether a list that holds neither lists nor objects takes one line instead of one per entry.
+
+    Returns:
+        The path.
 
     Raises:
         ValueError: the content holds a number that JSON does not have (NaN, infinity).
     """
+    if lists_on_one_line:
+        return write_text(path, _short_lists(content, "\n") + "\n")
     return write_text(path, json.dumps(content, indent=1, allow_nan=False, ensure_ascii=False) + "\n")
+
+
+def _short_lists(value: Any, margin: str) -> str:
+    """JSON with every list that holds neither lists nor objects on one line; ``margin``: a line feed and the indent."""
+    inner = margin + " "
+    if isinstance(value, dict) and value:
+        entries = [
+            f"{json.dumps(key, ensure_ascii=False)}: {_short_lists(entry, inner)}" for key, entry in value.items()
+        ]
+        return "{" + inner + f",{inner}".join(entries) + margin + "}"
+    if isinstance(value, (list, tuple)) and any(isinstance(entry, (dict, list, tuple)) for entry in value):
+        return "[" + inner + f",{inner}".join(_short_lists(entry, inner) for entry in value) + margin + "]"
+    return json.dumps(value, allow_nan=False, ensure_ascii=False)

@@ -7,9 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from minidet.experiments.definitions import Experiment, canonical, elsewhere, experiments, priority, select
+from minidet.experiments import rows
+from minidet.experiments.definitions import elsewhere, experiments
+from minidet.experiments.experiment import Experiment, canonical, select
+from minidet.experiments.pool import run_all
 from minidet.experiments.results import RESULTS, Results, load_results
-from minidet.experiments.runner import RUNS, run_all
+from minidet.experiments.runner import RUNS
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -22,11 +25,11 @@ def show_list(options: argparse.Namespace) -> None:
     """Every experiment: its seeds, its mean AP, and under which other name it is run."""
     results = load_results(options.results)
     first = canonical(results.known)
-    chosen = select(results.known, options.names)
+    chosen = select(results.known, options.names, rows.ALSO)
     width = max(map(len, chosen))
     for name in chosen:
         score, seeds = results.score(name), ", ".join(map(str, results.of(name)))
-        line = f"{name:{width}}  {priority(name)}  "
+        line = f"{name:{width}}  {rows.priority(name)}  "
         line += f"AP {score!s:18} seeds {seeds}" if score else "not run"
         if diverged := results.diverged(name):
             line += f", {diverged} diverged"
@@ -41,7 +44,7 @@ def run(options: argparse.Namespace) -> None:
     known = _known(options)
     results = load_results(options.out or RESULTS, known)
     first = canonical(known)
-    names = list(dict.fromkeys(first[name] for name in select(known, options.names)))
+    names = list(dict.fromkeys(first[name] for name in select(known, options.names, rows.ALSO)))
     seeds = [options.seed] if options.seed is not None else list(range(options.seeds))
     if options.again:
         _again(options, known, names, seeds)
@@ -58,7 +61,7 @@ def run(options: argparse.Namespace) -> None:
 
 def _rank(first: dict[str, str], name: str) -> int:
     """The best priority of the names that mean this one."""
-    return min(priority(other) for other, main_name in first.items() if main_name == name)
+    return min(rows.priority(other) for other, main_name in first.items() if main_name == name)
 
 
 def _again(options: argparse.Namespace, known: Any, names: list[str], seeds: list[int]) -> None:

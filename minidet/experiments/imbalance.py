@@ -7,34 +7,36 @@ from typing import NamedTuple
 
 import numpy as np
 
-from minidet.experiments import definitions as e
+from minidet.experiments import rows
+from minidet.experiments.definitions import experiments
 from minidet.experiments.results import Results
 from minidet.inspection.report import Report
 
 LOSSES = ("focal", "balanced", "ce")
+"""The losses that are compared."""
 IMAGES = 200
-"""Of those that the detectors are measured on, so many are looked at to measure the imbalance."""
+"""Images on which the imbalance is measured, the first of those that the detectors are measured on."""
 
 
 class Advantage(NamedTuple):
     """What the focal loss gains over the better of the two cross entropies, in points of AP."""
 
     ratio: float
-    """Background anchors for each positive one."""
+    """Background anchors per positive one."""
     gain: float
     error: float
-    """Standard error; NaN for a single seed."""
+    """Standard error of the gain; NaN for a single seed."""
     seeds: int
-    """The fewest of the three."""
+    """Runs of the loss that has the fewest."""
 
 
 @cache
 def inspected(name: str) -> Report:
-    """What the anchors of an experiment meet on the images that its detector is measured on."""
+    """How the anchors of an experiment fit the images on which its detector is measured."""
     from minidet.data import open_dataset
     from minidet.inspection.numbers import inspect
 
-    experiment = e.experiments()[name]
+    experiment = experiments()[name]
     return inspect(
         open_dataset(**{**experiment.val, "images": IMAGES}), experiment.model.anchors, experiment.model.assignment,
         resize=experiment.training.resize, check_images=False, progress=False,
@@ -42,12 +44,12 @@ def inspected(name: str) -> Report:
 
 
 def ratio(objects: int) -> float:
-    """Background anchors for each positive one, with so many objects an image."""
-    return float(inspected(e.crowd(objects, "focal")).imbalance or np.inf)
+    """Background anchors per positive one, with so many objects per image."""
+    return float(inspected(rows.crowd(objects, "focal")).imbalance or np.inf)
 
 
 def reached(name: str) -> float:
-    """The share of the objects that get an anchor in an experiment, and so can be learnt at all."""
+    """The fraction of the objects that get an anchor in an experiment, without which they cannot be learnt."""
     report = inspected(name)
     return float(report.coverage(np.ones(len(report.boxes.label), bool))["share"])
 
@@ -55,8 +57,8 @@ def reached(name: str) -> float:
 def advantages(results: Results) -> list[Advantage]:
     """One for each number of objects where all three losses have been run, from many objects to one."""
     found = []
-    for objects in e.OBJECTS:
-        focal, *others = (results.score(e.crowd(objects, loss)) for loss in LOSSES)
+    for objects in rows.OBJECTS:
+        focal, *others = (results.score(rows.crowd(objects, loss)) for loss in LOSSES)
         rivals = [score for score in others if score is not None]
         if focal is None or len(rivals) < len(others):
             continue

@@ -8,23 +8,29 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from minidet.experiments import definitions as e
 from minidet.experiments import published as paper
+from minidet.experiments import rows
+from minidet.experiments.definitions import experiments
 from minidet.reference import focal_loss
 
+DETECTOR = rows.longer(rows.FL)
+"""The experiment whose detector is measured."""
 LOGITS = Path(__file__).parent / "measured" / "loss_shares.npz"
+"""The measurement."""
 MISSING = "not measured yet: python -m figures.figure4 --measure"
 GAMMAS = paper.FIGURE4_GAMMAS
 EDGES = np.linspace(-40, 40, 8001)
-"""Of the bins of x_t, 0.01 wide; what lies outside is counted in the outermost."""
-NEGATIVES, POSITIVES = 10_000_000, 100_000
-"""So many are wanted (section 5.1)."""
+"""Edges of the bins of x_t, 0.01 wide; what lies outside is counted in the outermost."""
+NEGATIVES = 10_000_000
+"""Negatives that the paper samples (section 5.1)."""
+POSITIVES = 100_000
+"""Positives that the paper samples (section 5.1)."""
 SEED = 2
-"""Of the images."""
+"""Seed of the images, which neither training nor evaluation uses."""
 
 
 def load() -> dict[str, Any] | None:
-    """positive and negative, (8000,) int64 counts of x_t, and what is said about them; None if not measured."""
+    """The measurement: "positive" and "negative", (8000,) int64 counts of x_t, and "images"; None if not measured."""
     if not LOGITS.is_file():
         return None
     with np.load(LOGITS) as file:
@@ -32,9 +38,16 @@ def load() -> dict[str, Any] | None:
 
 
 def curve(counts: NDArray[np.int64], gamma: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The CDF: share of the examples, from the lowest loss on, and the share of the loss that they carry.
+    """The cumulative distribution of the loss, from the example with the lowest loss to that with the highest.
 
-    Both begin with 0 and end with 1. Inside a bin all have the loss of its middle; alpha, the same for all, cancels.
+    Inside a bin all examples have the loss of its middle; alpha, the same for all, cancels.
+
+    Args:
+        counts: (8000,) examples per bin of x_t.
+        gamma: focusing parameter.
+
+    Returns:
+        The fraction of the examples and the fraction of the loss that they carry, (8001,) each, from 0 to 1.
     """
     x_t = (EDGES[:-1] + EDGES[1:]) / 2
     counts, x_t = counts[::-1], x_t[::-1]  # the largest x_t has the lowest loss
@@ -43,26 +56,33 @@ def curve(counts: NDArray[np.int64], gamma: float) -> tuple[NDArray[np.float64],
     return examples / examples[-1], carried / carried[-1]
 
 
-def hardest(counts: NDArray[np.int64], gamma: float, part: float) -> float:
-    """The share of the loss that the hardest ``part`` of the examples carries."""
-    return 1 - float(np.interp(1 - part, *curve(counts, gamma)))
+def hardest(counts: NDArray[np.int64], gamma: float, fraction: float) -> float:
+    """The fraction of the loss that the hardest ``fraction`` of the examples carries."""
+    return 1 - float(np.interp(1 - fraction, *curve(counts, gamma)))
 
 
 def carriers(counts: NDArray[np.int64], gamma: float, share: float) -> float:
-    """The smallest part of the examples, the hardest, that carries such a share of the loss."""
+    """The smallest fraction of the examples, the hardest ones, that carries such a share of the loss."""
     examples, carried = curve(counts, gamma)
     return 1 - float(np.interp(1 - share, carried, examples))
 
 
-def percent(part: float) -> str:
-    """A part in percent, with two digits that count."""
-    return f"{100 * part:.2g}%" if part < 0.1 else f"{part:.0%}"
+def percent(fraction: float) -> str:
+    """A fraction in percent with two significant digits."""
+    return f"{100 * fraction:.2g}%" if fraction < 0.1 else f"{fraction:.0%}"
 
 
 def measure(run: Path, images: int, negatives: int = NEGATIVES, positives: int = POSITIVES) -> dict[str, Any]:
     """Histograms of x_t from a trained model's outputs, until both numbers are reached or the images are used up.
 
-    The negatives are those of the first images, as many as are wanted.
+    Args:
+        run: folder of the trained model.
+        images: most images to look at.
+        negatives: number of negatives after which no more are counted.
+        positives: number of positives at which to stop, if there are enough negatives.
+
+    Returns:
+        "positive" and "negative", (8000,) int64 counts of x_t, and "images", the number of images used.
     """
     import torch
     from tqdm import tqdm
@@ -72,7 +92,7 @@ def measure(run: Path, images: int, negatives: int = NEGATIVES, positives: int =
     from minidet.pytorch.checkpoint import load_model
     from minidet.pytorch.inference import batch_images, resize_image, scale_boxes
 
-    experiment = e.experiments()[e.CONVERGED]
+    experiment = experiments()[DETECTOR]
     dataset = open_dataset(**{**experiment.val, "images": images, "seed": SEED})
     model = load_model(run).to("cuda" if torch.cuda.is_available() else "cpu")
     rule, resize = model.config.assignment, experiment.training.resize
@@ -107,12 +127,12 @@ def _count(counts: NDArray[np.int64], x_t: NDArray[np.float64]) -> None:
     counts += np.histogram(inside, EDGES)[0]
 
 
-def converged() -> Path:
-    """The folder of the detector of this figure, trained unless it is there."""
+def trained() -> Path:
+    """The folder of the detector that is measured, which is trained unless it is there."""
     from minidet.experiments.results import RESULTS, file_name
     from minidet.experiments.runner import RUNS, run
 
-    folder = RUNS / file_name(e.CONVERGED, 0)
+    folder = RUNS / file_name(DETECTOR, 0)
     if not (folder / "model.pt").is_file():
-        run(e.experiments()[e.CONVERGED], 0, RESULTS, keep=True)
+        run(experiments()[DETECTOR], 0, RESULTS, keep=True)
     return folder

@@ -1,4 +1,4 @@
-"""The results of experiments: one JSON file a run, found again by the settings that it records."""
+"""The results of experiments: one JSON file per run, found again by the settings that it records."""
 
 from __future__ import annotations
 
@@ -13,30 +13,33 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minidet.config import RetinaNetConfig, TrainingConfig
-from minidet.experiments.definitions import Experiment, experiments
+from minidet.experiments.definitions import experiments
+from minidet.experiments.experiment import Experiment
 
 RESULTS = Path(__file__).parent / "runs"
-"""The committed runs."""
+"""Folder of the committed runs."""
 
 
 def file_name(name: str, seed: int) -> str:
-    """Of the result of an experiment, without folder and extension; also of the folder that it is trained in."""
+    """Name of a run's files: of its result, without the extension, and of the folder in which it is trained."""
     return "".join(c if c.isalnum() or c in "-=.," else "_" for c in name) + f"_seed{seed}"
 
 
 @dataclass(frozen=True)
 class Score:
-    """What the runs of one configuration reached, a metric in percent."""
+    """A metric, in percent, of all runs of one configuration."""
 
     values: tuple[float, ...]
-    """One a seed."""
+    """One per seed."""
 
     @property
     def n(self) -> int:
+        """The number of runs."""
         return len(self.values)
 
     @property
     def mean(self) -> float:
+        """The mean over the runs."""
         return float(np.mean(self.values))
 
     @property
@@ -50,23 +53,28 @@ class Score:
 
 @dataclass(frozen=True)
 class Results:
-    """All runs in a folder, and what is known of each experiment."""
+    """All runs in a folder, and which experiment each belongs to."""
 
     known: Mapping[str, Experiment]
+    """The experiments by name."""
     runs: list[dict[str, Any]]
-    """Every file's content."""
+    """Contents of all files."""
     by_identity: Mapping[str, Mapping[int, dict[str, Any]]] = field(repr=False)
-    """The runs of a configuration by seed."""
+    """The runs by seed, by the identity of their configuration."""
 
     def of(self, name: str) -> dict[int, dict[str, Any]]:
-        """The runs of an experiment by seed, in order; ValueError for a name that there is not."""
+        """The runs of an experiment by seed, in order.
+
+        Raises:
+            ValueError: there is no experiment of that name.
+        """
         if name not in self.known:
             raise ValueError(f"{name} is no experiment: minidet experiments list shows them")
         runs = self.by_identity.get(self.known[name].identity, {})
         return {seed: runs[seed] for seed in sorted(runs)}
 
     def score(self, name: str, metric: str = "AP") -> Score | None:
-        """Of an experiment, in percent; None where it has not been run."""
+        """A metric of an experiment's runs, in percent; None where it has not been run."""
         values = tuple(100 * run["metrics"][metric] for run in self.of(name).values())
         return Score(values) if values else None
 
@@ -82,7 +90,18 @@ class Results:
 
 
 def load_results(folder: Path = RESULTS, known: Mapping[str, Experiment] | None = None) -> Results:
-    """Read a folder of runs; one that does not exist holds none. Raises ValueError for a damaged file."""
+    """Read a folder of runs.
+
+    Args:
+        folder: where the JSON files are; one that does not exist holds none.
+        known: the experiments by name; None for all.
+
+    Returns:
+        The runs and what they belong to.
+
+    Raises:
+        ValueError: a file is damaged.
+    """
     runs = [_read(path) for path in sorted(folder.glob("*.json"))]
     found: dict[str, dict[int, dict[str, Any]]] = {}
     for run in runs:
@@ -100,7 +119,7 @@ def spearman(x: Sequence[float], y: Sequence[float]) -> float:
 
 
 def recorded(run: Mapping[str, Any]) -> Experiment:
-    """The experiment that a run was, settings that are newer than it having their defaults."""
+    """The experiment that a run was; settings that are newer than the run have their defaults."""
     config = run["config"]
     return Experiment(
         run["name"], RetinaNetConfig.from_dict(config["model"]), TrainingConfig.from_dict(config["training"]),
@@ -111,7 +130,9 @@ def recorded(run: Mapping[str, Any]) -> Experiment:
 def _read(path: Path) -> dict[str, Any]:
     try:
         run: dict[str, Any] = json.loads(path.read_bytes())
-        recorded(run), run["seed"], run["metrics"]["AP"], run["diverged_at"]
+        recorded(run)
+        if missing := [key for key in ("seed", "diverged_at", "metrics") if key not in run]:
+            raise KeyError(*missing)
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{path} is no result of an experiment ({error!r}): delete it and run it again") from error
     return run

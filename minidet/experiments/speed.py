@@ -1,4 +1,4 @@
-"""How long an image takes, by depth and scale (Table 1e, Figure 2): the measurement, and what was measured."""
+"""How long detection takes per image, by depth and scale (Table 1e, Figure 2): measuring it, and what was measured."""
 
 from __future__ import annotations
 
@@ -11,18 +11,31 @@ from typing import Any
 from minidet.config import ResizeConfig, RetinaNetConfig
 
 SPEED = Path(__file__).parent / "measured" / "speed.json"
-DEPTHS, SCALES = (18, 50, 101), (400, 500, 600, 700, 800)
+"""The measurement."""
+DEPTHS = (18, 50, 101)
+"""Layers of the backbone."""
+SCALES = (400, 500, 600, 700, 800)
+"""Pixels of the shorter side."""
 MISSING = "not measured yet: python -m figures.figure2 --measure"
 PHOTO = (480, 640)
-"""(height, width): the usual image of COCO, which is resized to the scale."""
+"""(height, width) of the usual image of COCO, which is resized to the scale."""
 
 
 def measure(depths: Sequence[int] = DEPTHS, scales: Sequence[int] = SCALES, passes: int = 3) -> dict[str, Any]:
-    """Milliseconds an image, the fastest of so many passes after one that is not counted."""
+    """Milliseconds per image, the fastest of several passes after one that is not counted.
+
+    Args:
+        depths: layers of the backbone.
+        scales: pixels of the shorter side.
+        passes: timed passes per setting, 1 or more.
+
+    Returns:
+        "rows", one per setting, with "precision" and the circumstances, as JSON types.
+    """
     import torch
     from tqdm import tqdm
 
-    from minidet.experiments.runner import circumstances
+    from minidet.experiments.circumstances import circumstances
     from minidet.pytorch.retinanet import RetinaNet
     from minidet.pytorch.training import in_bfloat16
 

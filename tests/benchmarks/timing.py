@@ -7,12 +7,13 @@ import platform
 import statistics
 import time
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 import numba
 import numpy as np
 import torch
+
+from minidet.experiments.circumstances import processor
 
 
 def medians(ways: Mapping[str, Callable[[], Any]], seconds: float = 2.0, rounds: int = 50) -> dict[str, float]:
@@ -37,14 +38,9 @@ def medians(ways: Mapping[str, Callable[[], Any]], seconds: float = 2.0, rounds:
 
 def machine() -> dict[str, Any]:
     """What the numbers depend on."""
-    model = platform.processor() or platform.machine()
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.is_file():
-        names = [line for line in cpuinfo.read_text().splitlines() if line.startswith("model name")]
-        model = names[0].split(":", 1)[1].strip() if names else model
     return {
         "date": time.strftime("%Y-%m-%d"),
-        "cpu": model,
+        "cpu": processor(),
         "cores": os.cpu_count(),
         "threads": {"numba": numba.get_num_threads(), "torch": torch.get_num_threads()},
         "python": platform.python_version(),

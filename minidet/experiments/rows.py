@@ -1,0 +1,139 @@
+"""The rows of each table: the values that are varied, and the name of each experiment."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from minidet.experiments import published as paper
+
+ALPHAS = tuple(paper.TABLE_1A)
+"""alpha of Table 1a."""
+GAMMAS = tuple(paper.TABLE_1B)
+"""(gamma, alpha) of Table 1b."""
+MORE_ALPHAS = (0.5, 0.75)
+"""alpha at gamma = 2 beside the best one, .25 (section 5.1)."""
+ANCHORS = tuple(paper.TABLE_1C)
+"""(scales, aspect ratios) of Table 1c."""
+RATIOS = {1: (1.0,), 3: (0.5, 1.0, 2.0)}
+"""The aspect ratios by their number."""
+OHEM_BATCH = {128: 16, 256: 32, 512: 64}
+"""The paper's batch size of OHEM, chosen from about 100,000 anchors, and ours, chosen from 4,725."""
+STAR_GAMMAS = (1.0, 2.0, 4.0)
+"""gamma of FL* in the grid of Figure 7."""
+STAR_BETAS = (-1.0, 0.0, 1.0, 2.0)
+"""beta of FL* in the grid of Figure 7."""
+PRIORS = (0.5, 0.1, 0.01, 0.001)
+"""pi of the initialisation (section 5.1)."""
+ADAMW_PRIORS = (0.5, 0.01)
+"""pi of the initialisation, under AdamW."""
+ADAMW: dict[str, Any] = {"optimizer": "adamw", "learning_rate": 1e-3, "gradient_clip": 10.0}
+"""Another optimizer, for cross entropy without the prior."""
+HINGE_MARGINS = (0.5, 0.9)
+"""p_t above which the hinge loss is 0."""
+OBJECTS = (16, 8, 4, 2, 1)
+"""Objects per image, from many to one: the imbalance."""
+DEPTHS = (18,)
+"""Layers of the backbone, in Table 1e at small scale."""
+SIDES = (128, 160, 192)
+"""Pixels of the image's sides, in Table 1e at small scale."""
+LONGER = 3
+"""How many times as long as BASE the detectors are trained that show what more steps change."""
+RATES = (0.01, 0.04)
+"""Half of BASE's learning rate and twice."""
+
+FL = "1b/gamma=2"
+"""The paper's choice, gamma = 2 and alpha = .25, which most tables hold."""
+
+
+def ce(alpha: float) -> str:
+    """Name of cross entropy with this alpha (Table 1a)."""
+    return f"1a/alpha={alpha:g}"
+
+
+def fl(gamma: float) -> str:
+    """Name of the focal loss with this gamma and its alpha of Table 1b."""
+    return f"1b/gamma={gamma:g}"
+
+
+def fl_alpha(alpha: float) -> str:
+    """Name of the focal loss with gamma = 2 and this alpha."""
+    return FL if alpha == 0.25 else f"{FL},alpha={alpha:g}"
+
+
+def anchors(scales: int, ratios: int) -> str:
+    """Name of a row of Table 1c."""
+    return f"1c/scales={scales},ratios={ratios}"
+
+
+def ohem(loss: str, batch: int, threshold: float) -> str:
+    """Name of a row of Table 1d; ``batch`` is the paper's, the name has ours."""
+    return f"1d/{loss.replace('_', '-')}-{OHEM_BATCH[batch]}-{threshold:g}"
+
+
+def star(gamma: float, beta: float) -> str:
+    """Name of FL* with these parameters: a row of Table 3, or of the rest of Figure 7's grid."""
+    return f"{3 if (gamma, beta) in paper.FIGURE5_STARS else 7}/gamma={gamma:g},beta={beta:g}"
+
+
+def prior(loss: str, pi: float) -> str:
+    """Name of "ce", "ce-adamw" or "fl" with this pi."""
+    return f"pi/{loss}-{pi:g}"
+
+
+def hinge(margin: float) -> str:
+    """Name of the hinge loss with this margin."""
+    return f"hinge/margin={margin:g}"
+
+
+def crowd(objects: int, loss: str) -> str:
+    """Name of "focal", "ce" or "balanced" with so many objects per image."""
+    return f"imbalance/objects={objects},loss={loss}"
+
+
+def depth_and_side(depth: int, side: int) -> str:
+    """Name of a row of Table 1e at small scale."""
+    return f"1e/depth={depth},scale={side}"
+
+
+def rate(name: str, learning_rate: float) -> str:
+    """Name of an experiment at another learning rate."""
+    return f"lr/{name},{learning_rate:g}"
+
+
+def longer(name: str) -> str:
+    """Name of an experiment with LONGER times as many steps."""
+    return f"longer/{name}"
+
+
+class Rivals(NamedTuple):
+    """The focal loss and what it is compared with, one of each kind, by name of the experiment."""
+
+    focal: str
+    cross_entropy: str
+    ohem: str
+    star: str
+
+
+RIVALS = Rivals(FL, ce(0.75), ohem("ohem", 256, 0.5), star(2, 1))
+"""The experiments that are also run at other learning rates, and for longer."""
+
+
+ALSO = {
+    "1d": (FL,), "1e-small": ("1e/*",), "2": (longer(FL),), "3": (ce(0.75), FL), "4": (longer(FL),), "7": ("3/*", FL),
+    "lr": RIVALS, "longer": RIVALS,
+}  # fmt: skip
+"""Rows that a table shows and that are named after another one."""
+FIRST = {
+    "backbone", *map(ce, (0.1, 0.5, 0.75, 0.999)), *map(fl, (0.0, 0.5, 1.0, 2.0, 5.0)),
+    ohem("ohem", 128, 0.5), ohem("ohem", 256, 0.5), ohem("ohem_1_3", 128, 0.5), star(2, 1), star(4, 0),
+    prior("ce", 0.5), prior("ce", 0.01), hinge(0.5), anchors(1, 1), anchors(3, 3),
+    *(crowd(objects, loss) for objects in (16, 4, 1) for loss in ("focal", "ce", "balanced")),
+}  # fmt: skip
+"""The rows that carry the paper's argument: all their seeds are run before anything else."""
+LAST = ("1e", "lr", "longer")
+"""Tables whose rows come after all others."""
+
+
+def priority(name: str) -> int:
+    """When a row is run: 0 first, 1 then, 2 last."""
+    return 0 if name in FIRST else 2 if name.partition("/")[0] in LAST else 1

@@ -1,0 +1,55 @@
+"""The command `minidet experiments`."""
+
+from __future__ import annotations
+
+import pytest
+
+from minidet import cli
+from minidet.experiments import commands, definitions, rows, runner
+from minidet.experiments.definitions import experiments
+from tests.experiments.made_up import TINY, made_up
+
+
+@pytest.fixture
+def tiny(monkeypatch):
+    """All experiments as small as TINY."""
+    monkeypatch.setattr(definitions, "BASE", TINY)
+    return experiments()
+
+
+def test_the_command_lists_runs_and_prints_tables(tiny, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(commands, "RESULTS", tmp_path / "results")
+    runs = ["--runs", str(tmp_path / "runs")]
+    assert cli.main(["experiments", "run", "1b", "--dry-run", "--seeds", "2", *runs]) == 0
+    planned = capsys.readouterr().out.splitlines()
+    assert planned[0] == "18 runs to do, 0 are done"
+    assert planned[1:4] == ["1a/alpha=0.75, seed 0", "1b/gamma=0.5, seed 0", "1b/gamma=1, seed 0"]
+    assert planned[-1].endswith("seed 1")
+    runner.run(tiny[rows.FL], 0, tmp_path / "results", tmp_path / "runs")
+    assert cli.main(["experiments", "run", "1b/gamma=2", "1c/scales=3,ratios=3", "--seeds", "1", *runs]) == 0
+    assert capsys.readouterr().out == "0 runs to do, 1 are done\n"
+    arguments = ["--results", str(tmp_path / "results")]
+    assert cli.main(["experiments", "list", "1c", *arguments]) == 0
+    told = capsys.readouterr().out
+    assert "1c/scales=4,ratios=3  1  not run" in told
+    assert "seeds 0  = 1b/gamma=2" in told
+    assert "1 runs" in told
+    assert cli.main(["experiments", "table", "1b", *arguments]) == 0
+    assert "1 only" in capsys.readouterr().out
+    assert cli.main(["experiments", "list", "9z"]) == 1
+    assert "9z is no experiment" in capsys.readouterr().err
+
+
+def test_a_run_again_is_compared_with_the_committed_ones():
+    before = made_up({"a": (20, 21, 22), "b": (20,)})
+    again = {"metrics": {"AP": 0.2105}}
+    assert commands.compared(before, "a", 1, again) == (
+        "AP 21.05; committed 21.00; within the spread of 3 seeds, 21.00 ± 3 × 1.00"
+    )
+    assert "OUTSIDE" in commands.compared(before, "a", 7, {"metrics": {"AP": 0.3}})
+    assert "the spread is unknown" in commands.compared(before, "b", 0, again)
+
+
+def test_other_settings_do_not_get_into_the_committed_results(tiny, capsys):
+    assert cli.main(["experiments", "run", "1b", "--set", "training.iterations=5"]) == 1
+    assert "give --out" in capsys.readouterr().err

@@ -1,0 +1,133 @@
+"""The figures that show the experiments, and the page with all of them."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import minidet
+from figures import ablations, figure3, figure4, figure7, prior, summary
+from figures import imbalance as imbalance_figure
+from figures import tables as tables_script
+from minidet.experiments import claims, imbalance, loss_shares, rows, runner, tables, verdicts
+from minidet.reference import focal_loss
+from tests.experiments.made_up import TINY, everything, nothing
+
+ROOT = Path(minidet.__file__).parent.parent
+
+
+def test_the_share_of_the_loss_is_that_of_the_examples_themselves():
+    x_t = np.random.default_rng(0).normal(2, 2, 50_000)
+    counts = np.histogram(x_t, loss_shares.EDGES)[0]
+    for gamma in loss_shares.GAMMAS:
+        loss = np.sort(focal_loss(x_t, np.ones(x_t.shape), gamma, None))
+        exact = loss[-10_000:].sum() / loss.sum()
+        assert loss_shares.hardest(counts, gamma, 0.2) == pytest.approx(exact, abs=1e-3)
+        carried = np.cumsum(loss[::-1]) / loss.sum()
+        part = (np.searchsorted(carried, 0.9) + 1) / len(loss)
+        assert loss_shares.carriers(counts, gamma, 0.9) == pytest.approx(part, abs=1e-3)
+        examples, share = loss_shares.curve(counts, gamma)
+        assert examples[-1] == share[-1] == 1
+        assert (np.diff(share) >= 0).all()
+
+
+def test_logits_are_counted_image_by_image(tmp_path, monkeypatch):
+    monkeypatch.setattr(loss_shares, "experiments", lambda: {loss_shares.DETECTOR: TINY})
+    runner.run(TINY, 0, tmp_path / "results", tmp_path / "runs", keep=True)
+    found = loss_shares.measure(tmp_path / "runs" / "tiny_run_seed0", images=4)
+    grids = TINY.model.anchors.grids((64, 64))
+    sigmoids = 6 * 9 * sum(grid.rows * grid.columns for grid in grids)
+    assert found["images"] == 4
+    assert 0 < found["positive"].sum() < 4 * sigmoids / 6
+    assert 0.5 * 4 * sigmoids < found["negative"].sum() <= 4 * sigmoids - 6 * found["positive"].sum()
+    few = loss_shares.measure(tmp_path / "runs" / "tiny_run_seed0", images=4, negatives=1, positives=1)
+    assert few["images"] < 4
+
+
+def test_figure_3_shows_what_a_forward_pass_makes():
+    seen = figure3.shapes(128)
+    assert seen["C5"] == (2048, 4, 4)
+    assert [seen[f"P{level}"] for level in (3, 7)] == [(256, 16, 16), (256, 1, 1)]
+    assert (seen["class3"], seen["box7"]) == ((720, 16, 16), (36, 1, 1))
+    assert seen["anchors"] == (9 * (16**2 + 8**2 + 4**2 + 2**2 + 1),)
+
+
+def test_imbalance_is_measured_and_grows_as_objects_become_fewer():
+    ratios = [imbalance.ratio(objects) for objects in rows.OBJECTS]
+    assert ratios == sorted(ratios)
+    assert ratios[0] > 1
+    points = imbalance.advantages(everything())
+    assert [(point.gain, point.seeds) for point in points] == [(0, 3)] * len(rows.OBJECTS)
+
+
+@pytest.mark.parametrize("figure", [ablations, imbalance_figure, prior, figure7], ids=lambda module: module.__name__)
+def test_a_figure_of_results_draws_with_and_without_runs(figure, monkeypatch):
+    monkeypatch.setattr(imbalance, "ratio", lambda objects: 1000 / objects)
+    monkeypatch.setattr(imbalance_figure, "ratio", lambda objects: 1000 / objects)
+    texts = [text.get_text() for ax in figure.draw(nothing()).axes for text in [*ax.texts, ax.title]]
+    assert any("not run yet" in text for text in texts)
+    texts = [text.get_text() for ax in figure.draw(everything()).axes for text in [*ax.texts, ax.title]]
+    assert not any("not run yet" in text for text in texts)
+
+
+def test_figure_4_shows_its_numbers():
+    x_t = np.random.default_rng(0).normal(3, 2, 10_000)
+    counts = np.histogram(x_t, loss_shares.EDGES)[0]
+    figure = figure4.draw({"positive": counts, "negative": counts})
+    assert [ax.get_title() for ax in figure.axes[:2]] == ["10,000 positives", "10,000 negatives"]
+    assert len(figure.axes[0].get_lines()) == len(loss_shares.GAMMAS)
+
+
+class Page(HTMLParser):
+    """Collects what a page refers to, and its open tags."""
+
+    def __init__(self):
+        super().__init__()
+        self.links, self.stack, self.names = [], [], []
+
+    def handle_starttag(self, tag, attributes):
+        self.names.append(tag)
+        self.links += [value for name, value in attributes if name in ("src", "href")]
+        if tag not in ("meta", "img", "br"):
+            self.stack.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.stack.pop() == tag
+
+
+def test_the_summary_needs_nothing_else_and_holds_everything(monkeypatch):
+    monkeypatch.setattr(summary, "FIGURES", summary.FIGURES[:1])
+    html = summary.page(everything())
+    page = Page()
+    page.feed(html)
+    assert page.stack == []
+    assert page.names.count("img") == 1
+    assert page.names.count("table") == len(tables.NAMES)
+    assert all(link.startswith("data:image/png;base64,") for link in page.links)
+    assert '<meta name="viewport"' in html
+    assert html.count('class="claim ') == len(claims.CLAIMS)
+    assert "within 1 point of AP" in html
+    assert len(html) < 3_000_000
+
+
+def test_the_tables_are_a_script_too(tmp_path, capsys):
+    tables_script.main(["1b"])
+    assert capsys.readouterr().out.startswith("Table 1b")
+    (path,) = tables_script.main(["--out", str(tmp_path)])
+    assert capsys.readouterr().out.strip() == str(path)
+    text = path.read_text(encoding="utf-8")
+    assert all(tables.content(name, everything()).title in text for name in tables.NAMES)
+
+
+def test_the_page_has_its_rule_where_docstrings_are_removed():
+    """As under ``python -OO``."""
+    code = "from figures import summary; print(summary.claims.__doc__, summary._rule())"
+    command = [sys.executable, "-OO", "-c", code]
+    told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert told.startswith("None <ul><li>")
+    assert told.count("<li>") == len(verdicts.RULE)
