@@ -1,8 +1,10 @@
-"""What all paths hand around: detections, ground truth, and the numbers with which an assignment speaks."""
+"""What all paths hand around: batches, ground truth, detections, and the numbers that stand for no object."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Generic, NamedTuple, TypeVar
 
 Array = TypeVar("Array")
@@ -36,3 +38,45 @@ class GroundTruth(NamedTuple):
     """(M,) integers in 0 … K-1."""
     ignore: Any
     """(M,) bool: not to be learnt, neither as an object nor as background (VOC difficult, COCO crowd)."""
+
+
+class Batch(NamedTuple, Generic[Array]):
+    """What a network is trained with in one step; arrays from the data set, tensors in the PyTorch path."""
+
+    images: Array
+    """(B, 3, H, W) float32, normalised, padded with zeros at the right and the bottom."""
+    ground_truth: list[GroundTruth]
+    """The objects of each image."""
+    image_ids: list[int | str]
+    """The data set's name of each image, for messages about it."""
+    assignments: Any = None
+    """(B, N) int64, an array or a tensor: what `assign_anchors` gives for each image; None where that is yet to be
+    called."""
+
+    @contextmanager
+    def naming(self, iteration: int) -> Iterator[None]:
+        """Say in which iteration and which images a value was refused: a context for what is done with the batch.
+
+        Args:
+            iteration: the step that the batch is for, counted from 0.
+
+        Raises:
+            ValueError: one was raised inside; a `Diverged` stays one.
+        """
+        try:
+            yield
+        except ValueError as error:
+            text = f"iteration {iteration}, images {', '.join(map(str, self.image_ids))}: {error}"
+            raise (Diverged(text, iteration) if isinstance(error, Diverged) else ValueError(text)) from error
+
+
+class Diverged(ValueError):
+    """A training has reached numbers that are not finite; its message says what to change."""
+
+    def __init__(self, message: str, iteration: int) -> None:
+        super().__init__(message)
+        self.iteration = iteration
+        """The step, counted from 0, whose loss is not finite."""
+
+    def __reduce__(self) -> tuple[type[Diverged], tuple[str, int]]:  # comes back whole from another process
+        return Diverged, (str(self), self.iteration)

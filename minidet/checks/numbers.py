@@ -14,8 +14,10 @@ def number(
 ) -> float:  # fmt: skip
     """A finite real number, optionally in [low, high] and in (above, below)."""
     try:
+        if isinstance(value, (str, bytes, bool, np.bool_)):  # Python would read these as numbers too
+            raise TypeError
         result = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise ValueError(f"{name} = {value!r} is not a number") from None
     wanted = [
         f"{sign} {bound:g}"

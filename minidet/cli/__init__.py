@@ -356,7 +356,7 @@ def _preset(name: str, classes: int) -> tuple[Any, Any]:
         return model, TrainingConfig()
     if name == "torchvision":
         return model, TrainingConfig(resize=ResizeConfig(800, 1333))
-    return model, TrainingConfig.tiny(precision="auto")
+    return model, TrainingConfig.tiny(precision="auto", workers=1)
 
 
 def _load_run(run: Path) -> tuple[Any, dict[str, Any]]:

@@ -8,38 +8,40 @@ from typing import Any
 
 from minidet import checks
 from minidet.config.anchors import AnchorConfig
-from minidet.config.settings import Settings, nested
+from minidet.config.settings import Settings
 
 
 @dataclass(frozen=True)
-class AssignmentConfig:
+class AssignmentConfig(Settings):
     """Which anchors are positive, ignored and background (section 4, "Anchors")."""
 
     positive_iou: float = 0.5
     """An anchor with at least this IoU is assigned to the ground-truth box it overlaps most."""
     negative_iou: float = 0.4
-    """Below it an anchor is background; between the two it is ignored."""
+    """An anchor whose IoU with every box is below this is background; between the two thresholds it is ignored."""
     force_match: bool = False
     """Also assign the anchors that overlap a ground-truth box most (RPN's first clause; not in the paper)."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         checks.iou_thresholds(self.positive_iou, self.negative_iou)
 
 
 @dataclass(frozen=True)
-class PostprocessConfig:
+class PostprocessConfig(Settings):
     """From the network's outputs to detections (section 4.1, "Inference")."""
 
     score_threshold: float = 0.05
-    """Only scores above it are decoded."""
+    """Only boxes with a score above this are decoded."""
     max_per_level: int = 1000
-    """At most so many of the best scores a level."""
+    """Largest number of boxes per level that are decoded, the best scores first."""
     iou_threshold: float = 0.5
-    """Of non-maximum suppression, class by class."""
+    """IoU above which non-maximum suppression drops the box of the lower score, class by class."""
     max_detections: int = 100
-    """At most so many an image (COCO's own limit)."""
+    """Largest number of detections per image (COCO's own limit)."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         checks.number("score_threshold", self.score_threshold, low=0, high=1)
         checks.number("iou_threshold", self.iou_threshold, low=0, high=1)
         checks.integer("max_per_level", self.max_per_level, low=1)
@@ -57,72 +59,67 @@ class PostprocessConfig:
 class RetinaNetConfig(Settings):
     """The whole detector: backbone, pyramid, subnets, and what its outputs mean (section 4).
 
-    The defaults are the paper's RetinaNet-50; ``RetinaNetConfig(depth=101, groups=32, width_per_group=8)`` is its
+    The defaults are the paper's RetinaNet-50; `RetinaNetConfig(depth=101, groups=32, width_per_group=8)` is its
     ResNeXt-101-FPN (Table 2).
     """
 
     num_classes: int = 80
-    """K sigmoids an anchor; the background has none."""
+    """Number of classes, K: each anchor has one sigmoid for each of them, and none for the background."""
     depth: int = 50
     """Layers of the ResNet: 18 or 34 (basic blocks), 50, 101 or 152 (bottlenecks)."""
     groups: int = 1
-    """Cardinality: groups of each bottleneck's 3x3 conv. 1: ResNet; 32: ResNeXt 32x8d."""
+    """Cardinality: groups of each bottleneck's 3x3 conv, 1 in ResNet, 32 in ResNeXt 32x8d."""
     width_per_group: int = 64
-    """Channels of one group in the first stage, for a width of 64. 64: ResNet; 8: ResNeXt 32x8d."""
+    """Channels of one group in the first stage where the width is 64: 64 in ResNet, 8 in ResNeXt 32x8d."""
     width: int = 64
-    """Channels of the stem; the four stages have 1, 2, 4, 8 times as many (bottlenecks: 4 times those)."""
+    """Channels of the stem; the four stages have 1, 2, 4, 8 times as many (with bottlenecks 4 times those)."""
     norm: str = "frozen"
     """Normalisation of the backbone. "frozen": batch normalisation as a fixed affine map, to fine-tune ImageNet
-    weights; "batch": batch normalisation; "group": group normalisation, 8 channels a group, to train from scratch."""
+    weights; "batch": batch normalisation; "group": group normalisation, 8 channels per group, to train from scratch."""
     norm_eps: float = 1e-5
-    """Added to the variance in "frozen" and "batch"."""
+    """What is added to the variance where `norm` is "frozen" or "batch"."""
     fpn_channels: int = 256
-    """C: channels of every pyramid level."""
+    """Channels of every pyramid level, C."""
     p6_from: str = "C5"
     """P6 is computed from the backbone's last map, "C5" (the paper), or from "P5" (torchvision)."""
     head_convs: int = 4
-    """3x3 convs with ReLU in each subnet, before the one that predicts."""
+    """Number of 3x3 convs with ReLU in each subnet, before the one that predicts."""
     head_channels: int = 256
-    """Channels of those convs."""
+    """Channels of these convs in each subnet."""
     head_norm: str | None = None
-    """None (the paper) or "group": group normalisation, 8 channels a group, after each of those convs."""
+    """Normalisation after each of these convs: None (the paper), or "group", 8 channels per group."""
     anchors: AnchorConfig = AnchorConfig()  # noqa: RUF009  it is frozen
-    """Its levels are the pyramid's: the first one from 1 (stride 2, for the smallest objects) to 5."""
+    """The anchors, and with them the levels of the pyramid, whose first one is from 1 (stride 2, for the smallest
+    objects) to 5."""
     assignment: AssignmentConfig = AssignmentConfig()
     """Which anchors learn from which ground-truth box."""
     prior: float = 0.01
-    """pi: every anchor's probability of every class when training starts (section 4.1, "Initialization")."""
+    """Every anchor's probability of every class when training starts, pi (section 4.1, "Initialization")."""
     postprocess: PostprocessConfig = PostprocessConfig()
-    """From the outputs to detections."""
+    """How the outputs become detections."""
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
-    """Subtracted from RGB in [0, 1] (ImageNet's)."""
+    """What is subtracted from the red, green and blue of a pixel in [0, 1] (ImageNet's)."""
     std: tuple[float, float, float] = (0.229, 0.224, 0.225)
-    """RGB in [0, 1] is divided by it after that (ImageNet's)."""
+    """What the three are divided by after that (ImageNet's)."""
 
     def __post_init__(self) -> None:
-        choices: dict[str, tuple[Any, ...]] = {
-            "depth": (18, 34, 50, 101, 152), "norm": ("frozen", "batch", "group"), "p6_from": ("C5", "P5"),
-            "head_norm": (None, "group"),
-        }  # fmt: skip
-        for name, allowed in choices.items():
-            if getattr(self, name) not in allowed:
-                raise ValueError(f"{name} = {getattr(self, name)!r} must be one of {', '.join(map(repr, allowed))}")
-        counts = ("num_classes", "groups", "width_per_group", "width", "fpn_channels", "head_channels", "head_convs")
-        for name in counts:
-            low = 0 if name == "head_convs" else 1
-            object.__setattr__(self, name, checks.integer(name, getattr(self, name), low=low))
+        super().__post_init__()
+        checks.choice("depth", self.depth, (18, 34, 50, 101, 152))
+        checks.choice("norm", self.norm, ("frozen", "batch", "group"))
+        checks.choice("p6_from", self.p6_from, ("C5", "P5"))
+        checks.choice("head_norm", self.head_norm, (None, "group"))
+        for name in ("num_classes", "groups", "width_per_group", "width", "fpn_channels", "head_channels"):
+            checks.integer(name, getattr(self, name), low=1)
+        checks.integer("head_convs", self.head_convs, low=0)
         checks.number("norm_eps", self.norm_eps, low=0)
         checks.number("prior", self.prior, above=0, below=1)
         for name in ("mean", "std"):
             channels = getattr(self, name)
-            if not isinstance(channels, (tuple, list)) or len(channels) != 3:
+            if len(channels) != 3:
                 raise ValueError(f"{name} = {channels!r} must be a tuple of 3: red, green, blue")
             above = 0 if name == "std" else None
             numbers = tuple(checks.number(f"{name}[{i}]", value, above=above) for i, value in enumerate(channels))
             object.__setattr__(self, name, numbers)
-        for name, kind in nested(RetinaNetConfig).items():
-            if not isinstance(getattr(self, name), kind):
-                raise ValueError(f"{name} = {getattr(self, name)!r} must be of class {kind.__name__}")
         self._check_channels()
         levels = self.anchors.levels
         if not 1 <= levels[0] <= 5 or levels != tuple(range(levels[0], levels[0] + len(levels))):
@@ -141,18 +138,18 @@ class RetinaNetConfig(Settings):
             )
         if self.norm == "group" and (self.width % 8 or self.bottleneck_width % 8):
             raise ValueError(
-                f'norm = "group" takes 8 channels a group: width = {self.width} and width * width_per_group * groups '
+                f'norm = "group" takes 8 channels per group: width = {self.width} and width * width_per_group * groups '
                 f"/ 64 = {self.bottleneck_width} must be multiples of 8"
             )
         if self.head_norm == "group" and self.head_channels % 8:
             raise ValueError(
-                f'head_norm = "group" takes 8 channels a group: head_channels = {self.head_channels} must be a '
+                f'head_norm = "group" takes 8 channels per group: head_channels = {self.head_channels} must be a '
                 "multiple of 8"
             )
 
     @property
     def prior_logit(self) -> float:
-        """The last classification bias, b = -log((1 - pi) / pi)."""
+        """The bias of the last conv of the classification subnet, b = -log((1 - pi) / pi)."""
         return -math.log((1 - self.prior) / self.prior)
 
     @property
@@ -162,13 +159,17 @@ class RetinaNetConfig(Settings):
 
     @classmethod
     def tiny(cls, num_classes: int, **changes: Any) -> RetinaNetConfig:
-        """A detector that trains from scratch on a CPU: a quarter-width ResNet-18, 64 channels, 2 convs a subnet.
+        """A detector that trains from scratch on a CPU: a quarter-width ResNet-18, 64 channels, 2 convs per subnet.
 
-        Levels 3 to 6 with anchors of 16 to 203 pixels, for objects of 12 to 200 pixels in images of about 256. Placed
-        at random with aspect ratios from 0.6 to 1.6, 78 % of the boxes of 12 to 16 pixels (square root of the area) and
-        99 % of the larger ones have an anchor of IoU 0.5 or more. Batch normalisation learns faster than group
-        normalisation from batches of 8 images; with ``norm="group"`` any batch will do, and several processes reach the
-        weights of one.
+        It has levels 3 to 6 with anchors of 16 to 203 pixels, for objects of 12 to 200 pixels in images of about 256.
+        Of boxes placed at random with aspect ratios from 0.6 to 1.6, 78 % of those of 12 to 16 pixels (square root of
+        the area) and 99 % of the larger ones have an anchor of IoU 0.5 or more. Batch normalisation learns faster than
+        group normalisation from batches of 8 images; with `norm="group"` any batch will do, and several processes
+        together reach the weights that one would reach.
+
+        Args:
+            num_classes: K.
+            changes: other values of the fields, by name.
         """
         settings: dict[str, Any] = {
             "depth": 18, "width": 16, "norm": "batch", "fpn_channels": 64,
@@ -179,11 +180,15 @@ class RetinaNetConfig(Settings):
 
     @classmethod
     def torchvision(cls, num_classes: int, **changes: Any) -> RetinaNetConfig:
-        """torchvision's ``retinanet_resnet50_fpn``, for ``minidet.pytorch.weights.load_torchvision``.
+        """torchvision's `retinanet_resnet50_fpn`, for `minidet.pytorch.weights.load_torchvision`.
 
-        torchvision runs its COCO weights (91 classes, ``RetinaNet_ResNet50_FPN_Weights.COCO_V1``) with an epsilon of 0:
-        ``torchvision(91, norm_eps=0.0)``. Its ``retinanet_resnet50_fpn_v2`` is
-        ``torchvision(91, p6_from="C5", head_norm="group")``.
+        torchvision runs its COCO weights (91 classes, `RetinaNet_ResNet50_FPN_Weights.COCO_V1`) with an epsilon of 0:
+        `torchvision(91, norm_eps=0.0)`. Its `retinanet_resnet50_fpn_v2` is
+        `torchvision(91, p6_from="C5", head_norm="group")`.
+
+        Args:
+            num_classes: K; torchvision counts the background as class 0.
+            changes: other values of the fields, by name.
         """
         settings: dict[str, Any] = {
             "p6_from": "P5", "anchors": AnchorConfig.torchvision(),

@@ -1,37 +1,75 @@
-"""What the configurations share: dicts and back, and a change of some settings by dotted name."""
+"""What all configurations share: their types are checked, they become dicts and come back, and some can be changed."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, fields, is_dataclass
-from typing import Any, Self, cast
+from dataclasses import MISSING, asdict, dataclass, fields
+from typing import Any, Self
+
+import numpy as np
+
+from minidet import checks
 
 
+@dataclass(frozen=True)
 class Settings:
-    """What RetinaNetConfig and TrainingConfig, whose fields may be configurations themselves, share: dicts and back."""
+    """A configuration: a frozen dataclass that checks its fields when it is made.
+
+    A field is compared with its default: where that is true or false the value must be, where that is a tuple the value
+    becomes one, where that is a configuration the value must be of its class. What is left to check, such as the range
+    of a number, is checked by each configuration, after these.
+    """
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = _plain(getattr(self, field.name))
+            if isinstance(field.default, bool):
+                value = checks.flag(field.name, value)
+            elif isinstance(field.default, tuple):
+                value = tuple(map(_plain, checks.sequence(field.name, value)))
+            elif isinstance(field.default, Settings) and not isinstance(value, type(field.default)):
+                raise ValueError(f"{field.name} = {value!r} must be of class {type(field.default).__name__}")
+            object.__setattr__(self, field.name, value)
 
     def to_dict(self) -> dict[str, Any]:
-        """Every setting as plain JSON types, nested like the configuration; ``from_dict`` is the inverse."""
-        plain: dict[str, Any] = json.loads(json.dumps(asdict(cast(Any, self))))
+        """Every setting as plain JSON types, nested like the configuration; `from_dict` is the inverse."""
+        plain: dict[str, Any] = json.loads(json.dumps(asdict(self)))
         return plain
 
     @classmethod
-    def from_dict(cls, settings: dict[str, Any]) -> Self:
-        """The configuration that ``to_dict`` wrote; a missing key has its default, an unknown one is a ValueError."""
-        unknown = _unknown_keys(cls, settings)
+    def from_dict(cls, settings: Mapping[str, Any]) -> Self:
+        """The configuration that `to_dict` wrote.
+
+        Args:
+            settings: values by name, those of a nested configuration as a dict of their own; a missing one has its
+                default.
+
+        Raises:
+            ValueError: a name is not a setting or has no default and is missing, or a value is refused.
+        """
+        unknown = _unknown(cls, settings)
         if unknown:
             raise ValueError(f"unknown settings: {', '.join(unknown)}; correct or remove them")
-        parts = {name: kind(**settings[name]) for name, kind in nested(cls).items() if name in settings}
-        return cls(**{**settings, **parts})
+        needed = [field.name for field in fields(cls) if field.default is field.default_factory is MISSING]
+        missing = [name for name in needed if name not in settings]
+        if missing:
+            raise ValueError(f"settings lack {', '.join(missing)}: give a value for each")
+        return cls(**{**settings, **_parts(cls, settings)})
 
     def with_changes(self, changes: Mapping[str, Any]) -> Self:
-        """The configuration with some settings changed, by dotted name, all at once.
+        """The configuration with some settings changed, all at once.
 
-        >>> RetinaNetConfig().with_changes({"depth": 18, "prior": 0.1, "anchors.scales": [1, 1.5]})
+        >>> from minidet.config import RetinaNetConfig
+        >>> RetinaNetConfig().with_changes({"depth": 18, "anchors.scales": [1, 1.5]}).anchors.scales
+        (1, 1.5)
 
-        Values are JSON types. Raises ValueError for a name that is not a setting, listing those that are, and for a
-        value that the setting cannot have.
+        Args:
+            changes: values, as JSON types, by dotted name.
+
+        Raises:
+            ValueError: a name is not a setting (the message lists those that are), or the setting cannot have the
+                value.
         """
         settings = self.to_dict()
         for name, value in changes.items():
@@ -42,24 +80,38 @@ class Settings:
             if not isinstance(section, dict) or field not in section:
                 known = section if isinstance(section, dict) else settings
                 raise ValueError(f"{name} is not a setting: there are {', '.join(known)}")
-            for kind, wanted in ((bool, "true or false"), (list, "a list"), (dict, "one of its settings, by name")):
-                if isinstance(section[field], kind) and not isinstance(value, kind):
-                    raise ValueError(f"{name} = {value!r} must be {wanted}")
             section[field] = value
         return self.from_dict(settings)
 
 
-def nested(config: Any) -> dict[str, type]:
+def nested(config: type[Settings]) -> dict[str, type[Settings]]:
     """The fields of a configuration that are configurations themselves, and their classes."""
-    return {field.name: type(field.default) for field in fields(config) if is_dataclass(field.default)}
+    return {field.name: type(field.default) for field in fields(config) if isinstance(field.default, Settings)}
 
 
-def _unknown_keys(config: type, settings: Any, prefix: str = "") -> list[str]:
+def _parts(config: type[Settings], settings: Mapping[str, Any]) -> dict[str, Settings]:
+    """The nested configurations among the settings; what one of them is told says where it stands."""
+    parts = {}
+    for name, kind in nested(config).items():
+        if name in settings:
+            try:
+                parts[name] = kind.from_dict(settings[name])
+            except ValueError as error:
+                raise ValueError(f"{name}.{error}") from error
+    return parts
+
+
+def _unknown(config: type[Settings], settings: Any, prefix: str = "") -> list[str]:
     """The keys, dotted, that no field of the configuration has."""
-    if not isinstance(settings, dict):
+    if not isinstance(settings, Mapping):
         raise ValueError(f"{prefix.rstrip('.') or 'settings'} = {settings!r} must be a dict of settings")
-    known: set[str] = {field.name for field in fields(config)}
+    known = {field.name for field in fields(config)}
     unknown = [f"{prefix}{key}" for key in settings if key not in known]
     for name, kind in nested(config).items():
-        unknown += _unknown_keys(kind, settings.get(name, {}), f"{prefix}{name}.")
+        unknown += _unknown(kind, settings.get(name, {}), f"{prefix}{name}.")
     return unknown
+
+
+def _plain(value: Any) -> Any:
+    """A number of NumPy as one of Python's, which JSON can hold."""
+    return value.item() if isinstance(value, np.generic) else value

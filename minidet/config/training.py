@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from minidet import checks
-from minidet.config.settings import Settings, nested
+from minidet.config.settings import Settings
 
 LOSSES = ("focal", "cross_entropy", "balanced_cross_entropy", "focal_star", "hinge", "ohem", "ohem_1_3")
-"""The losses that the paper compares."""
+"""The losses of the classes that the paper compares; `minidet.pytorch.objective.CLASS_LOSSES` computes them."""
 
 
 @dataclass(frozen=True)
-class LossConfig:
-    """The training loss: of the classes by one of LOSSES, of the boxes by smooth L1 (sections 3, 4.1 and 5.1)."""
+class LossConfig(Settings):
+    """The training loss: one of LOSSES for the classes, smooth L1 for the boxes (sections 3, 4.1 and 5.1)."""
 
     kind: str = "focal"
     """One of LOSSES. "focal" and "focal_star" use gamma and alpha, "balanced_cross_entropy" alpha alone (Table 1a: 0.75
@@ -22,11 +22,11 @@ class LossConfig:
     gamma: float = 2.0
     """Focusing parameter of equation 4."""
     alpha: float | None = 0.25
-    """Weight of the positives, 1 - alpha that of the negatives, equation 5; None: both 1."""
+    """Weight of the positives in equation 5, where 1 - alpha is that of the negatives; with None both weights are 1."""
     beta: float = 1.0
-    """beta of FL* (appendix A)."""
+    """What FL* adds to gamma * x_t (appendix A)."""
     margin: float = 0.5
-    """p_t above which the hinge loss is 0."""
+    """Value of p_t above which the hinge loss is 0."""
     ohem_batch_size: int = 128
     """Anchors per image that OHEM keeps (Table 1d: 128 with an IoU of 0.5 is the best of those tried)."""
     ohem_iou_threshold: float = 0.5
@@ -37,8 +37,8 @@ class LossConfig:
     """Where smooth L1 turns from quadratic to linear: 1 is Fast R-CNN's, 0.11 Detectron's."""
 
     def __post_init__(self) -> None:
-        if self.kind not in LOSSES:
-            raise ValueError(f"kind = {self.kind!r} must be one of {', '.join(map(repr, LOSSES))}")
+        super().__post_init__()
+        checks.choice("kind", self.kind, LOSSES)
         checks.gamma_alpha(self.gamma, self.alpha)
         checks.number("beta", self.beta)
         checks.integer("ohem_batch_size", self.ohem_batch_size, low=1)
@@ -51,33 +51,39 @@ class LossConfig:
 
 
 @dataclass(frozen=True)
-class ResizeConfig:
+class ResizeConfig(Settings):
     """How images are brought to the network's size (section 5.1 and Table 1e; the upper bound is the usual 1333)."""
 
     shorter_side: int = 600
-    """Pixels of the shorter side after resizing."""
+    """Shorter side of an image after resizing, in pixels."""
     longer_side: int = 1333
-    """The longer side may not exceed this; the shorter gives way."""
+    """Largest longer side, in pixels; where it would be exceeded, the image is resized to this longer side instead."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         checks.integer("shorter_side", self.shorter_side, low=1)
         checks.integer("longer_side", self.longer_side, low=self.shorter_side)
 
     def resized(self, image_size: tuple[int, int]) -> tuple[int, int]:
-        """(height, width) of an image of (height, width) after resizing; both at least 1."""
+        """The size of an image after resizing.
+
+        >>> ResizeConfig().resized((480, 640))
+        (600, 800)
+
+        Args:
+            image_size: (height, width), pixels.
+
+        Returns:
+            (height, width), both at least 1.
+        """
         height, width = image_size
         scale = min(self.shorter_side / min(height, width), self.longer_side / max(height, width))
         return max(1, round(height * scale)), max(1, round(width * scale))
 
 
-_CHOICES = {
-    "optimizer": ("sgd", "adamw"), "schedule": ("steps", "cosine"), "precision": ("float32", "bfloat16", "auto"),
-}  # fmt: skip
-
-
 @dataclass(frozen=True)
 class TrainingConfig(Settings):
-    """How the detector is trained (section 4.1, "Optimization"): 16 images a step, 90,000 steps.
+    """How the detector is trained (section 4.1, "Optimization"): 90,000 steps of 16 images.
 
     What the paper leaves open has its authors' value (Detectron) where they published one.
     """
@@ -85,63 +91,67 @@ class TrainingConfig(Settings):
     iterations: int = 90_000
     """Steps of the optimizer."""
     batch_size: int = 16
-    """Images a step, all processes together."""
+    """Images per step, in all processes together."""
     optimizer: str = "sgd"
-    """"sgd", or "adamw" to train from scratch in few steps."""
+    """The optimizer: "sgd" (the paper), or "adamw" to train from scratch in few steps."""
     learning_rate: float = 0.01
-    """After the warm-up."""
+    """Learning rate after the warm-up."""
     momentum: float = 0.9
-    """Of SGD; AdamW's first beta (the second is 0.999)."""
+    """SGD's momentum, or AdamW's first beta (the second one is 0.999)."""
     weight_decay: float = 1e-4
-    """On all parameters."""
+    """Weight decay of all parameters."""
     warmup: int = 500
     """Steps over which the learning rate grows linearly (Detectron's; not in the paper)."""
     schedule: str = "steps"
-    """"steps": divided by 10 at each of ``steps``; "cosine": from the warm-up to the end along half a cosine to 0."""
+    """How the learning rate falls after the warm-up: "steps" divides it by 10 at each of `steps`; "cosine" lets it fall
+    to 0 along half a cosine."""
     steps: tuple[float, ...] = (2 / 3, 8 / 9)
-    """Where the learning rate falls, as parts of the run: 60,000 and 80,000 of 90,000 steps."""
+    """Where the learning rate is divided by 10, as fractions of the run: at 60,000 and 80,000 of 90,000 steps."""
     loss: LossConfig = LossConfig()
     """The loss of the classes and of the boxes, and how the two are added."""
     resize: ResizeConfig = ResizeConfig()
-    """To the network's size."""
+    """How images are brought to the network's size."""
     jitter: tuple[int, int] | None = None
-    """Scale jitter: the shorter side is drawn from this range of pixels, ends included; None: ``resize`` alone."""
+    """Scale jitter: the shorter side is drawn from this range of pixels, ends included; None keeps that of `resize`."""
     flip: float = 0.5
     """Probability of a horizontal flip."""
     vertical_flip: float = 0.0
     """Probability of a vertical flip, for images that have no top: through a microscope, or from above."""
     freeze_at: int = 0
-    """Leading parts of the backbone that stay as they are: 1 the stem, 2 also the first stage, … 5 all (to fine-tune
-    ImageNet weights, 2)."""
+    """How many leading parts of the backbone stay as they are: 1 the stem, 2 also the first stage, … 5 all. Two is the
+    usual number to fine-tune ImageNet weights."""
     gradient_clip: float | None = None
-    """Largest norm of the gradient; a longer one is scaled down to it."""
+    """Largest norm of the gradient, to which a longer one is scaled down; None for no limit."""
     precision: str = "float32"
-    """"float32"; "bfloat16": convolutions in it, by autocast, while weights and losses stay float32; "auto": bfloat16
-    where the GPU or the processor has instructions for it (without them it is many times slower), else float32."""
+    """Type in which convolutions are computed, while weights and losses stay float32: "float32", "bfloat16" (by
+    autocast), or "auto" for bfloat16 where the GPU or the processor has instructions for it, without which it is many
+    times slower."""
     channels_last: bool = False
-    """Memory format of images and weights."""
+    """Whether images and weights lie in memory with the channels last."""
     winograd: bool = True
-    """On a CPU in float32, large 3x3 convolutions in a quarter of the multiplications, their results rounded to 1e-5 of
-    the largest (see ``minidet.pytorch.winograd``)."""
+    """Whether large 3x3 convolutions, on a CPU in float32, take a quarter of the multiplications; their results are
+    rounded to 1e-5 of the largest (see `minidet.pytorch.winograd`)."""
     compile: bool = False
-    """Use torch.compile, without ``winograd``."""
+    """Whether the network is compiled with torch.compile, which excludes `winograd`."""
     seed: int = 0
-    """Of the order of the images and of every random change to them."""
+    """Seed of the order of the images and of every random change to them."""
     workers: int = 0
-    """Processes that make batches ahead, in each training process; the batches are the same for any number."""
+    """Processes that make batches ahead, in each training process; the batches are the same for any number. Above 0, a
+    script needs `if __name__ == "__main__":` (see `minidet.pytorch.training.train`)."""
     log_every: int = 20
     """Steps between two lines of metrics."""
     checkpoint_every: int = 1000
     """Steps between two checkpoints."""
     evaluate_every: int | None = None
-    """Steps between two evaluations; None: only at the end."""
+    """Steps between two evaluations; None for one at the end."""
     tensorboard: bool = False
-    """Write the metrics for TensorBoard too, into the run's folder; needs the package ``tensorboard``."""
+    """Whether to write the metrics for TensorBoard too, into the run's folder; needs the package `tensorboard`."""
 
     def __post_init__(self) -> None:
-        for name, allowed in _CHOICES.items():
-            if getattr(self, name) not in allowed:
-                raise ValueError(f"{name} = {getattr(self, name)!r} must be one of {', '.join(map(repr, allowed))}")
+        super().__post_init__()
+        checks.choice("optimizer", self.optimizer, ("sgd", "adamw"))
+        checks.choice("schedule", self.schedule, ("steps", "cosine"))
+        checks.choice("precision", self.precision, ("float32", "bfloat16", "auto"))
         for name in ("iterations", "batch_size", "log_every", "checkpoint_every"):
             checks.integer(name, getattr(self, name), low=1)
         for name in ("seed", "workers"):
@@ -157,34 +167,36 @@ class TrainingConfig(Settings):
             checks.number(name, getattr(self, name), low=0, high=1)
         if self.gradient_clip is not None:
             checks.number("gradient_clip", self.gradient_clip, above=0)
-        for name, kind in nested(TrainingConfig).items():
-            if not isinstance(getattr(self, name), kind):
-                raise ValueError(f"{name} = {getattr(self, name)!r} must be of class {kind.__name__}")
-        object.__setattr__(self, "steps", tuple(self.steps))
         for i, step in enumerate(self.steps):
             checks.number(f"steps[{i}]", step, above=0, below=1)
         if self.jitter is not None:
             if not isinstance(self.jitter, (tuple, list)) or len(self.jitter) != 2:
                 raise ValueError(f"jitter = {self.jitter!r} must be (smallest, largest) shorter side, or None")
-            low, high = self.jitter
-            checks.integer("jitter[1]", high, low=checks.integer("jitter[0]", low, low=1), high=self.resize.longer_side)
+            low = checks.integer("jitter[0]", self.jitter[0], low=1)
+            high = checks.integer("jitter[1]", self.jitter[1], low=low, high=self.resize.longer_side)
             object.__setattr__(self, "jitter", (low, high))
 
     @classmethod
     def tiny(cls, **changes: Any) -> TrainingConfig:
-        """From scratch in minutes on a CPU, for ``RetinaNetConfig.tiny`` and images of about 256 pixels.
+        """A training from scratch in minutes on a CPU, for `RetinaNetConfig.tiny` and images of about 256 pixels.
 
-        AdamW along half a cosine, small batches, and a smooth L1 loss that weighs small errors. So short a run learns
-        as much as it sees objects: on ``Shapes(objects=(8, 25), distractors=(3, 10))`` these 1600 steps bring
-        ``RetinaNetConfig.tiny(6)`` to an AP50 of 0.93 and an AP of 0.74 on 200 unseen images of
-        ``Shapes()``; 1400 steps with group normalisation to 0.84 and 0.65. These were trained in bfloat16, which on a
-        processor that has it (AMX or AVX-512) takes 0.7 of the time of float32 without ``winograd``;
-        ``precision="auto"`` chooses.
+        It takes AdamW along half a cosine, small batches, and a smooth L1 loss to which small errors matter. The more
+        objects it sees, the more so short a run learns: on `Shapes(objects=(8, 25), distractors=(3, 10))` these 1600
+        steps bring `RetinaNetConfig.tiny(6)` to an AP50 of 0.93 and an AP of 0.74 on 200 unseen images of `Shapes()`;
+        1400 steps with group normalisation bring it to 0.84 and 0.65. These were trained in bfloat16, which on a
+        processor that has it (AMX or AVX-512) takes 0.7 of the time of float32 without `winograd`; `precision="auto"`
+        chooses.
+
+        Batches are made between the steps, so that any script can train. Give `workers=1` to have them made meanwhile
+        by another process, which takes the script to begin with `if __name__ == "__main__":`.
+
+        Args:
+            changes: other values of the fields, by name.
         """
         settings: dict[str, Any] = {
             "iterations": 1600, "batch_size": 8, "optimizer": "adamw", "learning_rate": 4e-3, "warmup": 100,
             "schedule": "cosine", "loss": LossConfig(box_weight=2.0, smooth_l1_beta=0.11),
             "resize": ResizeConfig(256, 512),
-            "channels_last": True, "workers": 1, "checkpoint_every": 200, **changes,
+            "channels_last": True, "checkpoint_every": 200, **changes,
         }  # fmt: skip
         return cls(**settings)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from minidet.experiments import published as paper
 from minidet.experiments import rows
 from minidet.experiments.definitions import experiments
+from minidet.geometry import resize_image, scale_boxes
 from minidet.reference import focal_loss
 
 DETECTOR = rows.longer(rows.FL)
@@ -90,7 +91,7 @@ def measure(run: Path, images: int, negatives: int = NEGATIVES, positives: int =
     from minidet.compiled import assign_pyramid
     from minidet.data import open_dataset
     from minidet.pytorch.checkpoint import load_model
-    from minidet.pytorch.inference import batch_images, resize_image, scale_boxes
+    from minidet.pytorch.inference import batch_images
 
     experiment = experiments()[DETECTOR]
     dataset = open_dataset(**{**experiment.val, "images": images, "seed": SEED})

@@ -6,7 +6,6 @@ import hashlib
 import io
 import json
 import os
-import re
 import shutil
 import time
 from contextlib import redirect_stderr, redirect_stdout
@@ -22,13 +21,12 @@ from minidet.experiments.lock import locked
 from minidet.experiments.results import RESULTS, file_name, recorded
 from minidet.experiments.setting import BACKBONE
 from minidet.files import write_bytes, write_json
+from minidet.structures import Diverged
 
 RUNS = Path("runs") / "experiments"
 """Folder of the runs while they are trained."""
 CURVE = 100
 """Most points of a loss curve that are kept."""
-
-_NOT_FINITE = re.compile(r"iteration (\d+), .*(?:the loss is not finite|the network has diverged)", re.DOTALL)
 
 
 def run(experiment: Experiment, seed: int, results: Path, runs: Path = RUNS, keep: bool = False) -> Path | None:
@@ -90,8 +88,9 @@ def _train(experiment: Experiment, seed: int, folder: Path, results: Path) -> di
     from minidet.data.memory import InMemory
     from minidet.evaluation.detector import evaluate_model
     from minidet.pytorch.checkpoint import load_metrics, load_model
+    from minidet.pytorch.optimization import in_bfloat16
     from minidet.pytorch.retinanet import RetinaNet
-    from minidet.pytorch.training import in_bfloat16, train
+    from minidet.pytorch.training import train
     from minidet.pytorch.weights import load_backbone
 
     config = replace(experiment.training, seed=seed)
@@ -107,11 +106,8 @@ def _train(experiment: Experiment, seed: int, folder: Path, results: Path) -> di
     if not (folder / "model.pt").exists():
         try:
             train(model, TrainingData(dataset, experiment.model, config), config, folder, resume=True, about=about)
-        except ValueError as error:
-            told = _NOT_FINITE.search(str(error))
-            if told is None:
-                raise
-            diverged_at = int(told[1])
+        except Diverged as error:
+            diverged_at = error.iteration
     else:  # it was trained before and not measured yet
         model = load_model(folder)
     curve = [entry for entry in load_metrics(folder) if "classification" in entry]

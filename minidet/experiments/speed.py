@@ -36,8 +36,8 @@ def measure(depths: Sequence[int] = DEPTHS, scales: Sequence[int] = SCALES, pass
     from tqdm import tqdm
 
     from minidet.experiments.circumstances import circumstances
+    from minidet.pytorch.optimization import in_bfloat16
     from minidet.pytorch.retinanet import RetinaNet
-    from minidet.pytorch.training import in_bfloat16
 
     cuda = torch.cuda.is_available()
     device = torch.device("cuda" if cuda else "cpu")

@@ -20,6 +20,7 @@ from minidet.compiled.assignment import assign_pyramid
 from minidet.compiled.boxes import box_iou
 from minidet.config import AnchorConfig, AssignmentConfig, LossConfig, ResizeConfig, RetinaNetConfig
 from minidet.data import Dataset, DatasetError, Record
+from minidet.geometry import scale_boxes
 from minidet.inspection.report import COLUMNS, Boxes, Report
 from minidet.structures import IGNORED
 
@@ -93,7 +94,7 @@ def network_boxes(record: Record, resize: ResizeConfig | None) -> tuple[tuple[in
     stored = record.image_size
     image_size = stored if resize is None else resize.resized(stored)
     boxes = checks.boxes(f"boxes of image {record.image_id!r}", record.boxes[~record.ignore], with_area=True)
-    return image_size, boxes * (image_size[::-1] * 2) / (stored[::-1] * 2)
+    return image_size, scale_boxes(boxes, stored, image_size)
 
 
 def _measure(

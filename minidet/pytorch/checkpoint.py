@@ -1,9 +1,9 @@
 """The folder of a training run, safe against being killed at any moment.
 
-``config.json`` holds every setting, ``metrics.jsonl`` a line of numbers every few steps, ``checkpoint.pt`` all that is
-needed to go on, ``model.pt`` the trained weights. A file is written under another name, brought to the disk and only
-then renamed, so at every moment the former one is there whole or the new one is. Files bring tensors and plain values;
-pickled code in one is refused, not run.
+`config.json` holds every setting, `metrics.jsonl` a line of numbers every few steps, `checkpoint.pt` all that is needed
+to go on, `model.pt` the trained weights. Files are written through `minidet.files`, so that at every moment the former
+one is there whole, or the new one is. Only tensors and plain values are read from them: pickled code is refused, not
+run.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import json
 import os
 import pickle
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from minidet.config import RetinaNetConfig
-from minidet.files import write_bytes
+from minidet.files import write_bytes, write_json
 from minidet.pytorch.retinanet import RetinaNet
 
 FREE = (
@@ -32,9 +32,16 @@ FREE = (
 
 
 def load_model(run: str | os.PathLike[str]) -> RetinaNet:
-    """The trained network of a run, in eval mode on the CPU; ``run`` is its folder or the path of a ``model.pt``.
+    """The trained network of a run.
 
-    Raises ValueError when there is none yet, when it is damaged or holds code, and when weights and settings disagree.
+    Args:
+        run: the run's folder, or the path of a `model.pt`.
+
+    Returns:
+        The network in eval mode, on the CPU.
+
+    Raises:
+        ValueError: there is none yet, it is damaged or holds code, or its weights and settings disagree.
     """
     path = Path(run) / "model.pt" if Path(run).is_dir() else Path(run)
     if not path.is_file():
@@ -46,7 +53,17 @@ def load_model(run: str | os.PathLike[str]) -> RetinaNet:
 
 
 def load_settings(run: str | os.PathLike[str]) -> dict[str, Any]:
-    """Every setting of a run, ``config.json``: "model", "training" and what the run was told about its data."""
+    """Every setting of a run, from its `config.json`.
+
+    Args:
+        run: the run's folder.
+
+    Returns:
+        "model", "training" and what the run was told about its data, as JSON types.
+
+    Raises:
+        ValueError: the file is missing or damaged.
+    """
     path = Path(run) / "config.json"
     try:
         settings = json.loads(path.read_bytes())
@@ -60,17 +77,31 @@ def load_settings(run: str | os.PathLike[str]) -> dict[str, Any]:
 
 
 def load_metrics(run: str | os.PathLike[str]) -> list[dict[str, Any]]:
-    """The lines of ``metrics.jsonl``; one that was cut off when the run was killed is left out."""
+    """The metrics of a run, from its `metrics.jsonl`.
+
+    Args:
+        run: the run's folder.
+
+    Returns:
+        One dict per line, in order; [] where there are none yet. A line that was cut off when the run was killed is
+        left out.
+    """
     path = Path(run) / "metrics.jsonl"
     lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.exists() else []
     return [json.loads(line) for line in lines if line.endswith("\n")]
 
 
 class Run:
-    """A folder being trained in. ``settings`` are JSON types, by name: "model", "training" and any others.
+    """A folder being trained in.
 
-    Raises ValueError when the folder already holds a run, unless ``resume``, and then when that run has other settings
-    than these (but for FREE). With ``resume`` a folder that holds none begins one.
+    Args:
+        folder: made where it is missing.
+        settings: JSON types by name: "model", "training" and any others.
+        resume: go on with the run that the folder holds; where it holds none, begin one.
+
+    Raises:
+        ValueError: the folder is a file; it holds a run and is not to be resumed; or its run has other settings than
+            these, those in FREE excepted.
     """
 
     def __init__(self, folder: str | os.PathLike[str], settings: Mapping[str, Any], resume: bool = False) -> None:
@@ -78,7 +109,6 @@ class Run:
         self.settings: dict[str, Any] = json.loads(json.dumps(settings))
         self.checkpoint, self.model = self.folder / "checkpoint.pt", self.folder / "model.pt"
         self.metrics, config = self.folder / "metrics.jsonl", self.folder / "config.json"
-        self.mirror: Callable[[Mapping[str, Any]], None] | None = None  # is also given every record
         if self.folder.exists() and not self.folder.is_dir():
             raise ValueError(f"out = {str(folder)!r} is a file: give a new folder")
         if any(path.exists() for path in (config, self.checkpoint, self.model)):
@@ -88,14 +118,31 @@ class Run:
                 _compare(config, load_settings(self.folder), self.settings)
         self.folder.mkdir(parents=True, exist_ok=True)
         if not config.exists():
-            write_bytes(config, json.dumps(self.settings, indent=1).encode())
+            write_json(config, self.settings)
 
     def save(self, state: Mapping[str, Any]) -> None:
-        """Write ``checkpoint.pt``. On OSError (a full disk) the former one stays as it was."""
+        """Write `checkpoint.pt`.
+
+        Args:
+            state: tensors and plain values by name.
+
+        Raises:
+            OSError: it could not be written (a full disk); the former one is as it was.
+        """
         _save(self.checkpoint, {**state, "settings": self.settings})
 
     def load(self, *keys: str) -> dict[str, Any] | None:
-        """What ``save`` was given last, with these keys; None before the first checkpoint. Raises ValueError."""
+        """What `save` was given last.
+
+        Args:
+            keys: what it has to hold.
+
+        Returns:
+            The state by name; None before the first checkpoint.
+
+        Raises:
+            ValueError: it is damaged, holds code, lacks a key, or is of a run with other settings.
+        """
         if not self.checkpoint.exists():
             return None
         state = _load(self.checkpoint, ("settings", *keys))
@@ -103,22 +150,20 @@ class Run:
         return state
 
     def restore(self, model: torch.nn.Module, weights: Mapping[str, Tensor]) -> None:
-        """Copy a checkpoint's weights into a model; ValueError if they do not fit."""
+        """Copy a checkpoint's weights into a model; raises ValueError where they do not fit."""
         _restore(self.checkpoint, model, weights)
 
     def finish(self, model: RetinaNet) -> None:
-        """Write ``model.pt`` for ``load_model``."""
+        """Write `model.pt`, which `load_model` reads."""
         _save(self.model, {"config": model.config.to_dict(), "weights": model.state_dict()})
 
     def log(self, record: Mapping[str, Any]) -> None:
-        """Append a line to ``metrics.jsonl``, and give the record to the mirror if there is one."""
+        """Append a line to `metrics.jsonl`."""
         with self.metrics.open("a", encoding="utf-8") as file:
             file.write(json.dumps(record) + "\n")
-        if self.mirror:
-            self.mirror(record)
 
     def rewind(self, iteration: int) -> None:
-        """Drop the metrics of later steps than ``iteration``, which will be made again."""
+        """Drop the metrics of all steps after this one, which will be made again."""
         if self.metrics.exists():
             kept = [record for record in load_metrics(self.folder) if record["iteration"] <= iteration]
             write_bytes(self.metrics, "".join(json.dumps(record) + "\n" for record in kept).encode())

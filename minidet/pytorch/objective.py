@@ -1,12 +1,13 @@
 """The training objective (sections 3 and 4.1): from the network's outputs and the ground truth to two numbers.
 
-Every anchor is assigned and its classes scored by the focal loss or one of those that the paper compares it with;
-the offsets of the assigned ones by smooth L1.
+Every anchor is assigned to an object or to the background. The focal loss, or one of those that the paper compares it
+with, compares its class logits with that; smooth L1 compares the deltas of the anchors that are assigned to an object.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -28,9 +29,11 @@ class Losses(NamedTuple):
     """The two parts of the training loss, scalars that gradients flow through."""
 
     classification: Tensor
+    """Of the classes of all anchors that are not ignored."""
     box: Tensor
+    """Of the deltas of the anchors assigned to a ground-truth box."""
     assigned: Tensor
-    """Number of anchors assigned to a ground-truth box, by which the sums of both are divided (at least 1)."""
+    """How many anchors are assigned to a ground-truth box; both sums are divided by that number, or by 1."""
 
 
 def detection_loss(
@@ -38,22 +41,33 @@ def detection_loss(
     ground_truth: Sequence[GroundTruth], model_config: RetinaNetConfig, training_config: TrainingConfig | None = None,
     assignments: Tensor | None = None,
 ) -> Losses:  # fmt: skip
-    """The training loss of a batch (section 4.1): class losses of all anchors and smooth L1 of the assigned ones.
+    """The training loss of a batch (section 4.1): the class losses of all anchors, smooth L1 of the assigned ones.
 
-    ``logits``, ``deltas``, ``anchors``: lists over the levels of (B, N_level, K), (B, N_level, 4) and (N_level, 4);
-    ``ground_truth``: one an image. ``model_config`` gives the rule of assignment, ``training_config`` (default: the
-    paper's) the loss; ``assignments`` (B, N) int64 is what ``assign_anchors`` gives for each image, where
-    that has been called before. An anchor assigned to a box to be ignored is ignored, and so are those between the two
-    IoU thresholds. Both sums are divided by the number of assigned anchors, in a distributed run by that of all
-    processes, so that their losses add up to the batch's. Half-width outputs are computed in float32. Raises ValueError
-    for boxes, classes or logits that the operations refuse.
+    An anchor assigned to a box that is to be ignored is ignored, and so are the anchors between the two IoU thresholds.
+    Both sums are divided by the number of assigned anchors; in a distributed run by that of all processes, so that
+    their losses add up to that of the whole batch. Half-width outputs are computed in float32.
+
+    Args:
+        logits: (B, N_level, K) for each level.
+        deltas: (B, N_level, 4) for each level, (tx, ty, tw, th).
+        anchors: (N_level, 4) for each level, pixels.
+        ground_truth: the objects of each image; boxes in pixels of the network's input.
+        model_config: the rule of assignment.
+        training_config: the loss; None is the paper's.
+        assignments: (B, N) int64, what `assign_anchors` gives for each image; None: it is called here.
+
+    Returns:
+        Both losses and the number of assigned anchors.
+
+    Raises:
+        ValueError: boxes, classes or logits that the operations refuse, or columns of unequal length.
     """
     loss = (training_config or TrainingConfig()).loss
     x = tensors.working(torch.cat(list(logits), dim=1))  # (B, N, K)
     every_anchor = torch.cat(list(anchors))  # (N, 4)
     if assignments is None:
         assignments = torch.stack([_assignment(every_anchor, image, model_config) for image in ground_truth])
-    pairs = zip(ground_truth, assignments.to(x.device), strict=True)
+    pairs = zip(ground_truth, torch.as_tensor(assignments, device=x.device), strict=True)
     targets = [_targets(every_anchor, image, assignment) for image, assignment in pairs]
     labels = torch.stack([labels for labels, _ in targets])  # (B, N)
     positive = labels >= 0
@@ -63,9 +77,9 @@ def detection_loss(
         dist.all_reduce(assigned)
     normaliser = assigned.clamp(min=1)
     predicted = tensors.working(torch.cat(list(deltas), dim=1)[positive])  # (P, 4)
-    wanted = torch.cat([offsets for _, offsets in targets]).to(predicted)
+    wanted = torch.cat([wanted for _, wanted in targets]).to(predicted)
     return Losses(
-        _class_loss(x, labels, every_anchor, loss) * (own / normaliser),
+        CLASS_LOSSES[loss.kind](x, labels, every_anchor, loss) * (own / normaliser),
         smooth_l1(predicted, wanted, loss.smooth_l1_beta).sum() / normaliser,
         assigned,
     )
@@ -78,7 +92,7 @@ def _assignment(anchors: Tensor, image: GroundTruth, config: RetinaNetConfig) ->
 
 
 def _targets(anchors: Tensor, image: GroundTruth, assignment: Tensor) -> tuple[Tensor, Tensor]:
-    """(N,) dense labels and, for the P anchors that have a class, (P, 4) offsets to their boxes."""
+    """(N,) dense labels and, for the P anchors that have a class, (P, 4) deltas to their boxes."""
     boxes, classes, ignore = (torch.as_tensor(values, device=anchors.device) for values in image)
     if not len(boxes) == len(classes) == len(ignore):
         raise ValueError(f"{len(boxes)} boxes, {len(classes)} classes and {len(ignore)} ignore flags: give one a box")
@@ -89,34 +103,65 @@ def _targets(anchors: Tensor, image: GroundTruth, assignment: Tensor) -> tuple[T
     return labels, encode_boxes(boxes[assignment[positive]], anchors[positive])
 
 
-def _class_loss(x: Tensor, labels: Tensor, anchors: Tensor, loss: LossConfig) -> Tensor:
-    """The sum of the class losses of (B, N, K) logits, divided by the number of labels >= 0 or 1."""
-    gamma, alpha = loss.gamma, loss.alpha
-    match loss.kind:
-        case "focal":
-            return dense_focal_loss(x.flatten(0, 1), labels.flatten(), gamma, alpha)
-        case "cross_entropy":
-            return dense_focal_loss(x.flatten(0, 1), labels.flatten(), 0.0, None)
-        case "balanced_cross_entropy":
-            return dense_focal_loss(x.flatten(0, 1), labels.flatten(), 0.0, alpha)
+def _focal(x: Tensor, labels: Tensor, anchors: Tensor, loss: LossConfig) -> Tensor:
+    return dense_focal_loss(x.flatten(0, 1), labels.flatten(), loss.gamma, loss.alpha)
+
+
+def _cross_entropy(x: Tensor, labels: Tensor, anchors: Tensor, loss: LossConfig) -> Tensor:
+    return dense_focal_loss(x.flatten(0, 1), labels.flatten(), gamma=0.0, alpha=None)
+
+
+def _balanced_cross_entropy(x: Tensor, labels: Tensor, anchors: Tensor, loss: LossConfig) -> Tensor:
+    return dense_focal_loss(x.flatten(0, 1), labels.flatten(), gamma=0.0, alpha=loss.alpha)
+
+
+def _focal_star(x: Tensor, labels: Tensor, anchors: Tensor, loss: LossConfig) -> Tensor:
     used = labels != IGNORED
-    objects = labels[..., None] == torch.arange(x.shape[2], device=x.device)  # (B, N, K)
-    match loss.kind:
-        case "focal_star":
-            total = focal_loss_star(x[used], objects[used], gamma, loss.beta, alpha).sum()
-        case "hinge":
-            total = hinge_loss(x[used], objects[used], loss.margin).sum()
-        case _:
-            per_image = zip(x, objects, labels, used, strict=True)
-            hard = [_hard_examples(x[u], y[u], t[u] >= 0, anchors[u], loss) for x, y, t, u in per_image]
-            total = torch.stack(hard).sum()
-    return total / (labels >= 0).sum().clamp(min=1)
+    total = focal_loss_star(x[used], _objects(x, labels)[used], loss.gamma, loss.beta, loss.alpha).sum()
+    return total / _count(labels)
 
 
-def _hard_examples(x: Tensor, objects: Tensor, positive: Tensor, anchors: Tensor, loss: LossConfig) -> Tensor:
-    """Cross entropy of the anchors of one image that OHEM chooses (section 5.1), NMS being applied to the anchors."""
-    losses = cross_entropy(x, objects).sum(1)  # (N,)
-    ratio = (positive, 3) if loss.kind == "ohem_1_3" else (None, None)
-    with torch.no_grad():
-        chosen = ohem_sample(losses, anchors, loss.ohem_batch_size, loss.ohem_iou_threshold, *ratio)
-    return losses[chosen].sum()
+def _hinge(x: Tensor, labels: Tensor, anchors: Tensor, loss: LossConfig) -> Tensor:
+    used = labels != IGNORED
+    return hinge_loss(x[used], _objects(x, labels)[used], loss.margin).sum() / _count(labels)
+
+
+def _ohem(
+    x: Tensor, labels: Tensor, anchors: Tensor, loss: LossConfig, negatives_per_positive: int | None = None
+) -> Tensor:
+    """Cross entropy of the anchors that OHEM chooses in each image (section 5.1), NMS being applied to the anchors."""
+    total = []
+    for logits, objects, label in zip(x, _objects(x, labels), labels, strict=True):
+        used = label != IGNORED
+        losses = cross_entropy(logits[used], objects[used]).sum(1)  # (N,)
+        positives = None if negatives_per_positive is None else label[used] >= 0
+        with torch.no_grad():
+            limits = loss.ohem_batch_size, loss.ohem_iou_threshold
+            chosen = ohem_sample(losses, anchors[used], *limits, positives, negatives_per_positive)
+        total.append(losses[chosen].sum())
+    return torch.stack(total).sum() / _count(labels)
+
+
+def _objects(x: Tensor, labels: Tensor) -> Tensor:
+    """(B, N, K) whether an anchor's label is that class."""
+    return labels[..., None] == torch.arange(x.shape[2], device=x.device)
+
+
+def _count(labels: Tensor) -> Tensor:
+    """By what a sum over anchors is divided: the number of those with a class, or 1."""
+    return (labels >= 0).sum().clamp(min=1)
+
+
+ClassLoss = Callable[[Tensor, Tensor, Tensor, LossConfig], Tensor]
+CLASS_LOSSES: dict[str, ClassLoss] = {
+    "focal": _focal,
+    "cross_entropy": _cross_entropy,
+    "balanced_cross_entropy": _balanced_cross_entropy,
+    "focal_star": _focal_star,
+    "hinge": _hinge,
+    "ohem": _ohem,
+    "ohem_1_3": partial(_ohem, negatives_per_positive=3),
+}
+"""For each kind of `LossConfig` a function of the logits (B, N, K), the labels (B, N), the anchors (N, 4) and the
+settings: the sum of the class losses over the anchors that are not ignored, divided by the number of labels >= 0 or 1.
+"""

@@ -92,11 +92,7 @@ class RetinaNet(nn.Module):
         return list(_anchors(checks.image_size(image_size), self.config.anchors, dtype, weight.device))
 
     def _check(self, images: Tensor) -> None:
-        wanted = "(B, 3, H, W) with H and W of at least 1"
-        if not isinstance(images, Tensor):
-            raise ValueError(f"images is of class {type(images).__name__}: give a tensor {wanted}")
-        if images.ndim != 4 or images.shape[1] != 3 or 0 in images.shape[2:]:
-            raise ValueError(f"images has shape {tuple(images.shape)}: give {wanted}; one image is image[None]")
+        tensors.images(images)
         dtype = self.class_subnet.output.weight.dtype
         casts = torch.is_autocast_enabled(images.device.type) and images.is_floating_point()
         if images.dtype != dtype and not casts:

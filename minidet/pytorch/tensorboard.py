@@ -1,6 +1,6 @@
-"""The metrics of a run for TensorBoard: the numbers of ``metrics.jsonl`` again, as scalars.
+"""The metrics of a run for TensorBoard: the numbers of `metrics.jsonl` again, as scalars.
 
-``tensorboard --logdir RUN`` shows them. The package ``tensorboard`` is needed for it, and for nothing else in minidet.
+`tensorboard --logdir RUN` shows them. The package `tensorboard` is needed for this, and for nothing else in minidet.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 
 def summary_writer() -> type:
-    """PyTorch's ``SummaryWriter``; ValueError where the package that it writes with is missing."""
+    """PyTorch's `SummaryWriter`; raises ValueError where the package that it writes with is missing."""
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError as error:
@@ -25,10 +25,15 @@ def summary_writer() -> type:
 
 
 def scalars(folder: Path, records: Sequence[Mapping[str, Any]]) -> Callable[[Mapping[str, Any]], None]:
-    """A function that adds a record of metrics to the event file in ``folder``, which is begun anew with ``records``.
+    """Begin an event file anew, so that after a run is resumed every point is there once.
 
-    So after a run is resumed every point is there once, and it does not matter when the setting was turned on. Steps
-    are iterations; TensorBoard's time is that of training, ending now.
+    Args:
+        folder: for the event file; what it holds is deleted.
+        records: the metrics so far, which are written first.
+
+    Returns:
+        A function that adds a record of metrics. TensorBoard's steps are iterations, its time is that of training,
+        ending now.
     """
     shutil.rmtree(folder, ignore_errors=True)
     writer = summary_writer()(folder)

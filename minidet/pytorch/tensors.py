@@ -130,6 +130,16 @@ def level(i: int, logits: Any, deltas_: Any, anchors: Any) -> tuple[Tensor, Tens
     return x, deltas(f"deltas[{i}]", deltas_, corners), corners
 
 
+def images(value: Any) -> Tensor:
+    """A batch of images, (B, 3, H, W), H and W of at least 1."""
+    wanted = "(B, 3, H, W) with H and W of at least 1"
+    if not isinstance(value, Tensor):
+        raise ValueError(f"images is of class {type(value).__name__}: give a tensor {wanted}")
+    if value.ndim != 4 or value.shape[1] != 3 or 0 in value.shape[2:]:
+        raise ValueError(f"images has shape {tuple(value.shape)}: give {wanted}; one image is image[None]")
+    return value
+
+
 def finite_images(images: Tensor) -> None:
     """Refuses a batch (B, 3, H, W) in which an image is not finite, naming it."""
     for i, image in enumerate(images):

@@ -22,15 +22,16 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from minidet.config import AssignmentConfig, ResizeConfig, RetinaNetConfig, TrainingConfig
 from minidet.data import open_dataset
 from minidet.data.batches import TrainingData
 from minidet.evaluation.detector import evaluate_detections
+from minidet.geometry import resize_image, scale_boxes
 from minidet.plotting import CLASS_COLOURS, draw_curve, new_figure, save_figure
-from minidet.pytorch.inference import batch_images, detect_images, resize_image, scale_boxes
+from minidet.pytorch.inference import batch_images, detect_images
+from minidet.pytorch.loader import load_batches
 from minidet.pytorch.memory import keep_freed_memory
 from minidet.pytorch.retinanet import RetinaNet
 from minidet.pytorch.training import train
@@ -51,7 +52,7 @@ def model_config(classes: int) -> RetinaNetConfig:
 def training_config(steps: int, evaluations: int) -> TrainingConfig:
     return TrainingConfig.tiny(
         iterations=steps, warmup=min(100, steps // 5), learning_rate=2e-3, resize=RESIZE, vertical_flip=0.5,
-        precision="auto", evaluate_every=max(1, steps // evaluations), checkpoint_every=steps,
+        precision="auto", evaluate_every=max(1, steps // evaluations), checkpoint_every=steps, workers=1,
     )  # fmt: skip
 
 
@@ -103,10 +104,7 @@ def theirs(data: Any, val: Any, steps: int, evaluations: int, minutes: float) ->
     model.transform.resize = lambda image, target: (image, target)  # they come at the network's size
     optimizer = torch.optim.AdamW(model.parameters(), 1e-3, weight_decay=1e-4)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 1e-3, total_steps=steps)
-    batches = DataLoader(
-        range(steps), batch_size=None, collate_fn=TrainingData(data, config, training).batch, num_workers=1,
-        generator=torch.Generator(),
-    )  # fmt: skip  # type: ignore[arg-type]
+    batches = load_batches(TrainingData(data, config, training), range(steps), workers=1)
     seen = [sample.image for sample in val]
     seconds, curve = 0.0, list[dict[str, float]]()
     began = time.perf_counter()

@@ -37,7 +37,7 @@ def trained(anchors: AnchorConfig, steps: int) -> tuple[RetinaNet, float]:
     """The detector, and the seconds it took."""
     config = RetinaNetConfig.tiny(6, fpn_channels=32, head_channels=32, anchors=anchors)
     training = TrainingConfig.tiny(
-        iterations=steps, warmup=min(100, steps // 5), resize=RESIZE, precision="auto", log_every=1
+        iterations=steps, warmup=min(100, steps // 5), resize=RESIZE, precision="auto", log_every=1, workers=1
     )
     torch.manual_seed(0)
     model = RetinaNet(config)

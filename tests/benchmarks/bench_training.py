@@ -25,8 +25,8 @@ from minidet.config import AnchorConfig, PostprocessConfig, RetinaNetConfig, Tra
 from minidet.pytorch import postprocess, pyramid_anchors
 from minidet.pytorch.memory import keep_freed_memory
 from minidet.pytorch.objective import detection_loss
+from minidet.pytorch.optimization import in_bfloat16
 from minidet.pytorch.retinanet import RetinaNet
-from minidet.pytorch.training import in_bfloat16
 from minidet.pytorch.winograd import use_winograd
 from minidet.structures import GroundTruth
 from tests.benchmarks.timing import machine

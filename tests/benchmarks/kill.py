@@ -35,7 +35,7 @@ def run(out: Path, steps: int) -> None:
     """Train, or go on training, with one thread: the bits of the weights depend on their number."""
     torch.set_num_threads(1)
     config = TrainingConfig.tiny(
-        iterations=steps, warmup=5, resize=ResizeConfig(SIDE, SIDE), log_every=1, checkpoint_every=1
+        iterations=steps, warmup=5, resize=ResizeConfig(SIDE, SIDE), log_every=1, checkpoint_every=1, workers=1
     )
     torch.manual_seed(0)
     model = RetinaNet(MODEL)

@@ -11,16 +11,8 @@ import torch
 
 from minidet.data.shapes import Shapes
 from minidet.pytorch.boxes import box_iou
-from minidet.pytorch.single import (
-    Losses,
-    SingleDetector,
-    balance,
-    fit,
-    images_of,
-    single_loss,
-    train_single,
-    truncated_backbone,
-)
+from minidet.pytorch.fit import Losses, fit, images_of
+from minidet.pytorch.single import SingleDetector, balance, single_loss, train_single, truncated_backbone
 
 ONE = {"image_size": (64, 64), "objects": (1, 1), "distractors": (0, 0), "min_size": 24}
 
@@ -95,35 +87,35 @@ def test_the_loss_by_hand():
     logits = torch.tensor([[math.log(3), 0.0], [0.0, 0.0]])
     gt_boxes = [[0, 0, 100, 50], [0, 0, 200, 100]]  # in an image of 100x200: 0, 0, 0.5, 0.5 and all of it
     losses = single_loss(corners, logits, gt_boxes, [1, 0], (100, 200))
-    assert float(losses.localisation) == pytest.approx((0.1 + 0.2 + 0.1 + 0.2) / 2)
-    assert float(losses.confidence) == pytest.approx((math.log(4) + math.log(2)) / 2)
+    assert float(losses.box) == pytest.approx((0.1 + 0.2 + 0.1 + 0.2) / 2)
+    assert float(losses.classification) == pytest.approx((math.log(4) + math.log(2)) / 2)
 
 
 @pytest.mark.parametrize(
-    ("localisation", "confidence", "a"),
+    ("box", "classification", "a"),
     [(1.0, 1.0, 1.0), (130.0, 1.8, 100.0), (0.8, 1.8, 1.0), (0.02, 1.8, 0.01), (3.0, 0.5, 10.0)],
 )
-def test_balance_by_hand(localisation, confidence, a):
-    assert balance(localisation, confidence) == pytest.approx(a)
+def test_balance_by_hand(box, classification, a):
+    assert balance(box, classification) == pytest.approx(a)
 
 
 def test_balanced_losses_are_of_the_same_order_of_magnitude():
     rng = np.random.default_rng(0)
-    for localisation, confidence in 10 ** rng.uniform(-6, 6, (200, 2)):
-        ratio = balance(localisation, confidence) * confidence / localisation
+    for box, classification in 10 ** rng.uniform(-6, 6, (200, 2)):
+        ratio = balance(box, classification) * classification / box
         assert abs(math.log10(ratio)) <= 0.5 + 1e-9
 
 
 @pytest.mark.parametrize("bad", [0.0, -1.0, math.nan, math.inf])
 def test_a_loss_that_cannot_be_balanced_is_refused(bad):
-    with pytest.raises(ValueError, match="confidence"):
+    with pytest.raises(ValueError, match="classification"):
         balance(1.0, bad)
 
 
 @pytest.mark.parametrize(
     ("gt_boxes", "classes", "message"),
     [
-        ([[0, 0, 9, 9]], [0, 1], "one box an image"),
+        ([[0, 0, 9, 9]], [0, 1], "one box per image"),
         ([[0, 0, 9, 9], [9, 9, 0, 0]], [0, 1], r"gt_boxes\[1\].*inverted"),
         ([[0, 0, 9, 9], [0, 0, 9, 9]], [0, 2], r"classes\[1\] = 2"),
         ([[0, 0, 9, 9], [0, 0, 9, 9]], [0], "classes has shape"),
@@ -150,12 +142,12 @@ def test_an_image_without_exactly_one_object_is_refused(count):
         ({"steps": 0}, "steps = 0"),
         ({"batch_size": 0}, "batch_size = 0"),
         ({"learning_rate": 0.0}, "learning_rate"),
-        ({"confidence_weight": -1.0}, "confidence_weight"),
+        ({"classification_weight": -1.0}, "classification_weight"),
         ({"samples": []}, "samples is empty"),
     ],
 )
 def test_bad_settings_are_refused(changes, message):
-    settings = {"samples": [sample([[0, 0, 9, 9]], [0])], "confidence_weight": 1.0, "steps": 1, **changes}
+    settings = {"samples": [sample([[0, 0, 9, 9]], [0])], "classification_weight": 1.0, "steps": 1, **changes}
     with pytest.raises(ValueError, match=message):
         train_single(small(), **settings)
 
@@ -165,7 +157,7 @@ def test_a_loss_that_is_not_finite_stops_the_training():
     with torch.no_grad():
         model.head[-1].bias[0] = math.inf
     with pytest.raises(ValueError, match="step 1 is not finite"):
-        train_single(model, [sample([[0, 0, 9, 9]], [0])], steps=1, confidence_weight=1.0)
+        train_single(model, [sample([[0, 0, 9, 9]], [0])], steps=1, classification_weight=1.0)
 
 
 def test_every_sample_is_seen_once_before_any_is_seen_twice():
@@ -173,7 +165,7 @@ def test_every_sample_is_seen_once_before_any_is_seen_twice():
 
     def losses(batch):
         seen.extend(batch)
-        return Losses(model.bias.square().sum(), model.weight.square().sum())
+        return Losses(model.weight.square().sum(), model.bias.square().sum())
 
     fit(model, range(10), losses, 1.0, steps=6, batch_size=5, learning_rate=1e-3, seed=3)
     assert [sorted(seen[i : i + 10]) for i in (0, 10, 20)] == [list(range(10))] * 3
@@ -187,7 +179,7 @@ def test_the_history_tells_both_losses_and_their_sum_and_repeats_itself():
     history = run()
     assert [record["step"] for record in history] == [1, 2, 3]
     for record in history:
-        total = record["localisation"] + record["confidence_weight"] * record["confidence"]
+        total = record["box"] + record["classification_weight"] * record["classification"]
         assert record["loss"] == pytest.approx(total, rel=1e-6)
     assert run() == history
 

@@ -16,9 +16,11 @@ from minidet.config import AnchorConfig, PostprocessConfig
 from minidet.data.shapes import Shapes
 from minidet.pytorch.anchors import pyramid_anchors
 from minidet.pytorch.boxes import box_iou, decode_boxes, encode_boxes
-from minidet.pytorch.single import images_of
+from minidet.pytorch.fit import images_of
+from minidet.pytorch.matching import hard_negatives, match_boxes
+from minidet.pytorch.receptive_field import receptive_field
 from minidet.pytorch.softmax import softmax_focal_loss
-from minidet.pytorch.ssd import SQUARES, SSD, hard_negatives, match_boxes, receptive_field, ssd_loss, train_ssd
+from minidet.pytorch.ssd import SQUARES, SSD, ssd_loss, train_ssd
 from tests.ops import random_boxes
 
 BOXES = torch.cat(pyramid_anchors((64, 64), SQUARES))  # (21, 4)
@@ -53,11 +55,11 @@ def test_the_default_boxes_tile_the_image_three_times():
         ((64, 64), AnchorConfig(levels=(4, 5), sizes=(16, 32), scales=(0.7, 1.0), aspect_ratios=(0.5, 1, 2)), 20 * 6),
     ],
 )
-def test_there_are_n_plus_1_logits_and_4_offsets_a_default_box(size, anchors, boxes):
+def test_there_are_n_plus_1_logits_and_4_deltas_a_default_box(size, anchors, boxes):
     model = small(num_classes=5, anchors=anchors)
-    logits, offsets = model(torch.randn(2, 3, *size))
+    logits, deltas = model(torch.randn(2, 3, *size))
     assert logits.shape == (2, boxes, 6)
-    assert offsets.shape == (2, boxes, 4)
+    assert deltas.shape == (2, boxes, 4)
     assert model.default_boxes(size).shape == (boxes, 4)
 
 
@@ -65,19 +67,19 @@ def test_outputs_come_in_the_order_of_the_default_boxes():
     """The conv's outputs for one cell and one of its default boxes are found at that default box."""
     model = small(num_classes=1, anchors=AnchorConfig(levels=(4,), sizes=(16,), scales=(1.0, 2.0), aspect_ratios=(1,)))
     grids = []
-    model.offsets[0].register_forward_hook(lambda module, inputs, output: grids.append(output))
-    offsets = model(torch.randn(1, 3, 32, 64))[1]
+    model.deltas[0].register_forward_hook(lambda module, inputs, output: grids.append(output))
+    deltas = model(torch.randn(1, 3, 32, 64))[1]
     grid = grids[0]  # (1, 2 * 4, rows, columns)
     for i, (x1, y1, x2, y2) in enumerate(model.default_boxes((32, 64)).tolist()):
         row, column, which = int((y1 + y2) / 2 // 16), int((x1 + x2) / 2 // 16), int(x2 - x1 == 32)
-        assert torch.equal(offsets[0, i], grid[0, 4 * which : 4 * which + 4, row, column])
+        assert torch.equal(deltas[0, i], grid[0, 4 * which : 4 * which + 4, row, column])
 
 
 def test_detections_are_softmax_scores_of_the_classes_without_the_background():
     """Every default box alike: class 0 has 0.6, class 1 has 0.1, the background 0.3."""
     model = small(num_classes=2, postprocess=PostprocessConfig(score_threshold=0.2))
     with torch.no_grad():
-        for conv in (*model.classes, *model.offsets):
+        for conv in (*model.classes, *model.deltas):
             conv.weight.zero_()
             conv.bias.zero_()
         for conv in model.classes:
@@ -219,56 +221,56 @@ def test_bad_losses_are_refused(losses, ratio, message):
 
 SIX = torch.tensor([[10.0 * i, 0, 10.0 * i + 10, 10] for i in range(6)])
 LOGITS = torch.tensor([[[1.0, 0, 0], [2, 0, 0], [0, 0, 2], [0, 3, 0], [0, 0, 0], [0, 1, 1]]])  # two classes, background
-OFFSETS = torch.tensor([[[0.5, 0, 0, 0], *[[9.0, 9, 9, 9]] * 5]])
+DELTAS = torch.tensor([[[0.5, 0, 0, 0], *[[9.0, 9, 9, 9]] * 5]])
 
 
 def test_the_loss_by_hand():
     """The first default box holds an object of class 1; of the others the three with the least background are hard."""
     image = truth([[2, 0, 12, 10]], [1])  # tx = 0.2
-    losses = ssd_loss(LOGITS, OFFSETS, SIX, [image], iou_threshold=0.9)
+    losses = ssd_loss(LOGITS, DELTAS, SIX, [image], iou_threshold=0.9)
     probabilities = LOGITS[0].double().softmax(1)
     background = -probabilities[1:, 2].log()
     hard = background.sort(descending=True).values[:3]
     assert hard.tolist() == background[[2, 0, 3]].tolist()  # default boxes 3, 1 and 4
-    assert float(losses.localisation) == pytest.approx(0.5 * 0.3**2, rel=1e-5)
-    assert float(losses.confidence) == pytest.approx(float(hard.sum() - probabilities[0, 1].log()), rel=1e-6)
+    assert float(losses.box) == pytest.approx(0.5 * 0.3**2, rel=1e-5)
+    assert float(losses.classification) == pytest.approx(float(hard.sum() - probabilities[0, 1].log()), rel=1e-6)
 
 
 def test_the_focal_loss_is_that_of_all_default_boxes():
-    losses = ssd_loss(LOGITS, OFFSETS, SIX, [truth([[2, 0, 12, 10]], [1])], iou_threshold=0.9, gamma=2.0)
+    losses = ssd_loss(LOGITS, DELTAS, SIX, [truth([[2, 0, 12, 10]], [1])], iou_threshold=0.9, gamma=2.0)
     labels = torch.tensor([1, 2, 2, 2, 2, 2])
-    assert float(losses.confidence) == pytest.approx(float(softmax_focal_loss(LOGITS[0], labels).sum()), rel=1e-6)
+    assert float(losses.classification) == pytest.approx(float(softmax_focal_loss(LOGITS[0], labels).sum()), rel=1e-6)
 
 
 def test_hard_negatives_are_chosen_image_by_image_and_the_sum_is_divided_by_all_matches():
     image, empty = truth([[2, 0, 12, 10]], [1]), truth([], [])
-    alone = ssd_loss(LOGITS, OFFSETS, SIX, [image])
+    alone = ssd_loss(LOGITS, DELTAS, SIX, [image])
     for images, factor in (([image, image], 1), ([image, empty], 1)):
-        both = ssd_loss(LOGITS.repeat(2, 1, 1), OFFSETS.repeat(2, 1, 1), SIX, images)
+        both = ssd_loss(LOGITS.repeat(2, 1, 1), DELTAS.repeat(2, 1, 1), SIX, images)
         assert [float(part) for part in both] == pytest.approx([factor * float(part) for part in alone])
 
 
 def test_without_an_object_hard_negatives_teach_nothing_and_the_focal_loss_the_background():
-    logits, offsets = LOGITS.clone().requires_grad_(), OFFSETS.clone().requires_grad_()
-    losses = ssd_loss(logits, offsets, SIX, [truth([], [])])
+    logits, deltas = LOGITS.clone().requires_grad_(), DELTAS.clone().requires_grad_()
+    losses = ssd_loss(logits, deltas, SIX, [truth([], [])])
     sum(losses).backward()
     assert [part.item() for part in losses] == [0, 0]
     assert logits.grad.eq(0).all()
-    assert offsets.grad.eq(0).all()
-    focal = ssd_loss(logits, offsets, SIX, [truth([], [])], gamma=2.0)
-    assert focal.confidence.item() > 0
-    assert focal.localisation.item() == 0
+    assert deltas.grad.eq(0).all()
+    focal = ssd_loss(logits, deltas, SIX, [truth([], [])], gamma=2.0)
+    assert focal.classification.item() > 0
+    assert focal.box.item() == 0
 
 
-def test_offsets_that_are_right_cost_nothing_and_decode_to_the_ground_truth():
+def test_deltas_that_are_right_cost_nothing_and_decode_to_the_ground_truth():
     boxes = torch.tensor([[3.0, 5, 30, 33], [40, 40, 60, 58]])
     assignment = match_boxes(BOXES, boxes)
     matched = assignment >= 0
-    offsets = torch.zeros(21, 4)
-    offsets[matched] = encode_boxes(boxes[assignment[matched]], BOXES[matched])
-    losses = ssd_loss(torch.zeros(1, 21, 3), offsets[None], BOXES, [truth(boxes.numpy(), [0, 1])])
-    assert float(losses.localisation) == pytest.approx(0, abs=1e-12)
-    decoded = decode_boxes(offsets[matched], BOXES[matched])
+    deltas = torch.zeros(21, 4)
+    deltas[matched] = encode_boxes(boxes[assignment[matched]], BOXES[matched])
+    losses = ssd_loss(torch.zeros(1, 21, 3), deltas[None], BOXES, [truth(boxes.numpy(), [0, 1])])
+    assert float(losses.box) == pytest.approx(0, abs=1e-12)
+    decoded = decode_boxes(deltas[matched], BOXES[matched])
     assert torch.allclose(decoded, boxes[assignment[matched]], atol=1e-4)
 
 
@@ -283,7 +285,7 @@ def test_offsets_that_are_right_cost_nothing_and_decode_to_the_ground_truth():
 )
 def test_bad_ground_truth_is_refused(images, message):
     with pytest.raises(ValueError, match=message):
-        ssd_loss(LOGITS, OFFSETS, SIX, images)
+        ssd_loss(LOGITS, DELTAS, SIX, images)
 
 
 # --- receptive fields

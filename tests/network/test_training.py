@@ -30,10 +30,11 @@ from minidet.data.batches import TrainingData
 from minidet.data.shapes import Shapes
 from minidet.pytorch.checkpoint import load_metrics, load_model
 from minidet.pytorch.objective import detection_loss
+from minidet.pytorch.optimization import in_bfloat16, learning_rate, trained_parameters
 from minidet.pytorch.retinanet import RetinaNet
-from minidet.pytorch.training import Batch, in_bfloat16, learning_rate, train, trained_parameters
+from minidet.pytorch.training import train
 from minidet.reference import focal_loss, smooth_l1
-from minidet.structures import GroundTruth
+from minidet.structures import Batch, GroundTruth
 
 SMALL = RetinaNetConfig.tiny(
     num_classes=6, width=8, norm="group", fpn_channels=16, head_channels=16, head_convs=1,
