@@ -1,12 +1,34 @@
-"""The paper's numbers, and what a bad configuration is told."""
+"""The paper's numbers, what a bad configuration is told, and the way into JSON and back."""
 
 from __future__ import annotations
 
+import json
 import math
+from collections import OrderedDict
+from dataclasses import fields
+from decimal import Decimal
+from fractions import Fraction
 
+import numpy as np
 import pytest
+import torch
 
-from minidet.config import AnchorConfig, AssignmentConfig, LossConfig, PostprocessConfig, ResizeConfig, RetinaNetConfig
+from minidet.config import (
+    AnchorConfig,
+    AssignmentConfig,
+    LossConfig,
+    PostprocessConfig,
+    ResizeConfig,
+    RetinaNetConfig,
+    TrainingConfig,
+)
+
+CONFIGS = (
+    AnchorConfig, AssignmentConfig, LossConfig, PostprocessConfig, ResizeConfig, RetinaNetConfig, TrainingConfig,
+)  # fmt: skip
+FIELDS = [
+    pytest.param(config, field, id=f"{config.__name__}.{field.name}") for config in CONFIGS for field in fields(config)
+]
 
 
 def test_the_papers_numbers():
@@ -52,3 +74,136 @@ def test_resizing():
 def test_bad_settings(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+@pytest.mark.parametrize(("settings", "message"), [
+    ({"optimizer": "lion"}, "optimizer = 'lion' must be one of 'sgd', 'adamw'"),
+    ({"iterations": 0}, "iterations = 0 must be >= 1"),
+    ({"iterations": 100}, "warmup = 500 must be in 0 … 100"),
+    ({"steps": (0.5, 1.5)}, r"steps\[1\] = 1.5"),
+    ({"jitter": (600, 500)}, r"jitter\[1\] = 500 must be in 600 … 1333"),
+    ({"jitter": (600, 2000)}, r"jitter\[1\] = 2000"),
+    ({"jitter": 600}, r"jitter = 600 must be \(smallest, largest\)"),
+    ({"flip": 2}, "flip = 2"),
+    ({"gradient_clip": 0}, "gradient_clip = 0"),
+    ({"resize": 600}, "resize = 600 must be of class ResizeConfig"),
+    ({"loss": "ohem"}, "loss = 'ohem' must be of class LossConfig"),
+])  # fmt: skip
+def test_bad_settings_are_refused(settings, message):
+    with pytest.raises(ValueError, match=message):
+        TrainingConfig(**settings)
+
+
+def test_the_preset_for_a_cpu():
+    assert TrainingConfig.tiny(iterations=200).iterations == 200
+    with pytest.raises(ValueError, match="warmup = 100 must be in 0 … 10"):
+        TrainingConfig.tiny(iterations=10)
+
+
+def test_settings_as_json():
+    config = TrainingConfig(jitter=(400, 800), resize=ResizeConfig(500, 900))
+    assert TrainingConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
+    with pytest.raises(ValueError, match=r"unknown settings: lr, resize\.side"):
+        TrainingConfig.from_dict({"lr": 1, "resize": {"side": 3}})
+
+
+# --- every field of every configuration, whatever comes
+
+JUNK = [
+    None, True, False, "no", "", "1", b"1", 0, 1, -1, 3, 0.5, 10**400, math.nan, math.inf, 1j, object(), int, [], (),
+    {}, set(), [3], [[3]], ["3"], [None], [True], (1, 2), (2, 1), [0.5, 0.5, 0.5], "abc", {"a": 1}, {3: 4}, range(3),
+    Fraction(1, 2), Decimal("0.5"), np.ndarray, torch.tensor(0.5), np.array(3), np.array([0.5]), np.array([[1, 2]]),
+    np.float32(0.5), np.int64(2), np.bool_(True),
+]  # fmt: skip
+
+
+def told(make):
+    """What is made, or the message of the ValueError that comes instead; any other error is a fault."""
+    try:
+        return make(), None
+    except ValueError as error:
+        return None, str(error)
+
+
+@pytest.mark.parametrize(("config", "field"), FIELDS)
+def test_a_field_takes_what_json_can_hold_or_refuses_it_by_name(config, field):
+    """What is taken can be hashed and comes back from JSON; the message for the rest names a field."""
+    for value in JUNK:
+        made, message = told(lambda value=value: config(**{field.name: value}))
+        if made is None:
+            assert any(other.name in message for other in fields(config)), value
+            continue
+        kept = getattr(made, field.name)
+        assert type(kept) in (bool, int, float, str, tuple, type(None)), value
+        assert not isinstance(field.default, (bool, tuple, str)) or type(kept) is type(field.default), value
+        assert hash(made) == hash(config.from_dict(json.loads(json.dumps(made.to_dict()))))
+        assert config.from_dict(made.to_dict()) == made
+    for value in JUNK:
+        told(lambda value=value: config.from_dict({field.name: value}))
+        told(lambda value=value: config().with_changes({field.name: value}))
+
+
+NESTED = [
+    pytest.param(config, part.name, field, id=f"{config.__name__}.{part.name}.{field.name}")
+    for config in (RetinaNetConfig, TrainingConfig)
+    for part in fields(config)
+    if type(part.default) in CONFIGS
+    for field in fields(part.default)
+]
+
+
+@pytest.mark.parametrize(("config", "part", "field"), NESTED)
+def test_settings_within_settings_are_refused_by_their_whole_name(config, part, field):
+    for value in JUNK:
+        for make in (
+            lambda value=value: config.from_dict({part: {field.name: value}}),
+            lambda value=value: config().with_changes({part: {field.name: value}}),
+            lambda value=value: config().with_changes({f"{part}.{field.name}": value}),
+        ):
+            _, message = told(make)
+            assert message is None or message.startswith((f"{part}.", "anchors.levels = ", "jitter[1] = ")), value
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: AssignmentConfig(force_match="no"), "^force_match = 'no' must be true or false"),
+        (lambda: AssignmentConfig(force_match=1), "^force_match = 1 must be true or false"),
+        (lambda: TrainingConfig(compile="no"), "^compile = 'no' must be true or false"),
+        (lambda: AnchorConfig(integer_sizes=None), "^integer_sizes = None must be true or false"),
+        (
+            lambda: RetinaNetConfig().with_changes({"assignment": {"force_match": "no"}}),
+            "^assignment.force_match = 'no' must be true or false",
+        ),
+        (lambda: RetinaNetConfig().with_changes({"anchors": {"levels": 3}}), "^anchors.levels = 3 must be a list or a"),
+        (lambda: RetinaNetConfig().with_changes({"anchors": 3}), "^anchors = 3 must be a dict of settings"),
+        (lambda: TrainingConfig(steps=0.5), "^steps = 0.5 must be a list or a tuple"),
+        (lambda: TrainingConfig(steps="0.5"), "^steps = '0.5' must be a list or a tuple"),
+        (lambda: TrainingConfig(steps=[[0.5]]), r"^steps\[0\] = \[0.5\] is not a number"),
+        (lambda: AnchorConfig(sizes={32, 64, 128, 256, 512}), "^sizes = {.*} must be a list or a tuple"),
+        (lambda: LossConfig(gamma="2"), "^gamma = '2' is not a number"),
+        (lambda: TrainingConfig(learning_rate=True), "^learning_rate = True is not a number"),
+        (lambda: LossConfig(gamma=10**400), "^gamma = 10+ is not a number"),
+        (lambda: TrainingConfig(optimizer=["sgd"]), r"^optimizer = \['sgd'\] must be one of 'sgd', 'adamw'"),
+        (lambda: RetinaNetConfig(depth=True), "^depth = True must be one of 18, 34"),
+        (lambda: RetinaNetConfig.from_dict({"anchors": None}), "^anchors = None must be a dict of settings"),
+        (lambda: RetinaNetConfig.from_dict([]), r"^settings = \[\] must be a dict"),
+    ],
+)
+def test_a_value_of_another_kind_is_refused(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
+def test_numbers_of_numpy_become_pythons():
+    config = TrainingConfig(
+        batch_size=np.int64(4), learning_rate=np.float64(0.1), compile=np.bool_(False), steps=np.array([0.5])
+    )
+    assert config == TrainingConfig(batch_size=4, learning_rate=0.1, steps=(0.5,))
+    assert json.dumps(config.to_dict()) == json.dumps(
+        TrainingConfig(batch_size=4, learning_rate=0.1, steps=(0.5,)).to_dict()
+    )
+
+
+def test_settings_may_be_any_mapping():
+    assert TrainingConfig.from_dict(OrderedDict(loss=OrderedDict(gamma=1.0))).loss.gamma == 1

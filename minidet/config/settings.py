@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, fields
+from decimal import Decimal
+from numbers import Real
 from typing import Any, Self
-
-import numpy as np
 
 from minidet import checks
 
@@ -113,5 +113,7 @@ def _unknown(config: type[Settings], settings: Any, prefix: str = "") -> list[st
 
 
 def _plain(value: Any) -> Any:
-    """A number of NumPy as one of Python's, which JSON can hold."""
-    return value.item() if isinstance(value, np.generic) else value
+    """A number or an array of another library as one of Python's, which JSON can hold."""
+    if hasattr(value, "tolist") and not isinstance(value, type):  # of NumPy or PyTorch
+        return value.tolist()
+    return float(value) if isinstance(value, (Real, Decimal)) and not isinstance(value, (int, float)) else value

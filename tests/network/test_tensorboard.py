@@ -11,7 +11,7 @@ import pytest
 from minidet.pytorch import tensorboard
 from minidet.pytorch.checkpoint import load_metrics
 from minidet.pytorch.training import train
-from tests.network.test_training import QUICK, data, fresh
+from tests.network.small import QUICK, Interrupted, data, fresh
 
 CONFIG = replace(QUICK, iterations=4, checkpoint_every=2, tensorboard=True)
 
@@ -39,14 +39,8 @@ def points(run):
 def test_every_number_of_the_metrics_is_there_once_also_after_resuming(tmp_path, monkeypatch):
     monkeypatch.setattr(tensorboard, "summary_writer", lambda: Writer)
 
-    class Interrupted:
-        def batch(self, iteration, rank=0, processes=1):
-            if iteration == 3:
-                raise KeyboardInterrupt
-            return data().batch(iteration, rank, processes)
-
     with pytest.raises(KeyboardInterrupt):
-        train(fresh(), Interrupted(), CONFIG, tmp_path)
+        train(fresh(), Interrupted(3), CONFIG, tmp_path)
     assert [step for name, _, step, _ in points(tmp_path) if name == "box"] == [1, 2, 3]
     train(fresh(), data(), CONFIG, tmp_path, resume=True, evaluate=lambda model: {"AP50": 0.25})
     metrics = load_metrics(tmp_path)

@@ -1,0 +1,67 @@
+"""A small network, its data and a few steps of training, for the tests and for the processes that they start."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+
+from minidet.config import AnchorConfig, ResizeConfig, RetinaNetConfig, TrainingConfig
+from minidet.data.batches import TrainingData
+from minidet.data.shapes import Shapes
+from minidet.pytorch.retinanet import RetinaNet
+from minidet.pytorch.training import train
+from minidet.structures import GroundTruth
+
+SMALL = RetinaNetConfig.tiny(
+    num_classes=6, width=8, norm="group", fpn_channels=16, head_channels=16, head_convs=1,
+    anchors=AnchorConfig(levels=(3, 4), sizes=(16, 32), scales=(1.0,)),
+)  # fmt: skip
+QUICK = TrainingConfig(
+    iterations=8, batch_size=2, learning_rate=0.005, warmup=2, resize=ResizeConfig(48, 64), jitter=(40, 48),
+    log_every=1, checkpoint_every=1000,
+)  # fmt: skip
+
+
+def data(config: TrainingConfig = QUICK) -> TrainingData:
+    return TrainingData(Shapes(6, image_size=(48, 48), max_size=32), SMALL, config)
+
+
+def fresh() -> RetinaNet:
+    torch.manual_seed(0)
+    return RetinaNet(SMALL)
+
+
+def weights_equal(a: RetinaNet, b: RetinaNet) -> bool:
+    return all(torch.equal(x, y) for x, y in zip(a.state_dict().values(), b.state_dict().values(), strict=True))
+
+
+def truth(boxes: Any, classes: Any, ignore: Any = None) -> GroundTruth:
+    boxes = np.array(boxes, np.float64).reshape(-1, 4)
+    return GroundTruth(boxes, np.array(classes, np.int64), np.zeros(len(boxes), bool) if ignore is None else ignore)
+
+
+class Interrupted:
+    """The usual batches, until an exception comes instead of one."""
+
+    def __init__(self, at: int, exception: type[BaseException] = KeyboardInterrupt) -> None:
+        self.at, self.exception = at, exception
+
+    def batch(self, iteration: int, rank: int = 0, processes: int = 1) -> Any:
+        if iteration == self.at:
+            raise self.exception
+        return data().batch(iteration, rank, processes)
+
+
+def main(out: str, iterations: int, batch_size: int, workers: int) -> None:
+    """Train, or go on training, with one thread: the bits of the weights depend on their number."""
+    torch.set_num_threads(1)
+    config = replace(QUICK, iterations=iterations, batch_size=batch_size, checkpoint_every=1, workers=workers)
+    train(fresh(), data(config), config, out, resume=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], *map(int, sys.argv[2:]))
