@@ -31,8 +31,6 @@ def test_the_paths_do_not_import_each_other():
             if path != "pytorch":
                 others.append("torch")
             found = [name for name in imports_of(file) if name.startswith(tuple(others))]
-            if file.name in ("training.py", "experiments.py"):
-                continue  # the loop that joins data, network and evaluation
             assert not found, f"{file.relative_to(ROOT)} imports {found}"
 
 

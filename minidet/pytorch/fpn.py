@@ -10,19 +10,23 @@ from minidet.pytorch.winograd import Conv3x3
 
 
 class FPN(nn.Module):
-    """From the backbone's maps to the levels of ``config.anchors``, by default P3 to P7 of ``config.fpn_channels``.
+    """From the backbone's maps to the levels of the pyramid, by default P3 to P7.
 
-    Top-down, a map is enlarged to the next finer one's size and added to that one's 1x1 conv; a 3x3 conv of the sum is
-    the level. P6 is a 3x3 conv of stride 2 on C5 (or P5, see ``config.p6_from``), P7 one on ReLU(P6), and so on for
-    coarser levels. ``in_channels`` are those of the maps, C5 last; maps finer than the first level are not used.
-    Weights start uniform with variance 1 / fan_in, biases at 0, as in the FPN paper's code.
+    From coarse to fine, a map is enlarged to the next finer one's size and added to that one's 1x1 conv; a 3x3 conv of
+    the sum is the level. P6 is a 3x3 conv of stride 2 on C5 (or on P5, see `RetinaNetConfig.p6_from`), P7 one on
+    ReLU(P6), and so on for coarser levels. Weights start uniform with variance 1 / fan_in, biases at 0, as in the FPN
+    paper's code.
+
+    Args:
+        in_channels: channels of the maps, C5 last; maps finer than the first level are not used.
+        config: has the levels, in its anchors, and their number of channels.
     """
 
     def __init__(self, in_channels: tuple[int, ...], config: RetinaNetConfig) -> None:
         super().__init__()
         channels, levels = config.fpn_channels, config.anchors.levels
         self.p6_from = config.p6_from
-        merged = in_channels[levels[0] - 6 :]  # of the maps that lie on the way down to the finest level
+        merged = in_channels[levels[0] - 6 :]  # C5 is the last: from the finest level's map to C5
         self.lateral = nn.ModuleList(nn.Conv2d(c, channels, 1) for c in merged)
         self.output = nn.ModuleList(Conv3x3(channels, channels) for level in levels if level <= 5)
         self.extra = nn.ModuleDict()
@@ -37,7 +41,14 @@ class FPN(nn.Module):
                 nn.init.kaiming_uniform_(parameter, a=1)
 
     def forward(self, features: tuple[Tensor, ...]) -> list[Tensor]:
-        """Maps of any size, C5 last -> one map a level, (B, fpn_channels, ceil(H / 2**level), ceil(W / 2**level))."""
+        """The pyramid over the backbone's maps.
+
+        Args:
+            features: maps of any size, C5 last.
+
+        Returns:
+            For each level a map (B, fpn_channels, ceil(H / 2**level), ceil(W / 2**level)) of an image (H, W).
+        """
         laterals = [conv(c) for conv, c in zip(self.lateral, features[-len(self.lateral) :], strict=True)]
         for i in reversed(range(len(laterals) - 1)):
             size = laterals[i].shape[-2:]

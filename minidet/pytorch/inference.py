@@ -22,9 +22,11 @@ def detect_images(
 ) -> list[Detections[np.ndarray]]:
     """What a model finds in images of any size, in their own pixels (section 4.1, "Inference").
 
-    >>> image = np.asarray(Image.open("a.jpg").convert("RGB"))  # doctest: +SKIP
-    >>> boxes, scores, classes = detect_images(load_model("runs/shapes"), [image], ResizeConfig(256, 512))[0]
-    ... # doctest: +SKIP
+    >>> model = RetinaNet(RetinaNetConfig.tiny(num_classes=3))  # or load_model("runs/shapes")
+    >>> image = np.zeros((90, 200, 3), np.uint8)  # or np.asarray(Image.open("a.jpg").convert("RGB"))
+    >>> boxes, scores, classes = detect_images(model, [image], ResizeConfig(64, 128))[0]
+    >>> boxes.shape[1]
+    4
 
     Args:
         model: a trained network, on any device. One image is in it at a time.

@@ -14,7 +14,7 @@ from minidet.pytorch.boxes import box_area, box_iou
 def match_boxes(default_boxes: Tensor, gt_boxes: Tensor, iou_threshold: float = 0.5) -> Tensor:
     """Which ground-truth box each default box learns: its index, or -1 for the background (section 2.2 of SSD).
 
-    First a default box is matched with the ground-truth box it overlaps most, if by ``iou_threshold`` or more. Then
+    First a default box is matched with the ground-truth box it overlaps most, if by `iou_threshold` or more. Then
     every ground-truth box gets one default box for itself, even one that does not reach the threshold or, when nothing
     better is left, does not touch it: of all pairs the one with the largest IoU is matched, both leave, and so on
     (of equal ones the first default box, then the first ground-truth box). So where two have the same best default box,
@@ -56,7 +56,7 @@ def hard_negatives(losses: Tensor, positive: Tensor, ratio: int = 3) -> Tensor:
         (N,) bool: all negatives where there are not enough, none where there is no positive; of equal losses the first.
 
     Raises:
-        ValueError: a loss is NaN, or a length or the ratio is another.
+        ValueError: a loss is NaN, the lengths differ, or the ratio is below 1.
     """
     checks.integer("ratio", ratio, low=1)
     losses = tensors.vector("losses", losses, len(positive), of="default boxes")

@@ -95,7 +95,7 @@ def _targets(anchors: Tensor, image: GroundTruth, assignment: Tensor) -> tuple[T
     """(N,) dense labels and, for the P anchors that have a class, (P, 4) deltas to their boxes."""
     boxes, classes, ignore = (torch.as_tensor(values, device=anchors.device) for values in image)
     if not len(boxes) == len(classes) == len(ignore):
-        raise ValueError(f"{len(boxes)} boxes, {len(classes)} classes and {len(ignore)} ignore flags: give one a box")
+        raise ValueError(f"{len(boxes)} boxes, {len(classes)} classes and {len(ignore)} ignore flags: give one per box")
     meaning = torch.where(ignore, IGNORED, classes.long())  # (M,)
     meaning = torch.cat([meaning, meaning.new_tensor([IGNORED, BACKGROUND])])  # found from the end as -2 and -1
     labels = meaning[assignment]
@@ -148,7 +148,7 @@ def _objects(x: Tensor, labels: Tensor) -> Tensor:
 
 
 def _count(labels: Tensor) -> Tensor:
-    """By what a sum over anchors is divided: the number of those with a class, or 1."""
+    """The divisor of a sum over anchors: the number of those with a class, or 1."""
     return (labels >= 0).sum().clamp(min=1)
 
 

@@ -16,9 +16,11 @@ from minidet.pytorch.winograd import Conv3x3
 class ResNet(nn.Module):
     """An ImageNet classifier's convolutions, without the pooling and the linear layer at the end.
 
-    ``config`` gives depth, width, groups, width_per_group, norm and norm_eps, and in ``anchors`` the finest level: the
-    maps begin with C3, with C2 or C1 only where the pyramid does. The weights start as in He et al. (2015): Gaussian,
-    with the variance that keeps that of the gradients.
+    The weights start as in He et al. (2015): Gaussian, with the variance that keeps that of the gradients.
+
+    Args:
+        config: has depth, width, groups, width_per_group, norm and norm_eps, and in its anchors the finest level: the
+            maps begin with C3, or with C2 or C1 where the pyramid does.
     """
 
     out_channels: tuple[int, ...]
@@ -41,7 +43,15 @@ class ResNet(nn.Module):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
-        """(B, 3, H, W) -> (C1, C2,) C3, C4, C5; Cl is (B, out_channels, ceil(H / 2**l), ceil(W / 2**l))."""
+        """The maps of a batch of images.
+
+        Args:
+            images: (B, 3, H, W), normalised.
+
+        Returns:
+            C3, C4, C5, and before them C2 and C1 where the pyramid begins there; map l is (B, its out_channels,
+            ceil(H / 2**l), ceil(W / 2**l)).
+        """
         c1 = F.relu(self.bn1(self.conv1(images)))  # (B, width, H / 2, W / 2)
         c2 = self.layer1(F.max_pool2d(c1, 3, stride=2, padding=1))
         c3 = self.layer2(c2)
@@ -52,8 +62,12 @@ class ResNet(nn.Module):
 class FrozenBatchNorm2d(nn.Module):
     """Batch normalisation with fixed statistics, scale and shift: (x - mean) / sqrt(var + eps) * weight + bias.
 
-    Batches of a detector hold one or two images a GPU, too few for statistics of their own, so fine-tuning keeps those
-    of ImageNet. All four are buffers of shape (channels,): nothing here is trained, in train mode or not.
+    Batches of a detector hold one or two images per GPU, too few for statistics of their own, so fine-tuning keeps
+    those of ImageNet. All four are buffers of shape (channels,): nothing here is trained, in train mode or not.
+
+    Args:
+        channels: of the maps.
+        eps: what is added to the variance.
     """
 
     weight: Tensor
@@ -68,7 +82,7 @@ class FrozenBatchNorm2d(nn.Module):
             self.register_buffer(name, torch.full((channels,), value))
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, channels, H, W) -> the same shape."""
+        """The map (B, channels, H, W), normalised: the same shape."""
         return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
 
     def extra_repr(self) -> str:
@@ -76,12 +90,12 @@ class FrozenBatchNorm2d(nn.Module):
 
 
 def group_norm(channels: int) -> nn.GroupNorm:
-    """Group normalisation with 8 channels a group; ``channels`` is a multiple of 8 (Wu and He, 2018)."""
+    """Group normalisation with 8 channels per group, for a multiple of 8 channels (Wu and He, 2018)."""
     return nn.GroupNorm(channels // 8, channels)
 
 
 class _BasicBlock(nn.Module):
-    """Two 3x3 convs around which the input is added: ResNet-18 and 34."""
+    """Two 3x3 convs, to whose result the input is added: the block of ResNet-18 and 34."""
 
     expansion = 1
 
@@ -99,7 +113,10 @@ class _BasicBlock(nn.Module):
 
 
 class _Bottleneck(nn.Module):
-    """1x1, 3x3, 1x1: the 3x3 conv works on fewer channels, in groups for ResNeXt, and holds the stride ("v1.5")."""
+    """A 1x1, a 3x3 and a 1x1 conv, to whose result the input is added: the block of ResNet-50 and deeper.
+
+    The 3x3 conv works on fewer channels, in groups for ResNeXt, and has the stride ("v1.5").
+    """
 
     expansion = 4
 

@@ -23,11 +23,16 @@ from minidet.structures import Detections
 class RetinaNet(nn.Module):
     """The network of figure 3, initialised as section 4.1 says.
 
-    >>> model = RetinaNet(RetinaNetConfig.tiny(num_classes=3))
-    >>> boxes, scores, classes = model.detect(images)[0]
+    Its `backbone` computes C3 … C5, its `fpn` the pyramid, its `class_subnet` and `box_subnet` the outputs for the
+    N_level = rows * columns * A anchors of each level, in the order of `anchors`.
 
-    For images (B, 3, H, W) its modules compute ``backbone`` C3 … C5, ``fpn`` the pyramid, ``class_subnet`` and
-    ``box_subnet`` the outputs for N_level = rows * columns * A anchors a level, in the order of ``anchors((H, W))``.
+    >>> model = RetinaNet(RetinaNetConfig.tiny(num_classes=3))
+    >>> logits, deltas = model(torch.zeros(2, 3, 64, 128))
+    >>> [tuple(level.shape) for level in logits]
+    [(2, 1152, 3), (2, 288, 3), (2, 72, 3), (2, 18, 3)]
+
+    Args:
+        config: the backbone, the pyramid, the subnets, and what their outputs mean.
     """
 
     def __init__(self, config: RetinaNetConfig) -> None:
@@ -43,10 +48,16 @@ class RetinaNet(nn.Module):
     def forward(self, images: Tensor) -> tuple[list[Tensor], list[Tensor]]:
         """The logits and box deltas of every anchor.
 
-        ``images``: (B, 3, H, W), RGB normalised with the configuration's mean and std, of the parameters' dtype (any
-        floating one under autocast); any H and W from 1 on. Returns two lists over the levels: logits (B, N_level, K)
-        and deltas (B, N_level, 4), anchors in the order y, x, anchor of the cell. Raises ValueError for images of
-        another shape or dtype. NaN and infinity pass through: a training loop sees them in its loss.
+        Args:
+            images: (B, 3, H, W), RGB normalised with the configuration's mean and std, of the parameters' dtype (any
+                floating one under autocast); any H and W from 1 on.
+
+        Returns:
+            Two lists over the levels: logits (B, N_level, K) and deltas (B, N_level, 4), anchors in the order y, x,
+            anchor of the cell. NaN and infinity in an image pass through to them.
+
+        Raises:
+            ValueError: the images have another shape or dtype.
         """
         self._check(images)
         pyramid = self.fpn(self.backbone(images))
@@ -56,16 +67,23 @@ class RetinaNet(nn.Module):
     def detect(self, images: Tensor, image_sizes: Sequence[tuple[int, int]] | None = None) -> list[Detections]:
         """What the network finds in each image (section 4.1, "Inference"), in eval mode whatever mode it is in.
 
-        ``images``: as for ``forward``, and finite. ``image_sizes``: (height, width) of each image in a batch that was
-        padded at the right and the bottom; boxes are clipped to it, by default to (H, W). Returns Detections an image,
-        best score first: boxes (D, 4) in pixels of the input, scores (D,), classes (D,). Raises ValueError for bad
-        images and for sizes that do not fit them.
+        Args:
+            images: as for `forward`, and finite.
+            image_sizes: (height, width) of each image, in a batch that was padded at the right and the bottom; boxes
+                are clipped to it. None is (H, W).
+
+        Returns:
+            Detections for each image, best score first: boxes (D, 4) in pixels of the input, scores (D,) and classes
+            (D,) int64.
+
+        Raises:
+            ValueError: an image is not finite or of another shape or dtype, or a size does not fit its image.
         """
         self._check(images)
         height, width = images.shape[-2:]
         sizes = [(height, width)] * len(images) if image_sizes is None else [checks.image_size(s) for s in image_sizes]
         if len(sizes) != len(images):
-            raise ValueError(f"image_sizes has {len(sizes)} entries for {len(images)} images: give one an image")
+            raise ValueError(f"image_sizes has {len(sizes)} entries for {len(images)} images: give one per image")
         for i, size in enumerate(sizes):
             if size[0] > height or size[1] > width:
                 raise ValueError(f"image_sizes[{i}] = {size} is larger than the padded image, {(height, width)}")
@@ -83,9 +101,14 @@ class RetinaNet(nn.Module):
         ]  # fmt: skip
 
     def anchors(self, image_size: tuple[int, int]) -> list[Tensor]:
-        """The anchors for an image of (height, width): (N_level, 4) a level, on the parameters' device.
+        """The anchors for an image, on the parameters' device.
 
-        float64 if the parameters are, else float32. The tensors are kept for the next call: change none in place.
+        Args:
+            image_size: (height, width), pixels.
+
+        Returns:
+            For each level (N_level, 4), float64 if the parameters are, otherwise float32. The tensors are kept for the
+            next call: change none in place.
         """
         weight = self.class_subnet.output.weight
         dtype = torch.promote_types(weight.dtype, torch.float32)
@@ -104,8 +127,12 @@ class RetinaNet(nn.Module):
 class Subnet(nn.Module):
     """The classification or the box regression subnet: a few 3x3 convs with ReLU, then one that predicts.
 
-    One subnet reads all levels of the pyramid; the two subnets share nothing. ``outputs``: numbers an anchor, K or 4.
-    Weights start Gaussian with a standard deviation of 0.01, biases at 0 (section 4.1).
+    One subnet reads all levels of the pyramid; the two subnets share nothing. Weights start Gaussian with a standard
+    deviation of 0.01, biases at 0 (section 4.1).
+
+    Args:
+        outputs: numbers per anchor, K or 4.
+        config: has the number of convs, their channels, and the anchors per cell.
     """
 
     def __init__(self, outputs: int, config: RetinaNetConfig) -> None:
@@ -126,7 +153,14 @@ class Subnet(nn.Module):
                 nn.init.zeros_(parameter)
 
     def forward(self, features: Tensor) -> Tensor:
-        """A level's map (B, C, H, W) -> (B, H * W * A, outputs), in the order y, x, anchor of the cell."""
+        """The outputs for a level's map.
+
+        Args:
+            features: (B, C, H, W).
+
+        Returns:
+            (B, H * W * A, outputs), in the order y, x, anchor of the cell.
+        """
         predictions = self.output(self.convs(features)).permute(0, 2, 3, 1)  # (B, H, W, A * outputs)
         return predictions.unflatten(3, (-1, self.outputs)).flatten(1, 3)
 
@@ -141,7 +175,7 @@ def _anchors(
 
 @contextmanager
 def _evaluating(model: nn.Module) -> Iterator[None]:
-    """Eval mode, and afterwards every module's own mode again."""
+    """A context in which the model is in eval mode; after it every module is in its own mode again."""
     modes = [(module, module.training) for module in model.modules()]
     model.eval()
     try:

@@ -37,7 +37,7 @@ class SingleDetector(nn.Module):
         width: channels of the first conv, a multiple of 8.
 
     Raises:
-        ValueError: a size or a count is another.
+        ValueError: a side is not a multiple of 64, or a count is out of range.
     """
 
     def __init__(self, num_classes: int, image_size: tuple[int, int] = (64, 64), width: int = 16) -> None:
@@ -104,7 +104,7 @@ def single_loss(corners: Tensor, logits: Tensor, gt_boxes: Any, classes: Any, im
         image_size: (height, width), pixels.
 
     Raises:
-        ValueError: a length, a box or a class is another.
+        ValueError: the lengths differ, a class is out of range, or a box is inverted or not finite.
     """
     count = len(corners)
     wanted = tensors.boxes("gt_boxes", gt_boxes).to(corners)

@@ -47,7 +47,7 @@ class SSD(nn.Module):
         postprocess: the thresholds of `detect`.
 
     Raises:
-        ValueError: levels or counts are others.
+        ValueError: the levels do not follow one another from 3 or more, or a count is out of range.
     """
 
     def __init__(
@@ -141,7 +141,7 @@ def ssd_loss(
         gamma: take the focal loss of all default boxes instead of the cross entropy of some; None: do not.
 
     Raises:
-        ValueError: a shape or a class is another, or a box is inverted or not finite.
+        ValueError: the shapes do not fit, a class is out of range, or a box is inverted or not finite.
     """
     images, count, outputs = logits.shape
     if len(ground_truth) != images or deltas.shape != (images, count, 4):

@@ -82,7 +82,7 @@ def train(
         for iteration, batch in enumerate(reporter.progress(batches), start):
             done = iteration + 1
             with batch.naming(iteration):
-                losses, norm = _step(learner, batch, iteration)
+                losses, norm = train_step(learner, batch, iteration)
             reporter.step(done, losses, learning_rate(iteration, training_config), norm)
             if first and evaluate and due(done, training_config.evaluate_every, training_config.iterations):
                 reporter.evaluation(done, learner.evaluated(evaluate, done))
@@ -95,8 +95,21 @@ def train(
         return load_metrics(run.folder)
 
 
-def _step(learner: Learner, batch: Batch[Tensor], iteration: int) -> tuple[Losses, Tensor | None]:
-    """One step: the outputs for a batch, their loss, its gradient, and a small change of every weight against it."""
+def train_step(learner: Learner, batch: Batch[Tensor], iteration: int) -> tuple[Losses, Tensor | None]:
+    """One step: the outputs for a batch, their loss, its gradient, and a small change of every weight against it.
+
+    Args:
+        learner: the network and its optimizer, changed in place.
+        batch: images (B, 3, H, W), their objects, and perhaps the assignment of the anchors.
+        iteration: the step, counted from 0.
+
+    Returns:
+        The losses before the step, and the norm of the gradient before it was clipped (None where it is not).
+
+    Raises:
+        Diverged: the outputs or the loss are not finite.
+        ValueError: an image or an annotation is wrong.
+    """
     model, config, optimizer = learner.model, learner.config, learner.optimizer
     optimizer.param_groups[0]["lr"] = learning_rate(iteration, config)
     images = batch.images.to(learner.device, memory_format=learner.layout, non_blocking=True)  # (B, 3, H, W)
@@ -104,9 +117,7 @@ def _step(learner: Learner, batch: Batch[Tensor], iteration: int) -> tuple[Losse
         logits, deltas = learner.network(images)  # for each level (B, N_level, K) and (B, N_level, 4)
     _stop_at_nan(iteration, images, logits + deltas)
     anchors = model.anchors((images.shape[2], images.shape[3]))  # for each level (N_level, 4)
-    losses = detection_loss(
-        logits, deltas, anchors, batch.ground_truth, model.config, config, batch.assignments
-    )  # fmt: skip
+    losses = detection_loss(logits, deltas, anchors, batch.ground_truth, model.config, config, batch.assignments)
     loss = losses.classification + config.loss.box_weight * losses.box
     if not loss.isfinite():
         parts = f"classification {losses.classification:g}, box {losses.box:g}"

@@ -1,8 +1,8 @@
 """Trained weights of torchvision: a whole RetinaNet, or an ImageNet classifier as its backbone.
 
-Weights are a state dict (names to tensors or NumPy arrays) or the path of one, written by ``torch.save`` or, as
-``.npz``, by ``numpy.savez``. A file can only bring tensors: pickled Python code is refused, not run. Some detectors are
-published that way (Detectron2's ``.pkl``). Where you trust the file, turn it into plain tensors once::
+Weights are a state dict (names to tensors or NumPy arrays) or the path of one, written by `torch.save` or, as `.npz`,
+by `numpy.savez`. Only tensors are read from a file: pickled Python code is refused, not run. Some detectors are
+published that way (Detectron2's `.pkl`). Where you trust the file, turn it into plain tensors once:
 
     import pickle, torch
     with open("model_final.pkl", "rb") as file:
@@ -33,28 +33,38 @@ Weights = Mapping[str, Any] | str | os.PathLike[str]
 
 
 def load_torchvision(model: RetinaNet, weights: Weights) -> None:
-    """Copy the weights of torchvision's ``retinanet_resnet50_fpn`` (or ``_v2``) into a model of the same structure.
+    """Copy the weights of torchvision's `retinanet_resnet50_fpn` (or `_v2`) into a model of the same structure.
 
-    >>> model = RetinaNet(RetinaNetConfig.torchvision(91, norm_eps=0.0))
-    >>> load_torchvision(model, "retinanet_resnet50_fpn_coco-eeacb38b.pth")
+    >>> model = RetinaNet(RetinaNetConfig.torchvision(91, norm_eps=0.0))  # doctest: +SKIP
+    >>> load_torchvision(model, "retinanet_resnet50_fpn_coco-eeacb38b.pth")  # doctest: +SKIP
 
-    ``RetinaNetConfig.torchvision`` says which settings each of its models needs. Class 0 of its COCO models stands for
-    the background and is never detected. Files from before torchvision 0.13, such as this one, name some layers
-    differently and are read too. Raises ValueError if a key is missing, unknown or of another shape, and for a file
-    that does not hold plain tensors; the model is then unchanged.
+    Class 0 of torchvision's COCO models stands for the background and is never detected.
+
+    Args:
+        model: changed in place; `RetinaNetConfig.torchvision` says which settings each of torchvision's models needs.
+        weights: a state dict or a file. Files from before torchvision 0.13, such as the one above, name some layers
+            differently and are read too.
+
+    Raises:
+        ValueError: a key is missing, unknown or of another shape, or the file does not hold plain tensors. The model is
+            then unchanged.
     """
     targets = {_torchvision_name(name): tensor for name, tensor in model.state_dict().items()}
     _copy({_current_name(name): value for name, value in _read(weights).items()}, targets)
 
 
 def load_backbone(model: RetinaNet, weights: Weights) -> None:
-    """Copy the weights of a torchvision ImageNet classifier into the backbone; its linear layer ``fc`` is left out.
+    """Copy the weights of a torchvision ImageNet classifier into the backbone; its linear layer `fc` is left out.
 
-    >>> model = RetinaNet(RetinaNetConfig(num_classes=20))
-    >>> load_backbone(model, "resnet50-0676ba61.pth")
+    >>> model = RetinaNet(RetinaNetConfig(num_classes=20))  # doctest: +SKIP
+    >>> load_backbone(model, "resnet50-0676ba61.pth")  # doctest: +SKIP
 
-    ResNet-18 to 152 and ResNeXt, for a model of that depth and these groups with ``norm`` "frozen" or "batch". Raises
-    ValueError as ``load_torchvision`` does; the model is then unchanged.
+    Args:
+        model: changed in place; its `norm` is "frozen" or "batch".
+        weights: of ResNet-18 to 152 or ResNeXt, with the model's depth and groups: a state dict or a file.
+
+    Raises:
+        ValueError: as `load_torchvision`; the model is then unchanged.
     """
     state = {name: value for name, value in _read(weights).items() if not name.startswith("fc.")}
     _copy(state, model.backbone.state_dict())
@@ -70,7 +80,7 @@ _PREFIXES = {
     r"box_subnet\.convs\.": "head.regression_head.conv.",
     r"box_subnet\.output\.": "head.regression_head.bbox_reg.",
 }
-"""How a name begins here, and in torchvision."""
+"""How a name begins in this project, and how in torchvision."""
 
 
 def _torchvision_name(name: str) -> str:
@@ -82,13 +92,13 @@ def _torchvision_name(name: str) -> str:
 
 
 def _current_name(name: str) -> str:
-    """A name of torchvision before 0.13, when a conv was not yet the first of a block with its norm or ReLU, today."""
+    """The name that torchvision has given a tensor since 0.13, when a conv became the first part of a block."""
     name = re.sub(r"((?:inner|layer)_blocks\.\d)\.(weight|bias)$", r"\1.0.\2", name)
     return re.sub(r"(_head\.conv)\.(\d)\.(weight|bias)$", lambda m: f"{m[1]}.{int(m[2]) // 2}.0.{m[3]}", name)
 
 
 _MAGIC = (b"PK\x03\x04", b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.")
-"""The first bytes of what ``torch.save`` writes, since PyTorch 1.6 and before."""
+"""The first bytes of a file of `torch.save`, since PyTorch 1.6 and before."""
 
 
 def _read(weights: Weights) -> dict[str, Tensor]:
@@ -138,8 +148,8 @@ def _read_npz(path: Path) -> dict[str, np.ndarray]:
 def _copy(state: dict[str, Tensor], targets: dict[str, Tensor]) -> None:
     """Copy each tensor into the target of its name, or raise and copy none.
 
-    ``num_batches_tracked`` counts training steps and has no part in the outputs: it may be missing, and is left out
-    where the model, having frozen statistics, does not count.
+    `num_batches_tracked` counts training steps and has no part in the outputs: it may be missing, and is left out where
+    the model has frozen statistics and does not count.
     """
 
     def counts(name: str) -> bool:

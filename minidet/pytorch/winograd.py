@@ -1,13 +1,13 @@
 """3x3 convolutions in a quarter of the multiplications: Winograd's F(4x4, 3x3) (Lavin and Gray, 2016).
 
-A subnet of RetinaNet is nothing but 3x3 convolutions, on a CPU they are nearly all of a training step. A tile of 6x6
-inputs d and a filter g give 4x4 outputs, which takes 144 multiplications for a channel; Winograd's transforms (A, B, G
-below, of small constants) reach them with 36, those of the elementwise product in
+A subnet of RetinaNet is nothing but 3x3 convolutions; on a CPU they take nearly all the time of a training step. A tile
+of 6x6 inputs d and a filter g give 4x4 outputs, which takes 144 multiplications per channel. Winograd's transforms (A,
+B and G below, of small constants) reach the same outputs with 36, those of the elementwise product in
 
     Y = A [(G g G^T) * (B d B^T)] A^T
 
-Over many channels and tiles that product is 36 products of matrices. The rest is additions, so it pays with enough
-channels and tiles. Every step is an operation that autograd knows but the cutting into tiles, whose gradient is here.
+Over many channels and tiles that product is 36 products of matrices. The rest is additions, so the algorithm pays with
+enough channels and tiles. Autograd knows every step except the cutting into tiles, whose gradient is written here.
 """
 
 from __future__ import annotations
@@ -20,20 +20,31 @@ from torch import Tensor, nn
 
 
 class Conv3x3(nn.Conv2d):
-    """A 3x3 convolution with a border of zeros, which in training may take the faster way."""
+    """A 3x3 convolution with a border of zeros, which in training may be computed by Winograd's algorithm.
+
+    Args:
+        in_channels: C.
+        channels: of the result.
+        stride: 1 or 2.
+        groups: in which the channels are convolved apart.
+        bias: whether a number is added per channel.
+    """
 
     winograd = False
-    """Whether it takes it, in float32 on a CPU and where it pays; the trainer sets it for the models that it trains."""
+    """Whether to use the algorithm in float32 on a CPU, where it pays; training sets this for the model it trains."""
 
     def __init__(self, in_channels: int, channels: int, stride: int = 1, groups: int = 1, bias: bool = True) -> None:
         super().__init__(in_channels, channels, 3, stride, padding=1, groups=groups, bias=bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, in_channels, H, W) -> (B, channels, ceil(H / stride), ceil(W / stride))."""
+        """The convolution of (B, in_channels, H, W): (B, channels, ceil(H / stride), ceil(W / stride))."""
         return conv3x3(x, self.weight, self.bias) if self.winograd and self._pays(x) else super().forward(x)
 
     def _pays(self, x: Tensor) -> bool:
-        """Measured with 32 to 720 channels and 5 to 80 rows: above these bounds it takes 0.3 to 0.85 of the time."""
+        """Whether the algorithm is the faster way: above these bounds it takes 0.3 to 0.85 of the time.
+
+        Measured with 32 to 720 channels and 5 to 80 rows.
+        """
         tiles = len(x) * -(-x.shape[2] // 4) * -(-x.shape[3] // 4)
         return (
             self.training and x.dtype == torch.float32 and x.device.type == "cpu"
@@ -43,18 +54,30 @@ class Conv3x3(nn.Conv2d):
 
 
 def use_winograd(model: nn.Module, use: bool) -> None:
-    """Let all 3x3 convolutions of a model take the faster way in training, or none."""
+    """Let all 3x3 convolutions of a model use Winograd's algorithm in training, or none.
+
+    Args:
+        model: changed in place.
+        use: whether they use it, where it pays.
+    """
     for module in model.modules():
         if isinstance(module, Conv3x3):
             module.winograd = use
 
 
 def conv3x3(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """What ``F.conv2d(x, weight, bias, padding=1)`` gives, by F(4x4, 3x3).
+    """The result of `F.conv2d(x, weight, bias, padding=1)`, by F(4x4, 3x3).
 
-    ``x``: (B, C, H, W), ``weight``: (O, C, 3, 3), ``bias``: (O,), of one floating dtype. Returns (B, O, H, W), in
-    memory as channels_last. In float32 the largest errors, of the result and of all gradients, are about 1e-5 of the
-    largest value. Keeps 2.25 numbers for every input until the backward pass.
+    In float32 the largest errors, of the result and of all gradients, are about 1e-5 of the largest value. It keeps
+    2.25 numbers for every input until the backward pass.
+
+    Args:
+        x: (B, C, H, W).
+        weight: (O, C, 3, 3), of the same floating dtype.
+        bias: (O,), of that dtype.
+
+    Returns:
+        (B, O, H, W), in memory with the channels last.
     """
     height, width = x.shape[2:]
     channels_out, channels = weight.shape[:2]
@@ -103,4 +126,4 @@ _G = [
     [1 / 24, 1 / 12, 1 / 6], [1 / 24, -1 / 12, 1 / 6], [0, 0, 1],
 ]  # fmt: skip
 _TRANSFORMS = [torch.kron(m, m) for m in (torch.tensor(m, dtype=torch.float64) for m in (_A, _B, _G))]
-"""Of a matrix from both sides, as one product with its entries in a column: (16, 36), (36, 36) and (36, 9)."""
+"""A, B and G applied to both sides of a matrix whose entries are one column: (16, 36), (36, 36) and (36, 9)."""

@@ -149,7 +149,8 @@ def test_jitter_draws_the_shorter_side():
 
 
 def test_every_image_once_an_epoch_in_new_orders():
-    data = TrainingData(Shapes(10, image_size=(32, 32), max_size=16), TINY, TrainingConfig(batch_size=4))
+    config = TrainingConfig(batch_size=4, resize=ResizeConfig(32))
+    data = TrainingData(Shapes(10, image_size=(32, 32), max_size=16), TINY, config)
     seen = [data.sample(place).image_id for place in range(30)]
     epochs = [seen[0:10], seen[10:20], seen[20:30]]
     assert all(sorted(epoch) == list(range(10)) for epoch in epochs)
@@ -227,7 +228,8 @@ def test_the_parts_of_a_batch_are_the_batch(shapes):
 
 def test_another_seed_is_another_order():
     dataset = Shapes(50, image_size=(32, 32), max_size=16)
-    ids = [TrainingData(dataset, TINY, TrainingConfig(seed=seed)).batch(0).image_ids for seed in (0, 1)]
+    configs = [TrainingConfig(seed=seed, resize=ResizeConfig(32)) for seed in (0, 1)]
+    ids = [TrainingData(dataset, TINY, config).batch(0).image_ids for config in configs]
     assert ids[0] != ids[1]
 
 
