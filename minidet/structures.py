@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -80,3 +80,19 @@ class Diverged(ValueError):
 
     def __reduce__(self) -> tuple[type[Diverged], tuple[str, int]]:  # comes back whole from another process
         return Diverged, (str(self), self.iteration)
+class Categories(NamedTuple):
+    """The classes of a network as files name them."""
+
+    names: tuple[str, ...]
+    """One per class, in the order of the network's outputs."""
+    ids: tuple[int, ...]
+    """The number of each in COCO files, all different."""
+
+    @classmethod
+    def numbered(cls, names: Sequence[str]) -> Categories:
+        """Classes with these names and the numbers 1 … K."""
+        return cls(tuple(names), tuple(range(1, len(names) + 1)))
+
+    def entries(self) -> list[dict[str, Any]]:
+        """The list ``categories`` of a COCO file."""
+        return [{"id": number, "name": name} for number, name in zip(self.ids, self.names, strict=True)]

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, asdict, dataclass, fields
 from decimal import Decimal
 from numbers import Real
 from typing import Any, Self
 
 from minidet import checks
+
+SECTIONS = ("model", "training", "data", "val")
+"""The parts of a run that ``SECTION.FIELD=VALUE`` can change."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +85,34 @@ class Settings:
                 raise ValueError(f"{name} is not a setting: there are {', '.join(known)}")
             section[field] = value
         return self.from_dict(settings)
+
+
+def setting_changes(texts: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Read changes of settings that are written ``SECTION.FIELD=VALUE``.
+
+    >>> setting_changes(["training.iterations=500", "model.anchors.scales=[1]"])["model"]
+    {'anchors.scales': [1]}
+
+    Args:
+        texts: one change each; VALUE is JSON, or else a plain word.
+
+    Returns:
+        The values by section, one of SECTIONS, and by dotted name; a section without changes is empty.
+
+    Raises:
+        ValueError: a text is of another form.
+    """
+    changes: dict[str, dict[str, Any]] = {section: {} for section in SECTIONS}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        section, dot, field = name.partition(".")
+        if not (equals and dot and field) or section not in changes:
+            raise ValueError(f"--set {text}: give SECTION.FIELD=VALUE, SECTION being one of {', '.join(changes)}")
+        try:
+            changes[section][field] = json.loads(value)
+        except json.JSONDecodeError:
+            changes[section][field] = value
+    return changes
 
 
 def nested(config: type[Settings]) -> dict[str, type[Settings]]:

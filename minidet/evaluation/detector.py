@@ -2,63 +2,114 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from tqdm import tqdm
 
 from minidet.config import ResizeConfig
 from minidet.data import Dataset
-from minidet.evaluation import Evaluation, evaluate
+from minidet.data.summary import has_objects, in_words
+from minidet.evaluation.coco import Evaluation, evaluate
 from minidet.pytorch.inference import coco_results, detect_images
 from minidet.pytorch.retinanet import RetinaNet
-from minidet.structures import Detections
+from minidet.structures import Categories, Detections
 
 
 def evaluate_model(
-    model: RetinaNet, dataset: Dataset, about: Mapping[str, Any], resize: ResizeConfig | None = None
+    model: RetinaNet, dataset: Dataset, categories: Categories, resize: ResizeConfig | None = None
 ) -> tuple[Evaluation, list[Detections]]:
-    """COCO's evaluation of a model on a data set, and its Detections, one an image. See `evaluate_detections`.
+    """COCO's evaluation of a model on a data set, and what the model detected.
 
-    ``resize``: how images are brought to the network's size; give what the model was trained with.
+    Args:
+        model: the network; its training mode is put back afterwards.
+        dataset: the images and their ground truth.
+        categories: name and number of each class of the model, as `RunSettings.categories` gives them.
+        resize: how images are brought to the network's size: give what the model was trained with; None: the paper's.
+
+    Returns:
+        The evaluation, whose category ids are those of ``categories``, and one Detections per image, in pixels of the
+        stored images.
+
+    Raises:
+        ValueError: see `check_measurable`, and for an image that cannot be read.
     """
-    _known_classes(dataset, about)  # before the long part
+    check_measurable(dataset, categories)  # before the long part
     images = (dataset[i].image for i in tqdm(range(len(dataset)), "evaluating", unit="image", leave=False))
     found = detect_images(model, images, resize)
-    return evaluate_detections(found, dataset, about), found
+    return evaluate_detections(found, dataset, categories), found
 
 
-def evaluate_detections(found: Sequence[Detections], dataset: Dataset, about: Mapping[str, Any]) -> Evaluation:
-    """COCO's evaluation of Detections, one an image of the data set, in pixels of the stored images.
+def evaluate_detections(found: Sequence[Detections], dataset: Dataset, categories: Categories) -> Evaluation:
+    """COCO's evaluation of detections on a data set.
 
-    ``about`` names the model's classes, as the settings of a run do: "classes" and, for each, "category_ids". Objects
-    to ignore (COCO crowd, VOC difficult) count as crowds. Areas are those of the boxes. Raises ValueError for a class
-    of the data set that the model does not know.
+    Objects to ignore (COCO crowd, VOC difficult) count as crowds. Areas are those of the boxes.
+
+    Args:
+        found: one Detections per image of the data set, boxes in pixels of the stored images.
+        dataset: the ground truth.
+        categories: name and number of each class of the detections.
+
+    Returns:
+        The evaluation, whose category ids are those of ``categories``.
+
+    Raises:
+        ValueError: see `check_measurable`.
     """
-    ids = _known_classes(dataset, about)
+    check_measurable(dataset, categories)
+    ids = [categories.ids[k] for k in model_classes(dataset, categories)]
     places = range(len(dataset))
     annotations = [
         {
-            "image_id": i, "category_id": ids[dataset.classes[label]], "bbox": [x1, y1, x2 - x1, y2 - y1],
-            "iscrowd": int(ignore),
+            "image_id": i, "category_id": ids[label], "bbox": [x1, y1, x2 - x1, y2 - y1], "iscrowd": int(ignore),
         }
         for i in places
         for record in [dataset.record(i)]
         for (x1, y1, x2, y2), label, ignore in zip(record.boxes.tolist(), record.classes, record.ignore, strict=True)
     ]  # fmt: skip
-    truth = {"images": [{"id": i} for i in places], "categories": coco_categories(about), "annotations": annotations}
-    return evaluate(truth, coco_results(found, places, about["category_ids"]))
+    truth = {"images": [{"id": i} for i in places], "categories": categories.entries(), "annotations": annotations}
+    return evaluate(truth, coco_results(found, places, categories.ids))
 
 
-def coco_categories(about: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The categories of a COCO file for the classes that ``about`` names."""
-    return [{"id": i, "name": name} for i, name in zip(about["category_ids"], about["classes"], strict=False)]
+def check_measurable(dataset: Dataset, categories: Categories) -> None:
+    """Refuse a data set that a model of these classes cannot be measured on.
+
+    Raises:
+        ValueError: the data set has no image left, no object that counts, or a class that the model does not know.
+    """
+    left_out = f": {in_words(dataset.faults)}, which minidet inspect lists" if dataset.faults else ""
+    if not len(dataset):
+        raise ValueError(f"{dataset.name} has no image to measure on{left_out}")
+    if not has_objects(dataset):
+        raise ValueError(
+            f"{dataset.name} has no object to measure on in its {len(dataset)} images, or only such as are to be "
+            f"ignored (COCO crowd, VOC difficult){left_out}"
+        )
+    model_classes(dataset, categories)
 
 
-def _known_classes(dataset: Dataset, about: Mapping[str, Any]) -> dict[str, int]:
-    """Category ids by class; raises ValueError for a class of the data set that the model does not know."""
-    ids = dict(zip(about["classes"], about["category_ids"], strict=False))
-    unknown = [name for name in dataset.classes if name not in ids]
+def model_classes(dataset: Dataset, categories: Categories) -> list[int]:
+    """The model's class for each class of a data set, found by its name.
+
+    Args:
+        dataset: (K',) classes.
+        categories: (K,) classes of the model.
+
+    Returns:
+        K' numbers in 0 … K-1.
+
+    Raises:
+        ValueError: the model does not know a class, or a name stands for two classes and does not tell which is which.
+    """
+    names, known = dataset.classes, categories.names
+    if names == known:
+        return list(range(len(names)))
+    unknown = [name for name in names if name not in known]
     if unknown:
         raise ValueError(f"{dataset.name} has classes that the model does not know: {', '.join(unknown)}")
-    return ids
+    twice = sorted({name for name in names if names.count(name) > 1 or known.count(name) > 1})
+    if twice:
+        raise ValueError(
+            f"{dataset.name}: {', '.join(map(repr, twice))} is the name of two classes, so it does not say which class "
+            "of the model is meant: rename one of them in the data"
+        )
+    return [known.index(name) for name in names]

@@ -21,7 +21,7 @@ from minidet.experiments.lock import locked
 from minidet.experiments.results import RESULTS, file_name, recorded
 from minidet.experiments.setting import BACKBONE
 from minidet.files import write_bytes, write_json
-from minidet.structures import Diverged
+from minidet.structures import Categories, Diverged
 
 RUNS = Path("runs") / "experiments"
 """Folder of the runs while they are trained."""
@@ -95,7 +95,8 @@ def _train(experiment: Experiment, seed: int, folder: Path, results: Path) -> di
 
     config = replace(experiment.training, seed=seed)
     dataset, val = InMemory(open_dataset(**experiment.data)), open_dataset(**experiment.val)
-    about = {"classes": list(dataset.classes), "category_ids": list(range(1, len(dataset.classes) + 1))}
+    categories = Categories.numbered(dataset.classes)
+    about = {"classes": list(categories.names), "category_ids": list(categories.ids)}
     torch.manual_seed(seed)
     model = RetinaNet(experiment.model)
     backbone = None
@@ -114,7 +115,7 @@ def _train(experiment: Experiment, seed: int, folder: Path, results: Path) -> di
     if diverged_at is None and not all(tensor.isfinite().all() for tensor in model.state_dict().values()):
         diverged_at = config.iterations
     if diverged_at is None:
-        metrics = evaluate_model(model.eval(), val, about, config.resize)[0].metrics
+        metrics = evaluate_model(model.eval(), val, categories, config.resize)[0].metrics
     else:
         metrics = dict.fromkeys(("AP", "AP50", "AP75", "APs", "APm", "APl"), 0.0)
     every = -(-len(curve) // CURVE) or 1

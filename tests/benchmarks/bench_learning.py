@@ -35,7 +35,7 @@ from minidet.pytorch.loader import load_batches
 from minidet.pytorch.memory import keep_freed_memory
 from minidet.pytorch.retinanet import RetinaNet
 from minidet.pytorch.training import train
-from minidet.structures import Detections
+from minidet.structures import Categories, Detections
 from tests.benchmarks.timing import machine
 
 RESIZE = ResizeConfig(240, 480)
@@ -58,8 +58,8 @@ def training_config(steps: int, evaluations: int) -> TrainingConfig:
 
 def measured(found: list[Detections], val: Any) -> dict[str, float]:
     """COCO's numbers."""
-    about = {"classes": val.classes, "category_ids": range(len(val.classes))}
-    metrics: dict[str, float] = evaluate_detections(found, val, about).metrics
+    categories = Categories.numbered(val.classes)
+    metrics: dict[str, float] = evaluate_detections(found, val, categories).metrics
     return metrics
 
 

@@ -25,6 +25,7 @@ from minidet.inspection.suggest import suggest_anchors
 from minidet.pytorch.memory import keep_freed_memory
 from minidet.pytorch.retinanet import RetinaNet
 from minidet.pytorch.training import train
+from minidet.structures import Categories
 from tests.benchmarks.timing import machine
 
 RESIZE = ResizeConfig(128, 256)
@@ -55,7 +56,7 @@ def main() -> None:
     keep_freed_memory()
     sample = Shapes(300, seed=1, **SMALL)  # type: ignore[arg-type]
     val = Shapes(200, seed=2, **SMALL)  # type: ignore[arg-type]
-    about = {"classes": val.classes, "category_ids": range(1, len(val.classes) + 1)}
+    categories = Categories.numbered(val.classes)
     ways = {"suggested": suggest_anchors(sample, resize=RESIZE), "the paper's": AnchorConfig()}
     slower, faster = (trained(anchors, TRIAL)[1] for anchors in ways.values())
     steps = {"suggested": options.steps, "the paper's": round(options.steps * slower / faster)}
@@ -63,7 +64,7 @@ def main() -> None:
     for name, anchors in ways.items():
         report = inspect(sample, anchors, resize=RESIZE, check_images=False, progress=False)
         model, seconds = trained(anchors, steps[name])
-        metrics = evaluate_model(model.eval(), val, about, RESIZE)[0].metrics
+        metrics = evaluate_model(model.eval(), val, categories, RESIZE)[0].metrics
         covered = float((report.boxes.anchors > 0).mean())
         rows[name] = {
             "coverage": covered, "steps": steps[name], "seconds": seconds, "AP50": metrics["AP50"], "AP": metrics["AP"],

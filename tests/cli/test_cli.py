@@ -257,7 +257,7 @@ def test_wrong_settings_are_told_in_a_line(tmp_path, capsys, more, message):
     (["train", "--data", "nowhere", "--out", "{}"], "nowhere' does not exist"),
     (["train", "--out", "{}"], "give --data"),
     (["train", "--out", "{}", "--resume"], "does not exist: give the folder of a run"),
-    (["train", "--out", "{}", "--resume", "--anchors", "tiny"], "a run that is resumed keeps its anchors"),
+    (["train", "--out", "{}", "--resume", "--anchors", "tiny"], "--anchors: a run that is resumed keeps"),
     (["evaluate", "{}"], "does not exist: give the folder of a finished run"),
     (["detect", "{}", "a.png"], "does not exist: give the folder of a finished run"),
 ])  # fmt: skip

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from minidet import cli
-from minidet.experiments import commands, definitions, rows, runner
+from minidet.cli import experiments as commands
+from minidet.experiments import definitions, results, rows, runner
 from minidet.experiments.definitions import experiments
 from tests.experiments.made_up import TINY, made_up
 
@@ -18,7 +19,7 @@ def tiny(monkeypatch):
 
 
 def test_the_command_lists_runs_and_prints_tables(tiny, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(commands, "RESULTS", tmp_path / "results")
+    monkeypatch.setattr(results, "RESULTS", tmp_path / "results")
     runs = ["--runs", str(tmp_path / "runs")]
     assert cli.main(["experiments", "run", "1b", "--dry-run", "--seeds", "2", *runs]) == 0
     planned = capsys.readouterr().out.splitlines()

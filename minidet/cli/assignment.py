@@ -1,4 +1,4 @@
-"""`minidet assignment`: make, grade, bundle, points."""
+"""`minidet assignment`: assignments for a course, and their grader."""
 
 from __future__ import annotations
 
@@ -8,25 +8,27 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from minidet.cli.arguments import add_command
+from minidet.cli.outputs import check_outputs
+from minidet.files import write_text
+
 NOTE = (
-    "A submission runs in a process of its own, with limits of time, memory and file size; what it prints is "
-    "thrown away, "
-    "and the solution cannot be imported. That stops accidents. It is no sandbox: a submission that means harm "
-    "has your "
-    "rights, so grade those of strangers in a container."
+    "A submission runs in a process of its own, with limits of time, memory and file size; what it prints is thrown "
+    "away, and the solution cannot be imported. That stops accidents. It is no sandbox: a submission that means harm "
+    "has your rights, so grade those of strangers in a container."
 )
 ASSIGNMENTS = "a1 boxes and anchors, a2 assignment and NMS, a3 losses and gradients, a4 post-processing and AP, a5 fast"
 
 
-def add_commands(commands: Any, add: Callable[..., argparse.ArgumentParser]) -> None:
-    """Add the commands; `add` is that of the command line's parser: name, function, help, more, to."""
+def add(commands: Any) -> None:
+    """Add the commands and their arguments."""
     to = commands.add_parser("assignment", help="five assignments with a grader: make, grade, bundle")
     kinds = to.add_subparsers(required=True, metavar="ACTION")
 
     def add_one(
-        name: str, function: Any, text: str, more: str = "", assignment: bool = True
+        name: str, run: Callable[[argparse.Namespace], None], text: str, more: str = "", assignment: bool = True
     ) -> argparse.ArgumentParser:
-        command = add(name, function, text, more, to=kinds)
+        command = add_command(kinds, name, run, text, more)
         if assignment:
             command.add_argument("assignment", choices=("a1", "a2", "a3", "a4", "a5"), metavar="NAME", help=ASSIGNMENTS)
             command.add_argument(
@@ -81,6 +83,8 @@ def grade(options: argparse.Namespace) -> None:
     from minidet.course import report
     from minidet.course.grading import Limits, grade_submission
 
+    submission = options.submission
+    check_outputs([options.out], files=[options.points, submission, *submission.rglob("*")])
     settings = {
         "points": _points(options), "variant": options.variant, "seed": options.seed,
         "limits": Limits(options.seconds, options.memory),
@@ -122,6 +126,7 @@ def bundle(options: argparse.Namespace) -> None:
     from minidet.course.bundle import write_bundle
 
     out = options.out or Path(f"{options.assignment}_autograder.zip")
+    check_outputs([out], files=[options.points])
     print(write_bundle(load(options.assignment), out, _points(options), options.variant, options.seed))
 
 
@@ -134,7 +139,9 @@ def points(options: argparse.Namespace) -> None:
 
 def instructions(options: argparse.Namespace) -> None:
     """INSTRUCTORS.md."""
-    print((Path(__file__).parent / "INSTRUCTORS.md").read_text(encoding="utf-8"), end="")
+    from minidet import course
+
+    print((Path(course.__file__).parent / "INSTRUCTORS.md").read_text(encoding="utf-8"), end="")
 
 
 def _points(options: argparse.Namespace) -> Any:
@@ -147,7 +154,4 @@ def _write(out: Path | None, text: str) -> None:
     if out is None:
         print(text, end="")
         return
-    out.parent.mkdir(parents=True, exist_ok=True)
-    temporary = out.with_name(out.name + ".tmp")
-    temporary.write_text(text, encoding="utf-8")
-    print(temporary.replace(out))
+    print(write_text(out, text))

@@ -1,29 +1,67 @@
-"""`minidet experiments list | run | table`: the arguments, and what is printed."""
+"""`minidet experiments`: the paper's experiments at small scale, listed, run and set beside its numbers."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from minidet.experiments import rows
-from minidet.experiments.definitions import elsewhere, experiments
-from minidet.experiments.experiment import Experiment, canonical, select
-from minidet.experiments.pool import run_all
-from minidet.experiments.results import RESULTS, Results, load_results
-from minidet.experiments.runner import RUNS
+from minidet.cli.arguments import add_command, add_settings
+from minidet.cli.sources import absolute
+from minidet.config import setting_changes
+
+if TYPE_CHECKING:
+    from minidet.experiments.experiment import Experiment
+    from minidet.experiments.results import Results
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Read the arguments of `minidet experiments` and do what they say; raises ValueError for what cannot be done."""
-    options = _parser().parse_args(arguments)
-    options.command(options)
+def add(commands: Any) -> None:
+    """Add the commands and their arguments."""
+    text = "run the paper's experiments at small scale, and set ours beside its numbers"
+    parser = commands.add_parser("experiments", help=text, description=f"{text}: does the same thing happen?")
+    kinds = parser.add_subparsers(required=True, metavar="list|run|table")
+    what = "a table (1a, 1b, …), a name (1b/gamma=2) or a pattern ('1d/ohem-*'); without any: all"
+
+    command = add_command(
+        kinds, "list", show_list, "every experiment, its priority, the seeds that were run and the mean AP"
+    )
+    command.add_argument("names", nargs="*", metavar="NAME", help=what)
+    command.add_argument("--results", type=Path, help="folder of the results, if not the committed ones")
+
+    command = add_command(
+        kinds, "run", run, "run what is missing, the rows that carry the paper's argument first",
+        "A run that was interrupted goes on from its last checkpoint.",
+    )  # fmt: skip
+    command.add_argument("names", nargs="*", metavar="NAME", help=what)
+    command.add_argument("--seeds", type=int, default=3, help="run seeds 0, 1, … up to so many")
+    command.add_argument("--seed", type=int, help="run this one only")
+    command.add_argument("--minutes", type=float, help="begin no run after so long")
+    command.add_argument("--processes", type=int, default=1, help="runs at a time; on GPUs always one per GPU")
+    command.add_argument("--keep", action="store_true", help="keep the weights, RUNS/NAME_seedSEED/model.pt")
+    command.add_argument("--dry-run", action="store_true", help="only say what would be run, in that order")
+    command.add_argument(
+        "--again", action="store_true", help="run these anew into --out and compare with the committed"
+    )
+    command.add_argument("--out", type=Path, help="folder of the results, if not the committed ones (runs/again)")
+    command.add_argument("--runs", type=Path, help="folder for checkpoints, if not runs/experiments")
+    command.add_argument("--data", help="train on this data set instead of shapes: a COCO or Pascal VOC folder")
+    command.add_argument("--split", help="Pascal VOC: the list to train on")
+    command.add_argument("--val", help="measure on this data set, if not --data")
+    command.add_argument("--val-split", help="Pascal VOC: the list to measure on")
+    add_settings(command)
+
+    command = add_command(kinds, "table", table, "the paper's tables beside ours, with verdicts")
+    command.add_argument("names", nargs="*", metavar="TABLE", help="1a, 1b, …; without any: all")
+    command.add_argument("--results", type=Path, help="folder of the results, if not the committed ones")
 
 
 def show_list(options: argparse.Namespace) -> None:
     """Every experiment: its seeds, its mean AP, and under which other name it is run."""
-    results = load_results(options.results)
+    from minidet.experiments import rows
+    from minidet.experiments.experiment import canonical, select
+    from minidet.experiments.results import RESULTS, load_results
+
+    results = load_results(options.results or RESULTS)
     first = canonical(results.known)
     chosen = select(results.known, options.names, rows.ALSO)
     width = max(map(len, chosen))
@@ -41,6 +79,10 @@ def show_list(options: argparse.Namespace) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Run what is missing, or with --again one that is there, elsewhere, and compare."""
+    from minidet.experiments import rows
+    from minidet.experiments.experiment import canonical, select
+    from minidet.experiments.results import RESULTS, load_results
+
     known = _known(options)
     results = load_results(options.out or RESULTS, known)
     first = canonical(known)
@@ -53,25 +95,35 @@ def run(options: argparse.Namespace) -> None:
     jobs.sort(key=lambda job: (_rank(first, job[0]), job[1]))
     print(f"{len(jobs)} runs to do, {len(names) * len(seeds) - len(jobs)} are done")
     if jobs and not options.dry_run:
+        from minidet.experiments.pool import run_all
+        from minidet.experiments.runner import RUNS
+
         ready = [(known[name], seed) for name, seed in jobs]
-        run_all(ready, options.out or RESULTS, options.runs, options.minutes, options.processes, options.keep)
+        runs = options.runs or RUNS
+        run_all(ready, options.out or RESULTS, runs, options.minutes, options.processes, options.keep)
     elif options.dry_run:
         print("\n".join(f"{name}, seed {seed}" for name, seed in jobs))
 
 
 def _rank(first: dict[str, str], name: str) -> int:
     """The best priority of the names that mean this one."""
-    return min(rows.priority(other) for other, main_name in first.items() if main_name == name)
+    from minidet.experiments.rows import priority
+
+    return min(priority(other) for other, main_name in first.items() if main_name == name)
 
 
 def _again(options: argparse.Namespace, known: Any, names: list[str], seeds: list[int]) -> None:
     """Run rows once more into another folder, and say whether they land within the spread of the committed runs."""
+    from minidet.experiments.pool import run_all
+    from minidet.experiments.results import RESULTS, load_results
+    from minidet.experiments.runner import RUNS
+
     out = options.out or Path("runs") / "again"
     before = load_results(RESULTS, known)
     done = load_results(out, known)
     jobs = [(known[name], seed) for name in names for seed in seeds if seed not in done.of(name)]
     if jobs:
-        run_all(jobs, out, options.runs / "again", options.minutes, options.processes, options.keep)
+        run_all(jobs, out, (options.runs or RUNS) / "again", options.minutes, options.processes, options.keep)
     after = load_results(out, known)
     for name in names:
         for seed, again in after.of(name).items():
@@ -98,16 +150,17 @@ def compared(before: Results, name: str, seed: int, again: dict[str, Any]) -> st
 def table(options: argparse.Namespace) -> None:
     """A table of the paper beside ours."""
     from minidet.experiments import tables
+    from minidet.experiments.results import RESULTS, load_results
 
-    results = load_results(options.results)
+    results = load_results(options.results or RESULTS)
     for name in options.names or tables.NAMES:
         print(tables.text(name, results), end="\n\n")
 
 
 def _known(options: argparse.Namespace) -> dict[str, Experiment]:
     """The experiments with the changes, and on the data set, that the arguments name."""
-    from minidet.cli import setting_changes
     from minidet.data import open_dataset
+    from minidet.experiments.definitions import elsewhere, experiments
 
     known, changes = experiments(), setting_changes(options.set)
     if not options.data and not any(changes.values()):
@@ -118,63 +171,8 @@ def _known(options: argparse.Namespace) -> dict[str, Experiment]:
         if not (options.val or options.val_split):
             raise ValueError("give --val or --val-split: what the detectors are measured on")
         data, val = (
-            {"source": str(Path(source).resolve())} | ({"split": split} if split else {})
+            {"source": absolute(source)} | ({"split": split} if split else {})
             for source, split in ((options.data, options.split), (options.val or options.data, options.val_split))
         )
         known = elsewhere(known, data, val, len(open_dataset(**data).classes))
     return {name: experiment.changed(name, **changes) for name, experiment in known.items()}
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="minidet experiments",
-        description="The tables and figures of the paper at small scale: does the same thing happen?",
-    )
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    what = "a table (1a, 1b, …), a name (1b/gamma=2) or a pattern ('1d/ohem-*'); without any: all"
-
-    def add(name: str, function: Any, text: str, more: str = "") -> argparse.ArgumentParser:
-        command = commands.add_parser(
-            name, help=text, description=f"{text}. {more}", formatter_class=argparse.ArgumentDefaultsHelpFormatter
-        )
-        command.set_defaults(command=function)
-        command.add_argument("names", nargs="*", metavar="NAME", help=what)
-        return command
-
-    command = add("list", show_list, "every experiment, its priority, the seeds that were run and the mean AP")
-    command.add_argument("--results", type=Path, default=RESULTS, help="folder of the results")
-
-    command = add(
-        "run", run, "run what is missing, the rows that carry the paper's argument first",
-        "A run that was interrupted goes on from its last checkpoint.",
-    )  # fmt: skip
-    command.add_argument("--seeds", type=int, default=3, help="run seeds 0, 1, … up to so many")
-    command.add_argument("--seed", type=int, help="run this one only")
-    command.add_argument("--minutes", type=float, help="begin no run after so long")
-    command.add_argument("--processes", type=int, default=1, help="runs at a time; on GPUs always one a GPU")
-    command.add_argument("--keep", action="store_true", help="keep the weights, RUNS/NAME_seedSEED/model.pt")
-    command.add_argument("--dry-run", action="store_true", help="only say what would be run, in that order")
-    command.add_argument(
-        "--again", action="store_true", help="run these anew into --out and compare with the committed"
-    )
-    command.add_argument("--out", type=Path, help="folder of the results, if not the committed ones (runs/again)")
-    command.add_argument("--runs", type=Path, default=RUNS, help="folder for checkpoints")
-    command.add_argument("--data", help="train on this data set instead of shapes: a COCO or Pascal VOC folder")
-    command.add_argument("--split", help="Pascal VOC: the list to train on")
-    command.add_argument("--val", help="measure on this data set, if not --data")
-    command.add_argument("--val-split", help="Pascal VOC: the list to measure on")
-    command.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="SECTION.FIELD=VALUE",
-        help="change a setting of all, as in minidet train",
-    )
-
-    command = add("table", table, "the paper's tables beside ours, with verdicts")
-    command.add_argument("--results", type=Path, default=RESULTS, help="folder of the results")
-    return parser
-
-
-if __name__ == "__main__":
-    main()

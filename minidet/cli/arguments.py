@@ -1,0 +1,67 @@
+"""How the commands add their arguments to the parser, and the options that several of them share."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # so that --help need not wait for it
+    from minidet.config import RetinaNetConfig
+
+RUNS = Path("runs")
+"""Where commands write when they are not told where."""
+PRESETS = ("tiny", "paper", "torchvision")
+"""The detectors that have a name, see `preset`."""
+
+
+class Help(argparse.ArgumentDefaultsHelpFormatter):
+    """Help that shows a default only where it says something."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        says_nothing = action.default is None or action.default is False or action.default == []
+        return action.help if says_nothing else super()._get_help_string(action)
+
+
+def add_command(
+    commands: Any, name: str, run: Callable[[argparse.Namespace], None], text: str, more: str = ""
+) -> argparse.ArgumentParser:
+    """Add a command to a parser.
+
+    Args:
+        commands: what `add_subparsers` returned.
+        name: the word on the command line.
+        run: what is called with the parsed arguments.
+        text: what the command does, for the list of commands; no full stop.
+        more: further sentences for the command's own help.
+
+    Returns:
+        The command's parser, to which its arguments are added.
+    """
+    command: argparse.ArgumentParser = commands.add_parser(
+        name, help=text, description=f"{text}. {more}".strip(), formatter_class=Help
+    )
+    command.set_defaults(run=run)
+    return command
+
+
+def preset(name: str, classes: int) -> RetinaNetConfig:
+    """The detector of one of PRESETS for so many classes."""
+    from minidet.config import RetinaNetConfig
+
+    makers: dict[str, Callable[[int], RetinaNetConfig]] = {
+        "tiny": RetinaNetConfig.tiny, "paper": RetinaNetConfig, "torchvision": RetinaNetConfig.torchvision,
+    }  # fmt: skip
+    return makers[name](classes)
+
+
+def add_settings(command: argparse.ArgumentParser, more: str = "") -> None:
+    """Add ``--set``, which `minidet.config.setting_changes` reads."""
+    command.add_argument(
+        "--set", action="append", default=[], metavar="SECTION.FIELD=VALUE",
+        help="change a setting, any number of times: model.… (RetinaNetConfig: model.depth=18, "
+        "model.anchors.scales=[1]), training.… (TrainingConfig: training.learning_rate=0.01, training.loss.gamma=0), "
+        "data.… and val.… (options of the data sets: data.objects=[6,20]); VALUE is JSON or a plain word. An unknown "
+        f"field is answered with the known ones.{more}",
+    )  # fmt: skip

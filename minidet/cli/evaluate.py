@@ -1,0 +1,120 @@
+"""`minidet evaluate`: COCO's numbers of a finished run."""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from minidet.cli import scores
+from minidet.cli.arguments import add_command
+from minidet.cli.outputs import check_outputs, slug
+from minidet.cli.runs import FILES, load_run
+from minidet.cli.sources import SOURCES, absolute, add_source_options, source_options
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from minidet.config import RunSettings
+    from minidet.data import Dataset
+    from minidet.structures import Categories, Detections
+
+
+def add(commands: Any) -> None:
+    """Add the command and its arguments."""
+    command = add_command(
+        commands, "evaluate", run, "measure a finished run: COCO's twelve numbers, and AP and AP50 of every class",
+        "Objects to ignore (COCO crowd, VOC difficult) count neither way, areas are those of the boxes. An image that "
+        "cannot be read is an error; what is left out of the data for its faults is counted.",
+    )  # fmt: skip
+    command.add_argument("run_folder", type=Path, metavar="RUN", help="folder of the run")
+    command.add_argument("--data", help=f"{SOURCES}; by default what the run was evaluated on while it was trained")
+    add_source_options(command, "the data that is measured on")
+    command.add_argument(
+        "--json", type=Path, metavar="FILE",
+        help="where the numbers go, if not RUN/evaluation.json (for other data RUN/evaluation_DATA.json)",
+    )  # fmt: skip
+    command.add_argument(
+        "--detections", type=Path, metavar="FILE",
+        help="write the detections as COCO results, with the ids of images and categories in the data's own files",
+    )  # fmt: skip
+
+
+def run(options: argparse.Namespace) -> None:
+    """Measure, print the table and write the numbers."""
+    from minidet.data import open_dataset
+    from minidet.data.summary import in_words
+    from minidet.evaluation.detector import evaluate_model
+    from minidet.files import write_json
+
+    model, settings = load_run(options.run_folder)
+    source = _source(options, settings)
+    dataset = open_dataset(**source)
+    if dataset.faults:
+        told = f"{dataset.name}: {in_words(dataset.faults)}; minidet inspect lists them"
+        print(told, file=sys.stderr)
+    own = source == settings.val
+    json_file = options.json or _record_path(options.run_folder, dataset, source, own)
+    kept = [options.run_folder / name for name in FILES if not (own and name == "evaluation.json")]
+    check_outputs([json_file, options.detections], [(dataset, source["source"])], kept)
+
+    result, found = evaluate_model(model, dataset, settings.categories, settings.training.resize)
+    print(scores.table(result, settings.categories))
+    print(f"\n{write_json(json_file, scores.record(result, settings.categories, dataset, source))}")
+    if options.detections:
+        print(write_json(options.detections, _results(found, dataset, settings.categories)))
+
+
+def _source(options: argparse.Namespace, settings: RunSettings) -> dict[str, Any]:
+    """The data set to measure on, as `open_dataset` takes it: the one that is named, or the run's own, or a part."""
+    if options.data:
+        source: dict[str, Any] = {"source": absolute(options.data)}
+        if options.data == "shapes":
+            source |= {"images": 200, "seed": 1}
+    elif settings.val:
+        source = settings.val
+    else:
+        raise ValueError(f"{options.run_folder} was trained without images to evaluate on: give --data")
+    return {**source, **source_options(options, source["source"])}
+
+
+def _record_path(run: Path, dataset: Dataset, source: dict[str, Any], own: bool) -> Path:
+    """Where the numbers go: every source has a record of its own, and the training's is only written for its own."""
+    if own:
+        return run / "evaluation.json"
+    name = "_".join(["evaluation", slug(dataset.name), *([slug(source["split"])] if "split" in source else [])])
+    for number in itertools.count(1):
+        path = run / (f"{name}.json" if number == 1 else f"{name}_{number}.json")
+        if not path.exists() or _is_of(path, source):
+            break
+    return path
+
+
+def _is_of(path: Path, source: dict[str, Any]) -> bool:
+    """Whether a record is of this very source, so that measuring again may replace it."""
+    try:
+        return bool(json.loads(path.read_bytes())["data"] == source)
+    except (ValueError, KeyError, TypeError):
+        return False
+
+
+def _results(found: Sequence[Detections], dataset: Dataset, categories: Categories) -> list[dict[str, Any]]:
+    """Detections as COCO results with the ids of the data's files; classes that the data does not have are left out."""
+    import numpy as np
+
+    from minidet.evaluation.detector import model_classes
+    from minidet.pytorch.inference import coco_results
+    from minidet.structures import Detections
+
+    numbers = getattr(dataset, "category_ids", range(1, len(dataset.classes) + 1))
+    written = dict(zip(model_classes(dataset, categories), numbers, strict=True))
+    known = [np.isin(detections.classes, list(written)) for detections in found]
+    own = [Detections(*(column[kept] for column in columns)) for columns, kept in zip(found, known, strict=True)]
+    left_out = sum(int((~kept).sum()) for kept in known)
+    if left_out:
+        print(f"{left_out} detections of classes that {dataset.name} does not have are left out", file=sys.stderr)
+    ids = [dataset.record(i).image_id for i in range(len(dataset))]
+    return coco_results(own, ids, [written.get(k, -1) for k in range(len(categories.ids))])

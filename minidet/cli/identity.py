@@ -1,0 +1,115 @@
+"""Whether a run that goes on still has the data that it was begun with."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from minidet.config import RunSettings
+    from minidet.data import Dataset
+
+NAME = "images.json"
+"""The file of a run that lists the images it learns from."""
+_NAMED = 5  # images that a message names
+
+
+def check_classes(dataset: Dataset, settings: RunSettings) -> None:
+    """Refuse a data set whose classes or category ids are no longer those of the run: its labels would be wrong.
+
+    Raises:
+        ValueError: they differ; the message names what changed.
+    """
+    numbers = category_ids(dataset)
+    if (dataset.classes, numbers) == (settings.classes, settings.category_ids):
+        return
+    before = dict(enumerate(zip(settings.classes, settings.category_ids or (), strict=True)))
+    now = dict(enumerate(zip(dataset.classes, numbers, strict=True)))
+    changes = [
+        f"class {k} was {_class(before.get(k))}, is {_class(now.get(k))}"
+        for k in {**before, **now}
+        if before.get(k) != now.get(k)
+    ]
+    raise ValueError(
+        f"the classes of {dataset.name} have changed since the run was begun: {'; '.join(changes)}. Put them back, or "
+        "train in a new folder"
+    )
+
+
+def check_images(run: Path, dataset: Dataset, allowed: bool) -> str | None:
+    """Compare the images and annotations of a data set with the list that a run keeps.
+
+    Args:
+        run: the folder of the run; one without a list (it is new, or its data is drawn) is compared with nothing.
+        dataset: what is to be trained on.
+        allowed: whether images may have been added, removed or annotated anew.
+
+    Returns:
+        What changed, in words; None when nothing did.
+
+    Raises:
+        ValueError: something changed and is not allowed to.
+    """
+    path = run / NAME
+    if not path.exists():
+        return None
+    before, now = dict(json.loads(path.read_bytes())), dict(image_list(dataset))
+    kinds = {
+        "added": [name for name in now if name not in before],
+        "removed": [name for name in before if name not in now],
+        "annotated anew": [name for name in now if name in before and now[name] != before[name]],
+    }
+    changes = [f"{len(names)} {kind} ({_some(names)})" for kind, names in kinds.items() if names]
+    if not changes:
+        return None
+    text = f"the images of {dataset.name} have changed since the run was begun: {', '.join(changes)}"
+    if not allowed:
+        raise ValueError(f"{text}. Put them back, go on with them by --changed-data, or train in a new folder")
+    return text
+
+
+@contextmanager
+def remembered(run: Path, dataset: Dataset) -> Iterator[None]:
+    """Keep the list of images in the folder of a run while it is trained; taken back if the run is not begun."""
+    path, config = run / NAME, run / "config.json"
+    there = run.exists()
+    (run / NAME).parent.mkdir(parents=True, exist_ok=True)
+    from minidet.files import write_text
+
+    write_text(path, json.dumps(image_list(dataset)) + "\n")
+    try:
+        yield
+    finally:
+        if not config.exists():
+            path.unlink()
+            if not there:
+                run.rmdir()
+
+
+def image_list(dataset: Dataset) -> list[tuple[int | str, str]]:
+    """Every image by its id, with a hash of its name, size, boxes and classes."""
+    entries = []
+    for i in range(len(dataset)):
+        record = dataset.record(i)
+        content = hashlib.blake2b(f"{record.file_name} {record.image_size}".encode(), digest_size=6)
+        for array in (record.boxes, record.classes, record.ignore):
+            content.update(array.tobytes())
+        entries.append((record.image_id, content.hexdigest()))
+    return entries
+
+
+def category_ids(dataset: Dataset) -> tuple[int, ...]:
+    """The numbers of a data set's classes in its own files; 1 … K where there are none."""
+    return tuple(getattr(dataset, "category_ids", range(1, len(dataset.classes) + 1)))
+
+
+def _class(entry: tuple[str, int] | None) -> str:
+    return "missing" if entry is None else f"{entry[0]!r} with category id {entry[1]}"
+
+
+def _some(names: Sequence[Any]) -> str:
+    return ", ".join(map(str, names[:_NAMED])) + (", …" if len(names) > _NAMED else "")

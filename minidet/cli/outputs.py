@@ -1,0 +1,67 @@
+"""Where commands write: never over what they read, and never two things to one place."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from minidet.data import Dataset
+
+
+def check_outputs(
+    outputs: Iterable[Path | None], data: Iterable[tuple[Dataset, str]] = (), files: Iterable[Path | None] = ()
+) -> None:  # fmt: skip
+    """Refuse to write over an input, or twice to one file, before anything is written.
+
+    Args:
+        outputs: the files that will be written; None stands for one that is not asked for.
+        data: data sets that are read, each with its source.
+        files: other files that are read; None stands for one that is not given.
+
+    Raises:
+        ValueError: an output is an input, or is given twice.
+    """
+    paths = [path for path in outputs if path is not None]
+    places: set[str] = set()
+    for path in paths:
+        place = os.path.normcase(path.resolve())
+        if place in places:
+            raise ValueError(f"{path} would be written twice: give each output a path of its own")
+        places.add(place)
+    there = {identity: path for path in paths if (identity := file_identity(path))}
+    if not there:
+        return
+    inputs = [*filter(None, files), *(file for dataset, source in data for file in _files_of(dataset, source))]
+    for file in inputs:
+        if (identity := file_identity(file)) in there:
+            raise ValueError(f"{there[identity]} is read by this command and would be overwritten: give another path")
+
+
+def file_identity(path: Path) -> tuple[int, int] | None:
+    """What two names of one file have in common; None for a file that does not exist."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def slug(name: str) -> str:
+    """A name as a part of a file's name."""
+    return "".join(c if c.isalnum() else "_" for c in Path(name).stem) or "data"
+
+
+def _files_of(dataset: Dataset, source: str) -> Iterator[Path]:
+    """The annotation files and the images of a data set."""
+    from minidet.data import ImageFolder
+
+    if not isinstance(dataset, ImageFolder):
+        return
+    path = Path(source)
+    yield path if path.is_file() else path / "annotations.json"
+    for folder in ("Annotations", "ImageSets"):
+        yield from (path / folder).rglob("*")
+    yield from (dataset.images / dataset.record(i).file_name for i in range(len(dataset)))

@@ -1,0 +1,163 @@
+"""What `minidet train` is to do: the settings of the run and its data, from the arguments or from the run itself."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from minidet.cli.arguments import preset
+from minidet.cli.identity import category_ids, check_classes
+from minidet.cli.sources import FILES, SHAPES, absolute, source_options
+from minidet.config import AnchorConfig, ResizeConfig, RetinaNetConfig, RunSettings, TrainingConfig, setting_changes
+
+if TYPE_CHECKING:
+    from minidet.data import Dataset
+
+TRAINING_SHAPES: dict[str, Any] = {"images": 100_000, "objects": (8, 25), "distractors": (3, 10)}
+"""What a run on shapes sees: more of them per image than `Shapes()` has, so a short run learns from more objects."""
+RESUMED = ("run", "out", "resume", "changed_data", "set", "tensorboard")
+"""The options that can be given when a run is resumed without --data."""
+
+
+class Plan(NamedTuple):
+    """A run that can be begun or gone on with."""
+
+    settings: RunSettings
+    dataset: Dataset
+    """What is trained on."""
+    unseen: Dataset | None
+    """What is evaluated on."""
+
+
+def plan(options: argparse.Namespace) -> Plan:
+    """The run that the arguments ask for.
+
+    ``--set`` has the last word, over presets and over the settings of a run that is resumed.
+
+    Raises:
+        ValueError: options contradict each other or the run, or the data cannot be trained or measured on.
+    """
+    changes = setting_changes(options.set)
+    if options.tensorboard:
+        changes["training"]["tensorboard"] = True
+    return _resumed(options, changes) if options.resume and not options.data else _begun(options, changes)
+
+
+def _resumed(options: argparse.Namespace, changes: dict[str, dict[str, Any]]) -> Plan:
+    """From the settings that the run keeps; an option that they leave no room for is refused."""
+    from minidet.data import open_dataset
+    from minidet.pytorch.checkpoint import load_settings
+
+    refused = [
+        f"--{name.replace('_', '-')}"
+        for name, value in vars(options).items()
+        if name not in RESUMED and value is not None and value is not False and value != []
+    ]
+    if refused:
+        raise ValueError(
+            f"{', '.join(refused)}: a run that is resumed keeps what it was begun with: leave this out, or give --data "
+            "and everything else that it was begun with, to be compared"
+        )
+    settings = RunSettings.from_dict(load_settings(options.out)).changed(changes)
+    if settings.data is None:
+        raise ValueError(f"{options.out} was not begun with minidet train: resume it from where it was, in Python")
+    dataset = open_dataset(**settings.data)
+    check_classes(dataset, settings)
+    return _checked(settings, dataset)
+
+
+def _begun(options: argparse.Namespace, changes: dict[str, dict[str, Any]]) -> Plan:
+    """From the arguments alone."""
+    from minidet.data import open_dataset
+
+    if not options.data:
+        raise ValueError("give --data: shapes, a Pascal VOC folder, a COCO JSON file or folder")
+    data, val = _sources(options, changes)
+    dataset = open_dataset(**data)
+    _check_trainable(dataset)
+    model, training = _preset(options.preset or "tiny", len(dataset.classes))
+    if options.shorter_side:
+        longer = round(options.shorter_side * training.resize.longer_side / training.resize.shorter_side)
+        training = replace(training, resize=ResizeConfig(options.shorter_side, longer))
+    training = training.with_changes(changes["training"])
+    if options.anchors:
+        anchors = _anchors(options.anchors, dataset, model.with_changes(changes["model"]), training)
+        model = replace(model, anchors=anchors)
+    if val and training.evaluate_every is None:
+        training = replace(training, evaluate_every=max(1, training.iterations // 5))
+    weights = options.backbone_weights and str(options.backbone_weights.resolve())
+    settings = RunSettings(
+        data, val, dataset.classes, category_ids(dataset), weights, model.with_changes(changes["model"]), training
+    )
+    return _checked(settings, dataset)
+
+
+def _checked(settings: RunSettings, dataset: Dataset) -> Plan:
+    """The plan, if there is something to learn from and, where it is to be measured, something to measure on."""
+    from minidet.data import open_dataset
+    from minidet.evaluation.detector import check_measurable
+
+    _check_trainable(dataset)
+    unseen = open_dataset(**settings.val) if settings.val else None
+    if unseen is not None:
+        check_measurable(unseen, settings.categories)
+    return Plan(settings, dataset, unseen)
+
+
+def _check_trainable(dataset: Dataset) -> None:
+    from minidet.data.summary import has_objects, in_words
+
+    left_out = f": {in_words(dataset.faults)}, which minidet inspect lists" if dataset.faults else ""
+    if not len(dataset):
+        raise ValueError(f"{dataset.name} has no image to learn from{left_out}")
+    if not has_objects(dataset):
+        raise ValueError(
+            f"{dataset.name} has no box to learn from in its {len(dataset)} images, or only such as are to be ignored "
+            f"(COCO crowd, VOC difficult){left_out}"
+        )
+
+
+def _sources(
+    options: argparse.Namespace, changes: dict[str, dict[str, Any]]
+) -> tuple[dict[str, Any], dict[str, Any] | None]:
+    """What to train on, and what to evaluate on if anything, as `open_dataset` takes them."""
+    data: dict[str, Any] = {"source": absolute(options.data)}
+    if options.data == "shapes":
+        data |= TRAINING_SHAPES
+    data |= source_options(options, data["source"]) | changes["data"]
+    part = any(getattr(options, f"val_{name}") is not None for name in (*FILES, *SHAPES))
+    if not (options.val or part or options.data == "shapes"):
+        if changes["val"]:
+            raise ValueError(f"--set val.{next(iter(changes['val']))}: there is nothing to evaluate on: give --val")
+        return data, None
+    val: dict[str, Any] = {"source": absolute(options.val or options.data)}
+    if val["source"] == "shapes":
+        shared = ("image_size", "min_size", "max_size", "classes")
+        val |= {name: data[name] for name in shared if name in data}
+        val |= {"images": 200, "seed": data.get("seed", 0) + 1}
+    return data, val | source_options(options, val["source"], "val-") | changes["val"]
+
+
+def _preset(name: str, classes: int) -> tuple[RetinaNetConfig, TrainingConfig]:
+    model = preset(name, classes)
+    if name == "paper":
+        return model, TrainingConfig()
+    if name == "torchvision":
+        return model, TrainingConfig(resize=ResizeConfig(800, 1333))
+    return model, TrainingConfig.tiny(precision="auto", workers=1)
+
+
+def _anchors(name: str, dataset: Dataset, model: RetinaNetConfig, training: TrainingConfig) -> AnchorConfig:
+    """A preset's anchors, or those that fit the data at the size of the training (the middle one, with jitter)."""
+    if name != "suggested":
+        return preset(name, model.num_classes).anchors
+    from minidet.inspection.suggest import suggest_anchors
+
+    resize = training.resize
+    if training.jitter:
+        resize = replace(resize, shorter_side=sum(training.jitter) // 2)
+    anchors = suggest_anchors(dataset, model.assignment, resize)
+    print(f"anchors: levels {anchors.levels}, sizes {anchors.sizes}, scales {anchors.scales}, ", end="")
+    print(f"aspect ratios {anchors.aspect_ratios}")
+    return anchors

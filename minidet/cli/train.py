@@ -1,0 +1,166 @@
+"""`minidet train`: train a RetinaNet and keep everything about it in a folder."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from minidet.cli import scores
+from minidet.cli.arguments import PRESETS, add_command, add_settings
+from minidet.cli.identity import check_images, remembered
+from minidet.cli.outputs import check_outputs
+from minidet.cli.plan import Plan, plan
+from minidet.cli.runs import FILES
+from minidet.cli.sources import SOURCES, add_source_options
+
+if TYPE_CHECKING:
+    from minidet.evaluation import Evaluation
+    from minidet.pytorch.retinanet import RetinaNet
+    from minidet.structures import Detections
+
+
+def add(commands: Any) -> None:
+    """Add the command and its arguments."""
+    command = add_command(
+        commands, "train", run, "train a RetinaNet",
+        "Keeps everything in a folder: settings, metrics, checkpoints, weights, a picture of the curves and, where "
+        "there are images to evaluate on, COCO's numbers and a page of detections in unseen images. Under torchrun it "
+        "trains in several processes. A run that was stopped goes on with: minidet train --out RUN --resume.",
+    )  # fmt: skip
+    command.add_argument("--data", help=f"{SOURCES}; needed but to resume")
+    command.add_argument(
+        "--val", metavar="DATA", help="evaluate on these images (shapes: 200 of another seed without being asked)"
+    )
+    command.add_argument("--out", type=Path, required=True, metavar="RUN", help="folder to make for the run")
+    command.add_argument(
+        "--resume", action="store_true",
+        help="go on with the run in RUN; its settings are taken from there, or with --data compared with those given",
+    )  # fmt: skip
+    command.add_argument(
+        "--changed-data", action="store_true",
+        help="go on although images were added, removed or annotated anew since the run was begun; the classes must "
+        "be the same",
+    )  # fmt: skip
+    command.add_argument(
+        "--preset", choices=PRESETS,
+        help="tiny (the default): from scratch in minutes on a CPU, in bfloat16 where the processor has it; paper: "
+        "RetinaNet-50, 90,000 steps of 16 images; torchvision: the structure of its RetinaNet, 800 pixels",
+    )  # fmt: skip
+    command.add_argument(
+        "--shorter-side", type=int, metavar="PIXELS",
+        help="images are resized to this shorter side, the longer one's limit with it (the preset's: 256, 600 or 800)",
+    )  # fmt: skip
+    command.add_argument(
+        "--anchors", choices=("suggested", *PRESETS),
+        help="anchors of another preset, or suggested: those that fit the training data, see inspect --suggest",
+    )  # fmt: skip
+    command.add_argument(
+        "--backbone-weights", type=Path, metavar="FILE",
+        help="start from torchvision's ImageNet ResNet, a state dict; not with the tiny preset, which has other layers",
+    )  # fmt: skip
+    add_settings(command, " Without training.evaluate_every there are five evaluations")
+    command.add_argument(
+        "--tensorboard", action="store_true",
+        help="write the metrics for TensorBoard too, into RUN/tensorboard (pip install tensorboard)",
+    )  # fmt: skip
+    add_source_options(command, "--data")
+    add_source_options(command, "--val, or another part of --data to evaluate on", "val-")
+
+
+def run(options: argparse.Namespace) -> None:
+    """Train; on unseen images, if there are any, measure the detector and show what it detects."""
+    import torch
+
+    from minidet.data.batches import TrainingData
+    from minidet.evaluation.detector import evaluate_model
+    from minidet.pytorch import training
+    from minidet.pytorch.memory import keep_freed_memory
+    from minidet.pytorch.retinanet import RetinaNet
+    from minidet.pytorch.weights import load_backbone
+
+    ready = plan(options)
+    settings, dataset, unseen = ready
+    first = os.environ.get("RANK", "0") == "0"  # of the processes that torchrun started, the first one tells
+    _check(options, ready, first)
+    keep_freed_memory()
+    torch.manual_seed(settings.training.seed)
+    model = RetinaNet(settings.model)
+    if settings.backbone_weights:
+        load_backbone(model, settings.backbone_weights)
+    measured: list[Any] = []  # the last evaluation
+
+    def measure(model: RetinaNet) -> dict[str, float]:
+        assert unseen is not None  # else it is not called
+        measured[:] = evaluate_model(model, unseen, settings.categories, settings.training.resize)
+        metrics: dict[str, float] = measured[0].metrics
+        return metrics
+
+    begins = options.resume or not (options.out / "config.json").exists()  # else it is refused
+    data = TrainingData(dataset, settings.model, settings.training)
+    about = {name: value for name, value in settings.to_dict().items() if name not in ("model", "training")}
+    with remembered(options.out, dataset) if first and begins and _is_read(ready) else nullcontext():
+        try:
+            metrics = training.train(
+                model, data, settings.training, options.out, options.resume, about, measure if unseen else None
+            )
+        except KeyboardInterrupt:
+            print(f"\ngo on from the last checkpoint with: minidet train --out {options.out} --resume", file=sys.stderr)
+            raise
+    if first:
+        _tell(options.out, ready, metrics, measured, measure)
+
+
+def _is_read(ready: Plan) -> bool:
+    """Whether the data comes from files, which can change; shapes are what their settings say."""
+    return ready.settings.data is not None and ready.settings.data["source"] != "shapes"
+
+
+def _check(options: argparse.Namespace, ready: Plan, first: bool) -> None:
+    """Say what is trained on, and refuse data that has changed and a folder in which the run would destroy data."""
+    from minidet.data.summary import summary
+
+    settings, dataset, unseen = ready
+    changed = check_images(options.out, dataset, options.changed_data) if options.resume and _is_read(ready) else None
+    data = [(dataset, settings.data)] + ([(unseen, settings.val)] if unseen is not None else [])
+    check_outputs(
+        (options.out / name for name in FILES),
+        [(read, source["source"]) for read, source in data if source is not None],
+    )
+    if first:
+        print(summary(dataset))
+        if unseen is not None and unseen.faults:
+            print(f"to evaluate on: {summary(unseen)}")
+        if any(read.faults for read, _ in data):
+            print("minidet inspect lists the faults", file=sys.stderr)
+        if changed:
+            print(changed, file=sys.stderr)
+
+
+def _tell(out: Path, ready: Plan, metrics: list[dict[str, Any]], measured: list[Any], measure: Any) -> None:
+    """Draw the curves and what is detected in unseen images, write the numbers down, and name all files."""
+    from minidet.files import write_json
+    from minidet.plotting import detections_page, save_figure, training_page
+    from minidet.pytorch.checkpoint import load_model
+
+    settings, dataset, unseen = ready
+    name = f"{out.name}: RetinaNet on {dataset.name}"
+    outputs = [out / file for file in ("config.json", "metrics.jsonl", "checkpoint.pt", "model.pt")]
+    outputs += save_figure(training_page(metrics, name), out, "curves", ("png",))
+    if unseen is not None:
+        if not measured:  # the run was finished before
+            measure(load_model(out))
+        result: Evaluation = measured[0]
+        found: list[Detections] = measured[1]
+        page = detections_page(
+            [unseen[i].image for i in range(min(8, len(unseen)))], found, settings.categories.names,
+            title=f"{name}: detections in unseen images, scores from 0.3 on",
+        )  # fmt: skip
+        outputs += save_figure(page, out, "detections", ("png",))
+        content = scores.record(result, settings.categories, unseen, settings.val or {})
+        outputs.append(write_json(out / "evaluation.json", content))
+        print(scores.table(result, settings.categories))
+    print("\n".join(["", *map(str, outputs)]))
