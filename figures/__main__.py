@@ -12,9 +12,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from minidet import cli
+from minidet.progress import Progress
 
 FIGURES = (
     "figure1", "figure2", "figure3", "figure4", "figure5", "figure6", "figure7",
@@ -44,7 +43,7 @@ def reproduce(options: argparse.Namespace) -> None:
     """
     options.out.mkdir(parents=True, exist_ok=True)
     told = {}
-    with tqdm(jobs(options).items(), unit="job") as progress:
+    with Progress(jobs(options).items(), unit="job") as progress:
         for name, job in progress:
             progress.set_description(name)
             with redirect_stdout(io.StringIO()) as text:

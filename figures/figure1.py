@@ -7,6 +7,8 @@ Left, the paper's figure. Right, the numbers of its text and of the usual worked
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -106,7 +108,7 @@ def _draw_example(axes: Axes, numbers: dict[str, float]) -> None:
     axes.legend(loc="upper right", fontsize=8.5)
 
 
-def main(arguments: list[str] | None = None) -> list:
+def main(arguments: list[str] | None = None) -> list[Path]:
     return script.run("figure1", __doc__, draw, arguments)
 
 

@@ -8,6 +8,7 @@ FL* takes the place of FL in appendix A: another shape, the same effect on well-
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -56,7 +57,7 @@ def draw() -> Figure:
     return figure
 
 
-def main(arguments: list[str] | None = None) -> list:
+def main(arguments: list[str] | None = None) -> list[Path]:
     return script.run("figure5", __doc__, draw, arguments)
 
 

@@ -8,6 +8,8 @@ of appendix B and against differences of the losses.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 from matplotlib.figure import Figure
 
@@ -60,7 +62,7 @@ def draw() -> Figure:
     return figure
 
 
-def main(arguments: list[str] | None = None) -> list:
+def main(arguments: list[str] | None = None) -> list[Path]:
     return script.run("figure6", __doc__, draw, arguments)
 
 

@@ -5,9 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple
 
-Array = TypeVar("Array")
+if TYPE_CHECKING:  # a type checker reads plain Detections as that of any kind of array
+    from typing_extensions import TypeVar
+
+    Array = TypeVar("Array", default=Any)
+else:  # at runtime, typing has no defaults before Python 3.13
+    from typing import TypeVar
+
+    Array = TypeVar("Array")
 """A NumPy array or a PyTorch tensor."""
 
 BACKGROUND = -1
@@ -80,6 +87,8 @@ class Diverged(ValueError):
 
     def __reduce__(self) -> tuple[type[Diverged], tuple[str, int]]:  # comes back whole from another process
         return Diverged, (str(self), self.iteration)
+
+
 class Categories(NamedTuple):
     """The classes of a network as files name them."""
 

@@ -20,7 +20,9 @@ from minidet.config import (
     PostprocessConfig,
     ResizeConfig,
     RetinaNetConfig,
+    RunSettings,
     TrainingConfig,
+    setting_changes,
 )
 
 CONFIGS = (
@@ -207,3 +209,67 @@ def test_numbers_of_numpy_become_pythons():
 
 def test_settings_may_be_any_mapping():
     assert TrainingConfig.from_dict(OrderedDict(loss=OrderedDict(gamma=1.0))).loss.gamma == 1
+
+
+SETTINGS = RunSettings(
+    {"source": "shapes", "image_size": [64, 64]}, {"source": "shapes", "seed": 1}, ("disk", "ring"), (7, 3),
+    model=RetinaNetConfig.tiny(2, prior=0.1), training=TrainingConfig.tiny(loss=LossConfig("hinge", margin=0.25)),
+)  # fmt: skip
+
+
+def test_a_runs_settings_and_back():
+    """Three levels deep (training, its loss; model, its anchors), through JSON, and each with its own class again."""
+    stored = json.loads(json.dumps(SETTINGS.to_dict()))
+    assert list(stored) == ["data", "val", "classes", "category_ids", "backbone_weights", "model", "training"]
+    again = RunSettings.from_dict(stored)
+    assert again == SETTINGS
+    assert again.to_dict() == stored
+    assert again.training.loss == LossConfig("hinge", margin=0.25)
+    assert again.model.anchors == RetinaNetConfig.tiny(2).anchors
+    with pytest.raises(ValueError, match=r"unknown settings: vals, training\.loss\.marge"):
+        RunSettings.from_dict({**stored, "training": {"loss": {"marge": 1}}, "vals": None})
+
+
+def test_settings_of_a_run_that_says_nothing_of_its_data():
+    """What code that trains without the command leaves: classes without names are called by their index."""
+    settings = RunSettings.from_dict({"model": RetinaNetConfig.tiny(3).to_dict(), "training": {}})
+    assert (settings.data, settings.val, settings.training) == (None, None, TrainingConfig())
+    assert settings.categories == (("class 0", "class 1", "class 2"), (1, 2, 3))
+    named = RunSettings(classes=("a", "b"), category_ids=(9, 2), model=RetinaNetConfig.tiny(3))
+    assert named.categories == (("a", "b", "class 2"), (9, 2, 10))
+
+
+def test_changes_of_a_runs_settings():
+    changes = setting_changes(
+        ["training.loss.margin=0.5", "model.anchors.scales=[1, 2]", "data.classes=[\"disk\"]", "val.images=5",
+         "training.optimizer=adamw", "data.images=3"]
+    )  # fmt: skip
+    assert changes == {
+        "model": {"anchors.scales": [1, 2]}, "training": {"loss.margin": 0.5, "optimizer": "adamw"},
+        "data": {"classes": ["disk"], "images": 3}, "val": {"images": 5},
+    }  # fmt: skip
+    changed = SETTINGS.changed(changes)
+    assert changed.training.loss.margin == 0.5
+    assert changed.model.anchors.scales == (1, 2)
+    assert changed.data == {"source": "shapes", "image_size": [64, 64], "classes": ["disk"], "images": 3}
+    assert changed.val == {"source": "shapes", "seed": 1, "images": 5}
+    assert changed.changed(setting_changes([])) == changed
+    assert SETTINGS.val == {"source": "shapes", "seed": 1}
+
+
+@pytest.mark.parametrize(("make", "message"), [
+    (lambda: setting_changes(["training.steps"]), "give SECTION.FIELD=VALUE"),
+    (lambda: setting_changes(["loss.gamma=2"]), "SECTION being one of model, training, data, val"),
+    (lambda: RunSettings().changed(setting_changes(["val.images=3"])), "val.images cannot be set: this run has no val"),
+    (lambda: SETTINGS.changed(setting_changes(["model.dept=3"])), "dept is not a setting"),
+    (lambda: RunSettings(data="shapes"), "data = 'shapes' must be the arguments of open_dataset"),
+    (lambda: RunSettings(val={"images": 3}), "val = .* with a source"),
+    (lambda: RunSettings(classes="disk"), "classes = 'disk' must be a list of names"),
+    (lambda: RunSettings(classes=("a", "b"), category_ids=(1,)), "must be 2 different numbers"),
+    (lambda: RunSettings(classes=("a", "b"), category_ids=(1, 1)), "must be 2 different numbers"),
+    (lambda: RunSettings(classes=("a",), category_ids=(1.5,)), r"category_ids\[0\] = 1.5 must be a whole number"),
+    (lambda: RunSettings(model=TrainingConfig()), "model = .* must be of class RetinaNetConfig"),
+])  # fmt: skip
+def test_bad_settings_of_a_run(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()

@@ -14,7 +14,7 @@ import minidet
 PACKAGE = Path(minidet.__file__).parent
 ROOT = PACKAGE.parent
 FLOORS = (
-    ("checks", "structures", "files", "wording"),
+    ("checks", "structures", "files", "wording", "progress"),
     ("config",),
     ("geometry",),
     ("reference", "compiled", "pytorch"),

@@ -99,15 +99,14 @@ def grade(options: argparse.Namespace) -> None:
 
 def _grade_all(options: argparse.Namespace, settings: dict[str, Any]) -> str:
     """The CSV of a folder; a submission without a module has no points and a remark."""
-    from tqdm import tqdm
-
     from minidet.course.assignments import load
     from minidet.course.copies import find_copies
     from minidet.course.grading import Result, find_module, find_submissions, grade_submission
     from minidet.course.report import to_csv
+    from minidet.progress import Progress
 
     assignment, results, files = load(options.assignment), [], {}
-    for path in tqdm(find_submissions(options.submission), unit="submission", file=sys.stderr):
+    for path in Progress(find_submissions(options.submission), unit="submission", file=sys.stderr):
         try:
             files[path.name] = find_module(path, options.assignment)
             results.append(grade_submission(assignment, path, **settings))

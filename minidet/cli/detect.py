@@ -38,11 +38,10 @@ def add(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Detect in one image after another; raises ValueError at the end if some could not be read."""
-    from tqdm import tqdm
-
     from minidet.data import load_image
     from minidet.files import write_json
     from minidet.plotting import detections_picture, save_figure
+    from minidet.progress import Progress
     from minidet.pytorch.inference import coco_results, detect_images
 
     if not 0 <= options.score <= 1:
@@ -53,11 +52,11 @@ def run(options: argparse.Namespace) -> None:
     images: list[dict[str, Any]] = []
     found: list[Detections] = []
     failed = []
-    for path in tqdm(options.images, unit="image"):
+    for path in Progress(options.images, unit="image"):
         try:
             image = load_image(path)
         except ValueError as error:
-            tqdm.write(f"minidet: left out: {error}", file=sys.stderr)
+            Progress.write(f"minidet: left out: {error}", file=sys.stderr)
             failed.append(path.name)
             continue
         found += detect_images(model, [image], settings.training.resize)

@@ -109,8 +109,7 @@ def _results(found: Sequence[Detections], dataset: Dataset, categories: Categori
     from minidet.pytorch.inference import coco_results
     from minidet.structures import Detections
 
-    numbers = getattr(dataset, "category_ids", range(1, len(dataset.classes) + 1))
-    written = dict(zip(model_classes(dataset, categories), numbers, strict=True))
+    written = dict(zip(model_classes(dataset, categories), dataset.category_ids, strict=True))
     known = [np.isin(detections.classes, list(written)) for detections in found]
     own = [Detections(*(column[kept] for column in columns)) for columns, kept in zip(found, known, strict=True)]
     left_out = sum(int((~kept).sum()) for kept in known)

@@ -24,7 +24,7 @@ def check_classes(dataset: Dataset, settings: RunSettings) -> None:
     Raises:
         ValueError: they differ; the message names what changed.
     """
-    numbers = category_ids(dataset)
+    numbers = tuple(dataset.category_ids)
     if (dataset.classes, numbers) == (settings.classes, settings.category_ids):
         return
     before = dict(enumerate(zip(settings.classes, settings.category_ids or (), strict=True)))
@@ -100,11 +100,6 @@ def image_list(dataset: Dataset) -> list[tuple[int | str, str]]:
             content.update(array.tobytes())
         entries.append((record.image_id, content.hexdigest()))
     return entries
-
-
-def category_ids(dataset: Dataset) -> tuple[int, ...]:
-    """The numbers of a data set's classes in its own files; 1 … K where there are none."""
-    return tuple(getattr(dataset, "category_ids", range(1, len(dataset.classes) + 1)))
 
 
 def _class(entry: tuple[str, int] | None) -> str:

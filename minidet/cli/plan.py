@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from minidet.cli.arguments import preset
-from minidet.cli.identity import category_ids, check_classes
+from minidet.cli.identity import check_classes
 from minidet.cli.sources import FILES, SHAPES, absolute, source_options
 from minidet.config import AnchorConfig, ResizeConfig, RetinaNetConfig, RunSettings, TrainingConfig, setting_changes
 
@@ -88,7 +88,7 @@ def _begun(options: argparse.Namespace, changes: dict[str, dict[str, Any]]) -> P
         training = replace(training, evaluate_every=max(1, training.iterations // 5))
     weights = options.backbone_weights and str(options.backbone_weights.resolve())
     settings = RunSettings(
-        data, val, dataset.classes, category_ids(dataset), weights, model.with_changes(changes["model"]), training
+        data, val, dataset.classes, tuple(dataset.category_ids), weights, model.with_changes(changes["model"]), training
     )
     return _checked(settings, dataset)
 

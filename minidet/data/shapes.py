@@ -20,13 +20,13 @@ from typing import Any, ClassVar
 
 import numpy as np
 from PIL import Image
-from tqdm import tqdm
 
 from minidet import checks, files
 from minidet.data.coco import write_coco
 from minidet.data.drawing import DISTRACTORS, OBJECTS, Item, clip, overlap, paint
 from minidet.data.faults import Fault
 from minidet.data.records import Record, Sample, numbered
+from minidet.progress import Progress
 
 CLASSES = tuple(OBJECTS)
 
@@ -201,7 +201,7 @@ def export_coco(dataset: Shapes, out: str | Path, images: int | None = None) -> 
     elif out.is_dir() and any(out.iterdir()):
         raise ValueError(f"out = {str(out)!r} holds something else: give a new or empty folder")
     files.write_text(marker, settings)
-    for i in tqdm(range(count), desc=f"drawing {out.name}", unit="image"):
+    for i in Progress(range(count), desc=f"drawing {out.name}", unit="image"):
         path = out / "images" / f"{i:06d}.png"
         if not path.exists():
             png = io.BytesIO()

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from minidet.data import Dataset, Fault
+from minidet.data.faults import Fault
+from minidet.data.records import Dataset
+from minidet.wording import counted
 
 
 def summary(dataset: Dataset) -> str:
@@ -15,16 +17,14 @@ def summary(dataset: Dataset) -> str:
     >>> summary(Shapes(images=8))
     'shapes: 8 images, 6 classes'
     """
-    images, classes = len(dataset), len(dataset.classes)
-    line = f"{dataset.name}: {images:,} image{'' if images == 1 else 's'}"
-    line += f", {classes} class{'' if classes == 1 else 'es'}"
+    line = f"{dataset.name}: {counted(len(dataset), 'image')}, {counted(len(dataset.classes), 'class', 'classes')}"
     return f"{line}, {in_words(dataset.faults)}" if dataset.faults else line
 
 
 def in_words(faults: Sequence[Fault]) -> str:
     """How many faults there are, and how many of each kind, the commonest first: "3 faults (2 missing image, …)"."""
     kinds = ", ".join(f"{count:,} {kind}" for kind, count in Counter(fault.kind for fault in faults).most_common())
-    return f"{len(faults):,} fault{'' if len(faults) == 1 else 's'}" + (f" ({kinds})" if kinds else "")
+    return counted(len(faults), "fault") + (f" ({kinds})" if kinds else "")
 
 
 def has_objects(dataset: Dataset) -> bool:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tqdm import tqdm
-
 from minidet.config import ResizeConfig
 from minidet.data import Dataset
 from minidet.data.summary import has_objects, in_words
 from minidet.evaluation.coco import Evaluation, evaluate
+from minidet.progress import Progress
 from minidet.pytorch.inference import coco_results, detect_images
 from minidet.pytorch.retinanet import RetinaNet
 from minidet.structures import Categories, Detections
@@ -34,7 +33,7 @@ def evaluate_model(
         ValueError: see `check_measurable`, and for an image that cannot be read.
     """
     check_measurable(dataset, categories)  # before the long part
-    images = (dataset[i].image for i in tqdm(range(len(dataset)), "evaluating", unit="image", leave=False))
+    images = (dataset[i].image for i in Progress(range(len(dataset)), "evaluating", unit="image", leave=False))
     found = detect_images(model, images, resize)
     return evaluate_detections(found, dataset, categories), found
 

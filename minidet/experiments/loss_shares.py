@@ -86,10 +86,10 @@ def measure(run: Path, images: int, negatives: int = NEGATIVES, positives: int =
         "positive" and "negative", (8000,) int64 counts of x_t, and "images", the number of images used.
     """
     import torch
-    from tqdm import tqdm
 
     from minidet.compiled import assign_pyramid
     from minidet.data import open_dataset
+    from minidet.progress import Progress
     from minidet.pytorch.checkpoint import load_model
     from minidet.pytorch.inference import batch_images
 
@@ -99,7 +99,7 @@ def measure(run: Path, images: int, negatives: int = NEGATIVES, positives: int =
     rule, resize = model.config.assignment, experiment.training.resize
     counts = {"positive": np.zeros(len(EDGES) - 1, np.int64), "negative": np.zeros(len(EDGES) - 1, np.int64)}
     used = 0
-    with tqdm(total=positives, unit="positive") as bar:
+    with Progress(total=positives, unit="positive") as bar:
         for sample in dataset:  # type: ignore[attr-defined]  # indexed until it ends
             size = resize.resized(sample.image.shape[:2])
             batch = batch_images([resize_image(sample.image, size)], model.config)

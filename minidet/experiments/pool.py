@@ -15,11 +15,10 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from minidet.experiments.experiment import Experiment
 from minidet.experiments.results import file_name
 from minidet.experiments.runner import RUNS, run
+from minidet.progress import Progress
 
 
 def run_all(
@@ -65,7 +64,7 @@ def run_all(
     runs.mkdir(parents=True, exist_ok=True)
     results.mkdir(parents=True, exist_ok=True)
     pool = ProcessPoolExecutor(processes, context, _prepare, (devices, threads, gpus > 0))
-    with tqdm(total=steps, unit="step", smoothing=0.02) as bar:
+    with Progress(total=steps, unit="step", smoothing=0.02) as bar:
         try:
             while active or (waiting and time.monotonic() < end):
                 while waiting and len(active) < processes and time.monotonic() < end:
@@ -79,7 +78,7 @@ def run_all(
                         failed.append(f"{experiment.name}, seed {seed}: {future.exception()}")
                     elif future.result() is None:
                         elsewhere.append(experiment.name)
-                    tqdm.write(told, file=sys.stderr)
+                    Progress.write(told, file=sys.stderr)
                     steps -= experiment.training.iterations
                 under_way = sum(_steps_done(runs / file_name(e.name, seed)) for e, seed in active.values())
                 bar.n = bar.total - steps + under_way

@@ -33,9 +33,9 @@ def measure(depths: Sequence[int] = DEPTHS, scales: Sequence[int] = SCALES, pass
         "rows", one per setting, with "precision" and the circumstances, as JSON types.
     """
     import torch
-    from tqdm import tqdm
 
     from minidet.experiments.circumstances import circumstances
+    from minidet.progress import Progress
     from minidet.pytorch.optimization import in_bfloat16
     from minidet.pytorch.retinanet import RetinaNet
 
@@ -44,7 +44,7 @@ def measure(depths: Sequence[int] = DEPTHS, scales: Sequence[int] = SCALES, pass
     half = in_bfloat16("auto", device)
     rows = []
     torch.manual_seed(0)
-    with tqdm(total=len(depths) * len(scales), unit="setting") as bar:
+    with Progress(total=len(depths) * len(scales), unit="setting") as bar:
         for depth in depths:
             model = RetinaNet(RetinaNetConfig(depth=depth)).eval().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
             for scale in scales:

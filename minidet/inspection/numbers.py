@@ -12,7 +12,6 @@ marked ``ignore`` or ``crowd`` are not trained on: they are counted, and left ou
 from __future__ import annotations
 
 import numpy as np
-from tqdm import tqdm
 
 from minidet import checks
 from minidet.compiled.anchors import pyramid_anchors
@@ -22,6 +21,7 @@ from minidet.config import AnchorConfig, AssignmentConfig, LossConfig, ResizeCon
 from minidet.data import Dataset, DatasetError, Record
 from minidet.geometry import scale_boxes
 from minidet.inspection.report import COLUMNS, Boxes, Report
+from minidet.progress import Progress
 from minidet.structures import IGNORED
 
 
@@ -56,7 +56,7 @@ def inspect(
     faults = list(dataset.faults)
     records = []
     measured: list[tuple[np.ndarray, ...]] = []
-    for i in tqdm(range(len(dataset)), desc=f"inspecting {dataset.name}", unit="image", disable=not progress):
+    for i in Progress(range(len(dataset)), desc=f"inspecting {dataset.name}", unit="image", disable=not progress):
         if check_images:
             try:
                 dataset[i]

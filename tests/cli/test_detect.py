@@ -1,0 +1,95 @@
+"""`minidet detect`: what is written, and what never is overwritten."""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+
+from PIL import Image
+
+from minidet.cli import main
+from minidet.data.coco import Coco
+from minidet.pytorch.checkpoint import load_settings
+from tests.cli.commands import words
+
+
+def test_detect_does_the_others_when_an_image_is_broken(trained, folder, tmp_path, capsys):
+    good = sorted((folder / "images").glob("*.png"))[:2]
+    broken, again = tmp_path / "broken.png", tmp_path / good[0].name
+    broken.write_bytes(good[0].read_bytes()[:1000])
+    again.write_bytes(good[0].read_bytes())
+    images = (good[0], broken, again, good[1])
+    assert main(words("detect", trained, *images, "--out", tmp_path / "out", "--score", 0.2)) == 1
+    told = capsys.readouterr().err
+    assert f"{broken} cannot be decoded" in told
+    assert "1 of 4 images could not be read" in told
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        "000000.png", "000000_2.png", "000001.png", "detections.json",
+    ]  # fmt: skip
+    with Image.open(tmp_path / "out/000000.png") as picture:
+        assert picture.size == (80 * 7, 64 * 7)
+    content = json.loads((tmp_path / "out/detections.json").read_text())
+    assert [image["file_name"] for image in content["images"]] == [str(good[0]), str(again), str(good[1])]
+    per_image = [[a["bbox"] for a in content["annotations"] if a["image_id"] == i] for i in (1, 2, 3)]
+    assert per_image[0] == per_image[1] != per_image[2]
+    assert all(0.05 < a["score"] <= 1 and math.isfinite(a["area"]) for a in content["annotations"])
+    (tmp_path / "out/images").symlink_to(folder / "images")
+    for image in content["images"]:
+        image["file_name"] = image["file_name"].rsplit("/", 1)[1]
+    (tmp_path / "out/detections.json").write_text(json.dumps(content))
+    assert Coco(tmp_path / "out/detections.json").classes == tuple(load_settings(trained)["classes"])  # a COCO data set
+
+
+def images_named(folder, tmp_path, *names):
+    """Copies of an image under these names."""
+    for name in names:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(folder / "images/000000.png", tmp_path / name)
+    return [tmp_path / name for name in names]
+
+
+def pictures(out):
+    return [image["picture"] for image in json.loads((out / "detections.json").read_text())["images"]]
+
+
+def test_every_image_has_a_picture_of_its_own(trained, folder, tmp_path):
+    """Names are counted up until one is free, whatever the images are called."""
+    images = images_named(folder, tmp_path, "a/x_3.png", "b/x.png", "c/x.png", "d/x_2.png", "e/X.png")
+    assert main(words("detect", trained, *images, "--out", tmp_path / "out")) == 0
+    names = pictures(tmp_path / "out")
+    assert names == ["x_3.png", "x.png", "x_2.png", "x_2_2.png", "X_3.png"][:4] + names[4:]
+    assert len({name.casefold() for name in names}) == 5
+    assert {path.name for path in (tmp_path / "out").glob("*.png")} == set(names)
+
+
+def test_an_image_is_never_overwritten(trained, folder, tmp_path):
+    """Neither one that is read nor one that only lies in the folder."""
+    photo, other = images_named(folder, tmp_path, "pics/photo.png", "pics/b.png")
+    (jpeg,) = images_named(folder, tmp_path, "elsewhere/b.png")
+    before = photo.read_bytes(), other.read_bytes()
+    command = words("detect", trained, photo, jpeg, "--out", tmp_path / "pics")
+    assert main(command) == 0
+    assert (photo.read_bytes(), other.read_bytes()) == before
+    assert pictures(tmp_path / "pics") == ["photo_2.png", "b_2.png"]
+    assert main(command) == 0  # the pictures of the first time are replaced, nothing else
+    assert pictures(tmp_path / "pics") == ["photo_2.png", "b_2.png"]
+    assert (photo.read_bytes(), other.read_bytes()) == before
+
+
+def test_a_picture_that_is_looked_at_again_is_not_overwritten(trained, folder, tmp_path):
+    (photo,) = images_named(folder, tmp_path, "photo.png")
+    assert main(words("detect", trained, photo, "--out", tmp_path / "out")) == 0
+    drawn = (tmp_path / "out/photo.png").read_bytes()
+    assert main(words("detect", trained, tmp_path / "out/photo.png", "--out", tmp_path / "out")) == 0
+    assert (tmp_path / "out/photo.png").read_bytes() == drawn
+    assert pictures(tmp_path / "out") == ["photo_2.png"]
+
+
+def test_annotations_of_that_name_are_not_overwritten(trained, folder, tmp_path, capsys):
+    (photo,) = images_named(folder, tmp_path, "photo.png")
+    shutil.copy(folder / "annotations.json", tmp_path / "detections.json")
+    before = (tmp_path / "detections.json").read_bytes()
+    assert main(words("detect", trained, photo, "--out", tmp_path)) == 1
+    assert "detections.json is another file and would be overwritten" in capsys.readouterr().err
+    assert (tmp_path / "detections.json").read_bytes() == before

@@ -1,0 +1,96 @@
+"""The command itself: its help, what it imports, what it says on a foreign terminal and when a package is missing."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+
+import pytest
+
+from minidet.cli import COMMANDS, main
+
+
+@pytest.mark.parametrize("command", ["train", "evaluate", "detect", "inspect"])
+def test_help(command, capsys):
+    with pytest.raises(SystemExit) as status:
+        main([command, "--help"])
+    assert status.value.code == 0
+    assert "--out" in (told := capsys.readouterr().out) or "--json" in told
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda module: module.__name__)
+def test_every_command_is_explained(command, capsys):
+    name = command.__name__.rpartition(".")[2]
+    with pytest.raises(SystemExit) as status:
+        main([name, "--help"])
+    assert status.value.code == 0
+    assert f"minidet {name}" in capsys.readouterr().out
+
+
+@pytest.mark.subprocess
+def test_help_waits_for_nothing_heavy():
+    code = """
+import sys
+from minidet.cli import main
+try:
+    main(["train", "--help"])
+except SystemExit:
+    pass
+heavy = ("torch", "numba", "matplotlib", "PIL", "tqdm", "minidet.data", "minidet.experiments", "minidet.reference")
+print([name for name in heavy if name in sys.modules])
+"""
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.subprocess
+def test_as_a_module():
+    result = subprocess.run([sys.executable, "-m", "minidet", "--version"], capture_output=True, text=True, check=True)
+    assert result.stdout.startswith("minidet ")
+
+
+def test_symbols_on_a_terminal_that_has_none(monkeypatch):
+    """A redirected stdout on Windows has the encoding cp1252, which knows no gamma: the file becomes UTF-8."""
+    written = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding="cp1252"))
+    assert main(["experiments", "table", "1b"]) == 0
+    sys.stdout.flush()
+    assert "γ" in written.getvalue().decode("utf-8")
+
+
+@pytest.mark.parametrize("command", [
+    ["train", "--data", "shapes", "--out", "{}"], ["evaluate", "{}"], ["detect", "{}", "a.png"],
+])  # fmt: skip
+@pytest.mark.subprocess
+def test_without_pytorch_it_says_what_to_install(command, tmp_path):
+    code = f"""
+import sys
+sys.modules["torch"] = None
+from minidet.cli import main
+sys.exit(main({[word.format(tmp_path / "run") for word in command]!r}))
+"""
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert result.returncode == 1
+    assert result.stderr == "minidet: this command needs PyTorch: pip install 'minidet[train]'\n"
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.subprocess
+def test_without_pytorch_the_rest_works(folder, tmp_path):
+    code = f"""
+import sys
+sys.modules["torch"] = None
+from minidet.cli import main
+from minidet.evaluation import coco_metrics
+truth = {str(folder / "annotations.json")!r}
+assert coco_metrics(truth, [])["AP"] == 0
+commands = (
+    ["inspect", {str(folder)!r}, "--out", {str(tmp_path)!r}], ["experiments", "table", "1b"],
+    ["assignment", "make", "a1", "--out", {str(tmp_path / "a1")!r}], ["assignment", "points"],
+    ["data", "shapes", "--images", "1", "--out", {str(tmp_path / "shapes")!r}],
+)
+sys.exit(sum(main(words) for words in commands))
+"""
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
