@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from minidet import checks
-from minidet.course.check import Case, Exercise, Function
+from minidet.course.check import Case, Exercise, Function, variant_defaults
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,10 @@ class Assignment:
     def exercise(self, name: str) -> Exercise:
         return next(exercise for exercise in self.exercises if exercise.name == name)
 
+    def right_functions(self, variant: int = 0) -> dict[str, Function]:
+        """The functions by name as they should be, with a variant's default arguments."""
+        return {exercise.name: exercise.with_defaults(variant) for exercise in self.exercises}
+
     @property
     def rows(self) -> dict[str, float]:
         """What is graded, and its points."""
@@ -60,12 +64,6 @@ class Assignment:
 
 
 NAMES = ("a1", "a2", "a3", "a4", "a5")
-
-VARIED: dict[str, tuple[float, ...]] = {
-    "gamma": (1.5, 3.0, 1.0, 2.5), "alpha": (0.3, 0.4, 0.75), "beta": (0.5, 2.0, 1.5), "iou_threshold": (0.6, 0.4),
-    "positive_iou": (0.6, 0.55), "negative_iou": (0.3, 0.35),
-}  # fmt: skip
-"""What variants 1, 2, … have as default arguments in place of the paper's; variant 0 is the paper."""
 
 SPEED_STEPS = ((1.5, 1.0), (3.0, 0.6), (10.0, 0.3))
 """(time over the reference's time, share of the points): the first step that the ratio does not exceed counts."""
@@ -93,12 +91,6 @@ def load(name: str) -> Assignment:
     return Assignment(
         name, TITLES[name], STORIES[name], exercises.EXERCISES, given.get(name, ()), PICTURES[name], speed
     )
-
-
-def variant_defaults(variant: int) -> dict[str, float]:
-    """The default arguments of a variant of an assignment, by name; none for variant 0."""
-    checks.integer("variant", variant, low=0)
-    return {name: values[(variant - 1) % len(values)] for name, values in VARIED.items()} if variant else {}
 
 
 def speed_share(ratio: float) -> float:

@@ -1,25 +1,58 @@
-"""Grading the functions of a module that is already imported, without any limits; `runner` sets the limits."""
+"""Grading the functions of a module, one after the other, with points for each that are independent of the others.
+
+A function is graded after those that it calls, and where one of them has failed a right one is called in its place. So a
+mistake costs the points of its own function, wherever the others use it. The module may be in this process (`Local`) or
+in one of its own (`grading`).
+"""
 
 from __future__ import annotations
 
-import contextlib
-import copy
-import statistics
-import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager
+import ast
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from types import ModuleType
-from typing import Any
+from typing import Any, Protocol
 
-from minidet.course.assignments import Assignment, Speed, speed_share, variant_defaults
-from minidet.course.check import Case, Check, Exercise, Failure, Function, NotWritten, run_check
+from minidet.course.assignments import Assignment
+from minidet.course.check import OTHER_INPUTS, Case, Exercise, Failure, Outcome
+from minidet.course.compare import kind
+from minidet.course.diagnosis import diagnose
+from minidet.course.judging import Tried, checks_of, failure, local, passes, run_check
+from minidet.course.smaller import smaller
 
-REPEATS = 7
-"""Pairs of timed calls."""
 NOT_WRITTEN = "not written yet"
 
-Guard = Callable[[], AbstractContextManager[None]]
+
+class Module(Protocol):
+    """What is graded: functions that can be called, some of them replaced by right ones."""
+
+    source: str
+    """The module's text, or ""."""
+
+    def has(self, name: str) -> bool: ...
+
+    def call(self, name: str, one: Case, replaced: Sequence[str], back: bool) -> Outcome: ...
+
+
+class Local:
+    """A module in this process, without any limits."""
+
+    def __init__(self, module: ModuleType, assignment: Assignment, variant: int = 0, source: str = "") -> None:
+        self.module, self.source = module, source
+        self.own = dict(vars(module))
+        self.right = assignment.right_functions(variant)
+
+    def has(self, name: str) -> bool:
+        return callable(self.own.get(name))
+
+    def call(self, name: str, one: Case, replaced: Sequence[str], back: bool) -> Outcome:
+        vars(self.module).update({other: self.right[other] for other in replaced})
+        try:
+            return local(self.own[name])(one, back)
+        finally:
+            for other in replaced:
+                vars(self.module).pop(other)
+            vars(self.module).update(self.own)
 
 
 @dataclass
@@ -35,144 +68,125 @@ class Row:
     """Of the points, 0 to 1."""
     remark: str = ""
     """What is to be told of the function besides its checks."""
+    attempted: bool = False
+    """Whether its results are at least of the right kind. Only then is it replaced for functions that come before it
+    in the assignment: otherwise these could be handed in as calls of one that is not written."""
+    values: bool = False
+    """Whether all its values are right; the type of the result may be wrong."""
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
-
-    @classmethod
-    def from_dict(cls, content: dict[str, Any]) -> Row:
-        failed = {name: Failure(**one) if one else None for name, one in content["failed"].items()}
-        return cls(**{**content, "failed": failed})
 
     @property
     def first_failure(self) -> Failure | None:
         return next((failure for failure in self.failed.values() if failure), None)
 
 
-def grade_module(
-    module: ModuleType, assignment: Assignment, rows: Iterable[str] | None = None, wrong: Iterable[str] = (), *,
-    seed: int = 0, variant: int = 0, timed: bool = True, guard: Guard = contextlib.nullcontext,
-    begin: Callable[[str], None] = lambda check: None,
-) -> Iterator[Row]:  # fmt: skip
-    """Grade functions of a module, one row after the other.
-
-    A function that fails is replaced by the reference before the next one is graded, so that a mistake costs the points
-    of its own function and not of those that call it. The module is left as it came.
+def grade_functions(module: Module, assignment: Assignment, *, seed: int = 0, variant: int = 0) -> Iterator[Row]:
+    """Grade the functions of a module, those first that others call.
 
     Args:
-        module: the submission.
-        assignment: what to grade.
-        rows: which rows, by default all.
-        wrong: functions of which it is already known that they fail.
-        seed, variant: of the inputs, and of the default arguments.
-        timed: whether the speed is measured; otherwise the row is left out.
-        guard: entered around each check.
-        begin: told the name of each check before it runs.
+        seed: of the inputs of the last check of each function; all others are the same for everybody.
+        variant: of the default arguments.
     """
-    names = list(assignment.rows if rows is None else rows)
-    own = dict(vars(module))
-    try:
-        for name in wrong:
-            setattr(module, name, assignment.exercise(name).reference)
-        for name in names:
-            if assignment.speed and name == assignment.speed.name:
-                if timed:
-                    right = assignment.speed.function not in wrong
-                    yield _grade_speed(assignment, assignment.speed, own, right, seed, guard, begin)
-                continue
-            exercise = assignment.exercise(name)
-            row = _grade_function(exercise, own.get(name), seed, variant, guard, begin)
-            if row.share < 1:
-                wrong = [*wrong, name]
-                setattr(module, name, exercise.reference)
-            yield row
-    finally:
-        vars(module).update({name: own[name] for name in vars(module).keys() & own})
-        for name in vars(module).keys() - own:
-            delattr(module, name)
+    names = [exercise.name for exercise in assignment.exercises]
+    done: dict[str, Row] = {}
+    for name in calling_order(module.source, names):
+        before = names[: names.index(name)]
+        wrong = [other for other, row in done.items() if row.share < 1 and (row.attempted or other in before)]
+        done[name] = grade_function(module, assignment.exercise(name), wrong, seed, variant)
+        yield done[name]
 
 
-def score(exercise: Exercise, row: Row) -> float:
-    """The share of the points: none without the essential checks, otherwise that of the checks that passed."""
-    if any(check.essential and check.name not in row.passed for check in exercise.checks):
-        return 0.0
-    return len(row.passed) / len(exercise.checks)
+def grade_function(module: Module, exercise: Exercise, replaced: Sequence[str], seed: int, variant: int) -> Row:
+    """Run a function's checks, up to one after which no more is to be expected."""
+    row, tried = Row(exercise.name), []
+    checks = checks_of(exercise, seed)
+    if not module.has(exercise.name):
+        return _not_tried(row, checks, f"the module has no function {exercise.name}")
 
+    def call(one: Case, back: bool) -> Outcome:
+        return module.call(exercise.name, one, replaced, back)
 
-def _grade_function(
-    exercise: Exercise, function: Function | None, seed: int, variant: int, guard: Guard, begin: Callable[[str], None]
-) -> Row:
-    row = Row(exercise.name)
-    if not callable(function):
-        return _not_tried(row, exercise.checks, f"the module has no function {exercise.name}")
-    defaults = variant_defaults(variant)
-    for check in exercise.checks:
-        begin(check.name)
-        try:
-            with guard():
-                failure = run_check(exercise, check, function, seed, defaults)
-        except NotWritten:
-            return _not_tried(row, exercise.checks, NOT_WRITTEN)
-        if failure:
-            row.failed[check.name] = failure
-        else:
+    wrong: dict[str, list[Tried]] = {}
+    for check in checks:
+        if check.name == OTHER_INPUTS and any(one.essential and one.name in wrong for one in checks):
+            break  # other inputs tell nothing new of a function that is wrong on these
+        new = list(run_check(exercise, check, call, variant))
+        tried += new
+        if tried[0].outcome.kind == "NotImplementedError":
+            return _not_tried(row, checks, NOT_WRITTEN)
+        if passes(check, new):
             row.passed.append(check.name)
-        if failure and failure.final:
-            _not_tried(row, exercise.checks, "")
+        else:
+            wrong[check.name] = new
+        if new[-1].outcome.final:
             break
-    row.share = score(exercise, row)
+    for check in checks:
+        if check.name in wrong:
+            hint = diagnose(exercise, check, tried, variant)
+            shown = smaller(exercise, wrong[check.name], call, variant)
+            row.failed[check.name] = failure(exercise, check, shown, hint)
+    _not_tried(row, checks, "")
+    essential = [check.name for check in checks if check.essential]
+    row.share = len(row.passed) / len(checks) if set(essential) <= set(row.passed) else 0.0
+    row.values = all(check.name in row.passed for check in checks if check.compares == "values")
+    row.attempted = all(_right_kind(one) for one in tried if one.check.essential)
     return row
 
 
-def _not_tried(row: Row, checks: Iterable[Check], remark: str) -> Row:
+def _right_kind(one: Tried) -> bool:
+    return not one.outcome.error and kind(one.outcome.value) == kind(one.expected)
+
+
+def _not_tried(row: Row, checks: Iterable[Any], remark: str) -> Row:
     """All checks that have no result yet count as failed."""
     row.failed |= {check.name: None for check in checks if check.name not in (*row.passed, *row.failed)}
     row.remark = remark
     return row
 
 
-def _grade_speed(
-    assignment: Assignment,
-    speed: Speed,
-    own: dict[str, Any],
-    right: bool,
-    seed: int,
-    guard: Guard,
-    begin: Callable[[str], None],
-) -> Row:
-    row, check = Row(speed.name), f"time of {speed.function}"
-    function, exercise = own.get(speed.function), assignment.exercise(speed.function)
-    if not right or not callable(function):
-        row.failed[check], row.remark = None, "timed only when its results are right"
-        return row
-    begin(check)
-    with guard():
-        ratio = time_ratio(function, exercise.reference, speed.make_case(seed))
-    row.share = speed_share(ratio)
-    row.remark = f"{ratio:.2f} times the reference's time"
-    if row.share == 1:
-        row.passed.append(check)
-    else:
-        row.failed[check] = Failure(
-            f"{speed.function} of {len(speed.make_case(seed).args[1])} anchors",
-            "at most 1.5 times the reference's time",
-            row.remark,
-            "no Python loop over anchors or classes; compute each exponential once; leave out what is 0 anyway",
-        )  # fmt: skip
-    return row
+def calling_order(source: str, names: Sequence[str]) -> list[str]:
+    """The functions in the assignment's order, but each after those that it calls; circles stay as they are."""
+    calls = _names_used(source)
+    ordered: list[str] = []
+
+    def visit(name: str, path: tuple[str, ...]) -> None:
+        if name in path:
+            return
+        for other in names:
+            if other in reached(name):
+                visit(other, (*path, name))
+        if name not in ordered:
+            ordered.append(name)
+
+    def reached(name: str) -> set[str]:
+        found, new = set(), {name}
+        while new:
+            found |= new
+            new = {used for one in new for used in calls.get(one, ())} - found
+        return found - {name}
+
+    for name in names:
+        visit(name, ())
+    return ordered
 
 
-def time_ratio(function: Function, reference: Function, one: Case) -> float:
-    """The time of a function over that of the reference: the median over pairs of calls that take turns."""
-    ratios = []
-    for _ in range(REPEATS):
-        seconds = []
-        for call in (function, reference):
-            args = copy.deepcopy(one.args)
-            begin = time.perf_counter()
-            call(*args, **one.kwargs)
-            seconds.append(time.perf_counter() - begin)
-        ratios.append(seconds[0] / seconds[1])
-        if seconds[0] > 1 and ratios[0] > 100:
-            break  # nothing is gained by measuring a very slow one again
-    return statistics.median(ratios)
+def _names_used(source: str) -> Mapping[str, set[str]]:
+    """For each thing that a module defines, the names that its definitions use and do not set themselves."""
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return {}
+    found: dict[str, set[str]] = {}
+    for node in tree.body:
+        used = [part for part in ast.walk(node) if isinstance(part, ast.Name)]
+        names = {part.id for part in used if isinstance(part.ctx, ast.Load)}
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+            own = {part.id for part in used if isinstance(part.ctx, ast.Store)}
+            found.setdefault(node.name, set()).update(names - own)
+        elif isinstance(node, (ast.Assign, ast.AnnAssign)):
+            for part in used:
+                if isinstance(part.ctx, ast.Store):
+                    found.setdefault(part.id, set()).update(names)
+    return found

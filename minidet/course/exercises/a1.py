@@ -54,8 +54,12 @@ AREA = Exercise(
             lambda b: (b[:, 1] - b[:, 0]) * (b[:, 3] - b[:, 2]),
         ),
         Mistake("you add the sides: an area is their product", lambda b: b[:, 2] - b[:, 0] + b[:, 3] - b[:, 1]),
+        Mistake("you multiply a side with itself: width times height", lambda b: (b[:, 2] - b[:, 0]) ** 2),
+        Mistake("you multiply a side with itself: width times height", lambda b: (b[:, 3] - b[:, 1]) ** 2),
     ),
     example="my.box_area(np.array([[0.0, 0, 2, 3]]))",
+    sample=lambda rng: case(boxes(rng, 3)),
+    rows=((0,),),
 )
 
 
@@ -97,6 +101,22 @@ def _clamped_product(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return inside / (area_a + area_b - inside)
 
 
+def _of_first(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    inside, area_a, _ = _parts(a, b)
+    return inside / area_a
+
+
+def _dice(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    inside, area_a, area_b = _parts(a, b)
+    return 2 * inside / (area_a + area_b)
+
+
+def _hull(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Intersection over the smallest box around both."""
+    low, high = np.minimum(a[:, None, :2], b[None, :, :2]), np.maximum(a[:, None, 2:], b[None, :, 2:])
+    return _parts(a, b)[0] / np.prod(high - low, axis=2)
+
+
 PIXELS = "your IoU counts touching boxes as overlapping: a width is x2 - x1, without + 1"
 UNCLAMPED = (
     "boxes that do not touch have negative sides in common: set each side to at least 0 before you multiply them"
@@ -121,15 +141,16 @@ IOU = Exercise(
         ),
         Check(
             "boxes that touch",
-            PIXELS,
+            "boxes that only touch share a line or a point, which has no area: their IoU is 0",
             lambda rng: [case(np.array([[0.0, 0, 2, 2]]), np.array([[2.0, 0, 4, 2], [2, 2, 4, 4]]))],
         ),
         Check(
             "boxes apart",
-            UNCLAMPED,
+            "boxes that do not touch share nothing: their IoU is 0, whichever way they lie",
             lambda rng: [
                 case(np.array([[0.0, 0, 1, 1]]), np.array([[3.0, 0, 4, 1]])),
                 case(np.array([[0.0, 0, 1, 1]]), np.array([[3.0, 3, 5, 5]])),
+                case(np.array([[10.0, 10, 12, 12]]), np.array([[3.0, 0, 4, 1], [0, 10, 2, 12], [10, 0, 12, 4]])),
                 *_some((3, 4), (6, 5))(rng),
             ],
         ),
@@ -158,7 +179,19 @@ IOU = Exercise(
         Mistake("you divide by the smaller box: the union of both is wanted", _overlap_of_smaller),
         Mistake("your table is transposed: rows are boxes1, columns are boxes2", lambda a, b: _iou(b, a)),
         Mistake("you read the boxes as (x, y, width, height): they are corners (x1, y1, x2, y2)", _iou_of_sizes),
+        Mistake("you divide by the area of one box only: the area in either box is wanted", _of_first),
+        Mistake(
+            "you divide by the area of one box only: the area in either box is wanted", lambda a, b: _of_first(b, a).T
+        ),
+        Mistake("that is Dice's measure, 2 intersection / (a + b): IoU is intersection / (a + b - intersection)", _dice),
+        Mistake("the union is not the smallest box around both: a + b - intersection", _hull),
+        Mistake(
+            "that is the intersection alone: divide it by the union",
+            lambda a, b: _parts(a, b)[0],
+        ),
     ),
+    sample=lambda rng: case(boxes(rng, 3, 20), boxes(rng, 4, 20)),
+    rows=((0,), (1,)),
     example="my.box_iou(np.array([[0.0, 0, 2, 2]]), np.array([[1.0, 0, 3, 2], [5, 5, 6, 6]]))",
 )
 
@@ -189,6 +222,7 @@ ENCODE = Exercise(
             lambda rng: [
                 case(np.array([[1.0, 2, 5, 6]]), np.array([[0.0, 0, 4, 4]])),
                 case(np.array([[4.0, 4, 12, 8]]), np.array([[0.0, 0, 8, 4]])),
+                *_some((2, 2))(rng),
             ],
             essential=True,
         ),
@@ -217,7 +251,16 @@ ENCODE = Exercise(
         Mistake("take the natural logarithm", lambda b, a: _encode(b, a, log=np.log2)),
         Mistake("the columns are in another order: (tx, ty, tw, th)", lambda b, a: _encode(b, a)[:, [0, 2, 1, 3]]),
         Mistake("x and y are swapped in the result: (tx, ty, tw, th)", lambda b, a: _encode(b, a)[:, [1, 0, 3, 2]]),
+        Mistake("the ratio in the logarithm is upside down: log(w / wa)", lambda b, a: _encode(b, a) * [1, 1, -1, -1]),
+        Mistake("the shift points the other way: box less anchor", lambda b, a: _encode(b, a) * [-1, -1, 1, 1]),
+        Mistake(
+            "the offsets are scaled by 10 and 5 (the variances 0.1 and 0.2 of other detectors): RetinaNet has none here",
+            lambda b, a: _encode(b, a) * [10, 10, 5, 5],
+        ),
+        Mistake("log1p(r) is log(1 + r): log(w / wa) is wanted", lambda b, a: _encode(b, a, log=np.log1p)),
     ),
+    sample=lambda rng: case(boxes(rng, 3), boxes(rng, 3)),
+    rows=((0, 1),),
     example="my.encode_boxes(np.array([[1.0, 2, 5, 6]]), np.array([[0.0, 0, 4, 4]]))",
 )
 
@@ -232,6 +275,12 @@ def _decode(
     c = t[:, :2] * s + (a[:, :2] if corner else c)
     s = exp(np.clip(t[:, 2:], low, high)) * s
     return np.concatenate([c, c + s], axis=1) if corner else np.concatenate([c - s * half, c + s * half], axis=1)
+
+
+def _decode_pixels(t: np.ndarray, a: np.ndarray) -> np.ndarray:
+    c, s = _centre_size(a)
+    c, s = t[:, :2] * s + c, np.minimum(np.exp(t[:, 2:]) * s, 1000)
+    return np.concatenate([c - s / 2, c + s / 2], axis=1)
 
 
 DECODE = Exercise(
@@ -255,6 +304,7 @@ DECODE = Exercise(
             lambda rng: [
                 case(np.array([[0.0, 0, 10, 0]]), np.array([[0.0, 0, 16, 16]])),
                 case(np.array([[0.0, 0, 5, 800]]), np.array([[0.0, 0, 16, 16]])),
+                case(np.array([[0.0, 0, 4.5, 3]]), np.array([[0.0, 0, 32, 8]])),
             ],
         ),
         Check(
@@ -268,7 +318,10 @@ DECODE = Exercise(
             lambda rng: [case(np.array([[9.0, -7, 0, 0]]), np.array([[0.0, 0, 4, 4]]))],
         ),
         *usual(
-            lambda rng: case(np.array([[0.3, -0.2, 6, 0.1], [0, 0, 0, 0]]), boxes(rng, 2)), lambda: [case(NONE, NONE)]
+            lambda rng: case(np.array([[0.3, -0.2, 6, 0.1], [0, 0, 0, 0]]), boxes(rng, 2)),
+            lambda: [case(NONE, NONE)],
+            type_hint="give the result back in the floating type of the input; a NumPy number such as np.log(1000 / 16) "
+            "makes float64 of everything that it meets, float(np.log(1000 / 16)) does not",
         ),
     ),
     (
@@ -291,7 +344,31 @@ DECODE = Exercise(
         ),
         Mistake("a corner is half a size away from the centre", lambda t, a: _decode(t, a, half=1.0)),
         Mistake("the sizes lack the exponential: w = exp(tw) wa", lambda t, a: _decode(t, a, exp=lambda x: x)),
+        Mistake("the sizes lack the exponential: w = exp(tw) wa", lambda t, a: _decode(t, a, exp=lambda x: 1 + x)),
+        Mistake(
+            "nothing multiplies the shift by the anchor's size: x = tx wa + xa",
+            lambda t, a: _decode(np.concatenate([t[:, :2] / _centre_size(a)[1], t[:, 2:]], axis=1), a),
+        ),
+        Mistake(
+            "the shift is measured in the anchor's size, not in that of the new box: x = tx wa + xa",
+            lambda t, a: _decode(np.concatenate([t[:, :2] * np.exp(np.minimum(t[:, 2:], LIMIT)), t[:, 2:]], axis=1), a),
+        ),
+        Mistake(
+            "the offsets are scaled by 0.1 and 0.2 (the variances of other detectors): RetinaNet has none here",
+            lambda t, a: _decode(t * [0.1, 0.1, 0.2, 0.2], a),
+        ),
+        Mistake(
+            "the result is (centre, size): corners are wanted, half a size to either side of the centre",
+            lambda t, a: np.concatenate(_centre_size(_decode(t, a)), axis=1),
+        ),
+        Mistake(
+            "the limit is for tw and th, before exp, and is the same for every anchor: you limit the size in pixels",
+            _decode_pixels,
+        ),
+        Mistake("th and tw are swapped: the third column is the width", lambda t, a: _decode(t[:, [0, 1, 3, 2]], a)),
     ),
+    sample=lambda rng: case(rng.normal(0, 0.5, (3, 4)).round(2), boxes(rng, 3)),
+    rows=((0, 1),),
     example="my.decode_boxes(np.array([[0.5, 0, 0, 0]]), np.array([[0.0, 0, 4, 2]]))",
 )
 
@@ -307,6 +384,11 @@ def _clip(b: np.ndarray, size: Any, less: float = 0, low: float = 0) -> np.ndarr
 def _clip_ends(b: np.ndarray, size: Any) -> np.ndarray:
     """The first corner at least 0, the second at most the image."""
     return np.concatenate([np.maximum(b[:, :2], 0), np.minimum(b[:, 2:], [size[1], size[0]])], axis=1)
+
+
+def _clip_and_drop(b: np.ndarray, size: Any) -> np.ndarray:
+    clipped = _clip(b, size)
+    return clipped[(clipped[:, 2:] > clipped[:, :2]).all(axis=1)]
 
 
 CLIP = Exercise(
@@ -345,7 +427,13 @@ CLIP = Exercise(
         ),
         Mistake("negative coordinates are left: clip at 0 too", lambda b, size: _clip(b, size, low=-np.inf)),
         Mistake("a box outside the image is inverted now: clip both corners to both borders", _clip_ends),
+        Mistake("x and y are clipped at their lower border only", lambda b, size: np.maximum(b, 0)),
+        Mistake("boxes outside the image are wanted too, as boxes of no area: you drop them", _clip_and_drop),
+        Mistake("only x is clipped", lambda b, size: np.stack([_clip(b, size)[:, i] if i % 2 == 0 else b[:, i] for i in range(4)], axis=1)),
+        Mistake("only y is clipped", lambda b, size: np.stack([_clip(b, size)[:, i] if i % 2 else b[:, i] for i in range(4)], axis=1)),
     ),
+    sample=lambda rng: case(boxes(rng, 4) - 20, (int(rng.integers(20, 60)), int(rng.integers(20, 60)))),
+    rows=((0,),),
     example="my.clip_boxes(np.array([[-2.0, 3, 14, 5]]), (10, 12))",
 )
 
@@ -424,14 +512,35 @@ CELL = Exercise(
             "a scale multiplies the side, not the area: (size * scale)**2 is the area",
             lambda size, scales, ratios: _cell(size, scales, ratios, power=0.5),
         ),
+        Mistake(
+            "the corners are rounded: nothing is rounded here", lambda size, scales, ratios: np.round(_cell(size, scales, ratios))
+        ),
+        Mistake(
+            "x and y are exchanged: the first and third columns are x",
+            lambda size, scales, ratios: _cell(size, scales, ratios)[:, [1, 0, 3, 2]],
+        ),
+        Mistake(
+            "corners are wanted: yours are (x, y, width, height)",
+            lambda size, scales, ratios: np.concatenate(_centre_size(_cell(size, scales, ratios)), axis=1),
+        ),
+        Mistake(
+            "an anchor for each pair of a ratio and a scale: you pair them off one by one",
+            lambda size, scales, ratios: np.concatenate(
+                [_cell(size, [s], [r]) for s, r in zip(scales, ratios, strict=False)]
+            ),
+        ),
     ),
+    sample=lambda rng: case(
+        int(rng.integers(8, 64)), rng.uniform(1, 2, 3).round(2).tolist(), rng.uniform(0.3, 3, 2).round(2).tolist()
+    ),
+    order="the aspect ratio is the outer loop and the scale the inner one",
     example="my.cell_anchors(32, scales=[1], aspect_ratios=[1, 4])",
 )
 
 
 def _pyramid(
     image_size: Any, config: AnchorConfig, dtype: Any = np.float64, *, offset: float | None = None, order: str = "yxa",
-    floor: bool = False, axes: int = 1,
+    floor: bool = False, axes: int = 1, pixels: bool = False, by_size: bool = False,
 ) -> list[np.ndarray]:  # fmt: skip
     levels = []
     for grid, stride in zip(config.grids(image_size[::axes]), config.strides, strict=True):
@@ -439,7 +548,10 @@ def _pyramid(
         cell = np.round(cell) if config.round_cells else cell
         shift = config.offset if offset is None else offset
         rows, columns = (image_size[0] // stride, image_size[1] // stride) if floor else (grid.rows, grid.columns)
-        y, x = (np.arange(rows) + shift) * grid.stride_y, (np.arange(columns) + shift) * grid.stride_x
+        steps = (grid.size, grid.size) if by_size else (grid.stride_y, grid.stride_x)
+        y, x = (np.arange(rows) + shift) * steps[0], (np.arange(columns) + shift) * steps[1]
+        if pixels:
+            y, x = np.arange(rows) * steps[0] + shift, np.arange(columns) * steps[1] + shift
         table = np.zeros((len(y), len(x), len(cell), 4)) + cell
         table += np.stack([*np.meshgrid(x, y)] * 2, axis=-1)[:, :, None]
         levels.append(table.transpose(*("yxa".index(axis) for axis in order), 3).reshape(-1, 4).astype(dtype))
@@ -447,7 +559,7 @@ def _pyramid(
 
 
 SMALL = AnchorConfig(levels=(3,), sizes=(8,), scales=(1,), aspect_ratios=(1,))
-TWO = AnchorConfig(levels=(3, 4), sizes=(8, 16), scales=(1, 1.5), aspect_ratios=(0.5, 2))
+TWO = AnchorConfig(levels=(3, 4), sizes=(10, 20), scales=(1, 1.5), aspect_ratios=(0.5, 2))
 
 
 def _pyramids(*calls: tuple[tuple[int, int], AnchorConfig]) -> Any:
@@ -484,6 +596,7 @@ PYRAMID = Exercise(
             _pyramids(
                 ((16, 16), AnchorConfig(levels=(3,), sizes=(8,), scales=(1,), aspect_ratios=(1,), offset=0.0)),
                 ((50, 70), AnchorConfig.torchvision(levels=(4, 5), sizes=(20, 40))),
+                ((16, 24), AnchorConfig(levels=(3,), sizes=(9,), scales=(1.2,), aspect_ratios=(0.5, 2), round_cells=True)),
             ),
         ),
         Check(
@@ -514,7 +627,18 @@ PYRAMID = Exercise(
         Mistake(
             "the cell's centre is always at 0.5: config.offset says where it is", lambda *a: _pyramid(*a, offset=0.5)
         ),
+        Mistake(
+            "the offset is a part of a cell: (index + offset) * stride, not index * stride + offset",
+            lambda *a: _pyramid(*a, pixels=True),
+        ),
+        Mistake("the levels come in the order of config.levels", lambda *a: _pyramid(*a)[::-1]),
+        Mistake(
+            "the stride of a level is 2**level, not its anchors' size: config.grids gives it",
+            lambda *a: _pyramid(*a, by_size=True),
+        ),
     ),
+    sample=lambda rng: case((int(rng.integers(8, 60)), int(rng.integers(8, 60))), TWO),
+    order="y, then x, then the anchor of the cell",
     example="my.pyramid_anchors((8, 16), AnchorConfig(levels=(3,), sizes=(8,), scales=(1,), aspect_ratios=(1,)))",
 )
 

@@ -34,6 +34,10 @@ def _assign(
         wanted = (iou == top) & ((top > 0) | (forcing == "any"))
         if forcing == "first":
             wanted = (np.arange(len(anchors))[:, None] == iou.argmax(axis=0)) & (top > 0)
+        if forcing == "not background":
+            wanted &= best[:, None] >= negative
+        if forcing == "lonely":
+            wanted &= ~(iou >= positive).any(axis=0)
         for g in range(len(gt)):
             result[wanted[:, g]] = matched[wanted[:, g]] if own else g
     return result
@@ -150,7 +154,29 @@ ASSIGN = Exercise(
             "a forced anchor goes to the box that it overlaps most itself, not to the box that forced it",
             lambda *a: _assign(*a, own=False),
         ),
+        Mistake(
+            "force_match reaches anchors below negative_iou as well, as long as their IoU is above 0",
+            lambda *a: _assign(*a, forcing="not background"),
+        ),
+        Mistake(
+            "force_match concerns every box, those too that have a positive anchor already: ties with it become positive",
+            lambda *a: _assign(*a, forcing="lonely"),
+        ),
+        Mistake(
+            "an anchor between the thresholds is ignored: only force_match makes it positive",
+            lambda a, g, p=0.5, n=0.4, f=False: _assign(a, g, n, n, f),
+        ),
+        Mistake(
+            "the index of the box is wanted, counted from 0: you count from 1",
+            lambda *a: np.where((r := _assign(*a)) >= 0, r + 1, r),
+        ),
+        Mistake(
+            "positive anchors carry the index of their box: with you all carry 1",
+            lambda *a: np.where((r := _assign(*a)) >= 0, 1, r),
+        ),
     ),
+    sample=lambda rng: case(*_anchors(rng)),
+    rows=((0,), (1,)),
     example="my.assign_anchors(np.array([[0.0, 0, 10, 10], [0, 0, 10, 4.5], [0, 0, 10, 3]]), np.array([[0.0, 0, "
     "10, 9]]))",
 )
@@ -161,13 +187,14 @@ ASSIGN = Exercise(
 
 def _nms(
     b: np.ndarray, scores: np.ndarray, threshold: float = 0.5, *, equal: bool = False, dropped_drop: bool = False,
-    order: str = "best", more: float = 0, repeat: bool = True,
+    order: str = "best", more: float = 0, repeat: bool = True, over: str = "union", ranks_only: bool = False,
 ) -> np.ndarray:  # fmt: skip
     """Suppression with the choices that a mistake changes."""
     low, high = np.maximum(b[:, None, :2], b[None, :, :2]), np.minimum(b[:, None, 2:], b[None, :, 2:])
     inside = np.prod(np.maximum(high - low + more, 0), axis=2)
     area = np.prod(b[:, 2:] - b[:, :2] + more, axis=1)
-    iou = inside / (area[:, None] + area - inside)
+    whole = {"union": area[:, None] + area - inside, "smaller": np.minimum(area[:, None], area), "sum": area[:, None] + area}
+    iou = inside / whole[over]
     conflict = iou >= threshold if equal else iou > threshold
     ranks = {
         "best": np.argsort(-scores, kind="stable"), "reversed": np.argsort(scores, kind="stable")[::-1],
@@ -177,7 +204,7 @@ def _nms(
     gone = np.zeros(len(b), bool)
     for i in ranks[order]:
         if not gone[i]:
-            keep.append(int(i))
+            keep.append(int(np.flatnonzero(ranks[order] == i)[0]) if ranks_only else int(i))
         if not gone[i] or dropped_drop:
             gone |= conflict[i] & (np.arange(len(b)) != i)
         if not repeat:
@@ -191,6 +218,14 @@ def _nms_in_order(b: np.ndarray, scores: np.ndarray, threshold: float = 0.5) -> 
 
 def _nms_mask(b: np.ndarray, scores: np.ndarray, threshold: float = 0.5) -> np.ndarray:
     return np.isin(np.arange(len(b)), _nms(b, scores, threshold))
+
+
+def _nms_never(b: np.ndarray, scores: np.ndarray, threshold: float = 0.5) -> np.ndarray:
+    return np.argsort(-scores, kind="stable")
+
+
+def _nms_dropped(b: np.ndarray, scores: np.ndarray, threshold: float = 0.5) -> np.ndarray:
+    return np.setdiff1d(np.arange(len(b)), _nms(b, scores, threshold))
 
 
 PAIR = np.array([[0.0, 0, 10, 10], [1, 0, 11, 10]])
@@ -227,7 +262,7 @@ NMS = Exercise(
         Check(
             "chains",
             "a box that was dropped drops nothing: only kept boxes do",
-            lambda rng: [case(CHAIN, np.array([0.9, 0.8, 0.7]), 0.4)],
+            lambda rng: [case(CHAIN, np.array([0.9, 0.8, 0.7]), 0.4), case(CHAIN, np.array([0.7, 0.8, 0.9]), 0.4)],
         ),
         Check(
             "IoU equal to the threshold",
@@ -246,7 +281,10 @@ NMS = Exercise(
         Check(
             "boxes of no area",
             "their IoU with every box is 0: they are kept",
-            lambda rng: [case(PAIR * 0, np.array([0.5, 0.4]))],
+            lambda rng: [
+                case(PAIR * 0, np.array([0.5, 0.4])),
+                case(np.array([[0.0, 0, 10, 10], [2, 2, 2, 8]]), np.array([0.5, 0.4]), 0.0),
+            ],
         ),
         *usual(
             lambda rng: _crowd(rng, 6),
@@ -275,7 +313,19 @@ NMS = Exercise(
         Mistake("indices of the kept boxes are wanted, not a mask", _nms_mask),
         Mistake("your IoU adds a pixel to the sides: a width is x2 - x1", lambda *a: _nms(*a, more=1)),
         Mistake("you stop after the first box: repeat with what is left", lambda *a: _nms(*a, repeat=False)),
+        Mistake(
+            "the indices are those of the sorted boxes: map them back to the input", lambda *a: _nms(*a, ranks_only=True)
+        ),
+        Mistake(
+            "overlap is measured by IoU: you divide the intersection by the smaller box", lambda *a: _nms(*a, over="smaller")
+        ),
+        Mistake("the union is a + b - intersection: yours counts the intersection twice", lambda *a: _nms(*a, over="sum")),
+        Mistake("nothing is suppressed: all that overlap a kept box by more than the threshold go", _nms_never),
+        Mistake("the kept boxes are wanted, not those that are dropped", _nms_dropped),
     ),
+    sample=lambda rng: _crowd(rng, 12),
+    order="best score first; of equal scores the lower index first",
+    rows=((0, 1),),
     example="my.nms(np.array([[0.0, 0, 10, 10], [1, 0, 11, 10], [20, 0, 30, 10]]), np.array([0.8, 0.9, 0.5]))",
 )
 
@@ -298,6 +348,16 @@ def _by_class(
 def _shifted(b: np.ndarray, scores: np.ndarray, classes: np.ndarray, threshold: float = 0.5) -> np.ndarray:
     """Classes moved apart by the largest coordinate."""
     return reference.nms(b + classes[:, None] * b.max(), scores, threshold)
+
+
+def _best_of_class(b: np.ndarray, scores: np.ndarray, classes: np.ndarray, threshold: float = 0.5) -> np.ndarray:
+    best = [np.flatnonzero(classes == k)[scores[classes == k].argmax()] for k in np.unique(classes)]
+    return np.array(sorted(best, key=lambda i: -scores[i]), np.int64)
+
+
+def _by_class_stable(b: np.ndarray, scores: np.ndarray, classes: np.ndarray, threshold: float = 0.5) -> np.ndarray:
+    keep = _by_class(b, scores, classes, threshold)
+    return keep[np.argsort(-scores[keep], kind="stable")]
 
 
 def _crowd_of_classes(rng: np.random.Generator, n: int) -> Any:
@@ -384,7 +444,21 @@ BATCHED = Exercise(
             "use the extent, max - min, and a margin",
             _shifted,
         ),
+        Mistake(
+            "the best of each class is not all: several boxes of a class stay where they do not overlap",
+            _best_of_class,
+        ),
+        Mistake(
+            "of equal scores the lower index goes first over all classes: yours go class by class", _by_class_stable
+        ),
+        Mistake(
+            "the kept indices are wanted best score first: yours are in the order of the input",
+            lambda *a: np.sort(reference.batched_nms(*a)),
+        ),
     ),
+    sample=lambda rng: _crowd_of_classes(rng, 12),
+    order="best score first over all classes; of equal scores the lower index first",
+    rows=((0, 1, 2),),
     example="my.batched_nms(np.array([[0.0, 0, 10, 10], [1, 0, 11, 10]]), np.array([0.8, 0.9]), np.array([0, 1]))",
 )
 

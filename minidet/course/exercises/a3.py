@@ -15,9 +15,12 @@ Array = np.ndarray
 ONE, ZERO = np.ones(1), np.zeros(1)
 ALPHA = "alpha is the weight of the objects (target 1), 1 - alpha that of the background; None: both 1"
 STABLE = (
-    "right for ordinary logits only: 1 - p of a p near 1 has lost its digits, exp overflows and log(0) is "
-    "infinite; write "
-    "with u = -x_t: -log p_t = max(u, 0) + log1p(exp(-|u|)), 1 - p_t = sigmoid(u)"
+    "right for ordinary logits, not for very large ones: 1 - p of a p near 1 has lost its digits, exp overflows and log(0) "
+    "is infinite; write with u = -x_t: -log p_t = max(u, 0) + log1p(exp(-|u|)), 1 - p_t = sigmoid(u)"
+)
+HUGE = (
+    "a difference quotient has no digits left where the loss is 100 million: derive the gradient on paper and compute its "
+    "formula, with 1 - p_t = sigmoid(-x_t)"
 )
 LENGTH_0 = "logits of length 0 give losses of length 0"
 POINTWISE = "one loss for each logit is wanted, in the shape of the logits: no sum, no mean"
@@ -35,7 +38,7 @@ def _usual(*rest: Any) -> tuple[Check, ...]:
     )
 
 
-def _plain(rest: Iterable[Any], formula: str) -> tuple[Check, Check]:
+def _plain(rest: Iterable[Any], formula: str, background_too: str = "x_t is x for an object and -x for background") -> tuple[Check, Check]:
     """Objects, then background, then both."""
     rest = tuple(rest)
 
@@ -60,7 +63,7 @@ def _plain(rest: Iterable[Any], formula: str) -> tuple[Check, Check]:
         Check("objects (target 1)", formula, objects, essential=True),
         Check(
             "background (target 0)",
-            f"x_t is x for an object and -x for background. {formula}",
+            f"{background_too}. {formula}",
             background,
             essential=True,
         ),
@@ -80,12 +83,27 @@ def _alphas(*before: Any) -> Check:
     )
 
 
-def _large(rest: tuple[Any, ...], hint: str = STABLE, reach: tuple[float, ...] = (800, 40, 90)) -> Check:
+def _large(rest: tuple[Any, ...], hint: str = STABLE, reach: tuple[float, ...] = (800.0, 40.0, 90.0)) -> Check:
     return Check(
         "confident examples",
         hint,
         lambda rng: [case(np.array([z]), np.array([y]), *rest) for x in reach for z in (-x, x) for y in (1.0, 0.0)],
+        extreme=True,
     )
+
+
+def _huge(rest: tuple[Any, ...]) -> Check:
+    """Where differences of losses, of whatever order and step, cannot give a gradient."""
+    return Check(
+        "gradients of huge losses",
+        HUGE,
+        lambda rng: [case(np.array([-3e8, 1e8]), np.array([1.0, 0.0]), *rest), case(np.array([3e5, -2e6]), np.array([0.0, 1.0]), *rest)],
+        extreme=True,
+    )
+
+
+def _sample(*rest: Any) -> Callable[[np.random.Generator], Case]:
+    return lambda rng: case(*_random(rng, 4), *rest)
 
 
 def _spread(*rests: tuple[Any, ...]) -> Callable[[np.random.Generator], list[Case]]:
@@ -112,12 +130,13 @@ def _slope(y: Array) -> Array:
 def _focal(
     x: Array, y: Array, gamma: float = 2.0, alpha: float | None = 0.25, *, base: float = np.e, sign: float = 1,
     easy: bool = False,
-    modulate: bool = True, factor: Any = None, same: bool = False, logit: bool = False, **weights: bool,
+    modulate: bool = True, factor: Any = None, same: bool = False, logit: bool = False, other: bool = False, **weights: bool,
 ) -> Array:  # fmt: skip
-    p = 1 / (1 + np.exp(-x)) if same else _p_t(x, y)
+    p = 1 / (1 + np.exp(-x)) if same else _p_t(x, 1 - y if other else y)
     p = x if logit else p
     part = (p if easy else 1 - p) ** gamma if modulate else 1.0
     part = gamma * (1 - p) if factor == "times" else part
+    part = (1 - p**gamma) if factor == "outside" else part
     return -sign * _alpha_t(y, alpha, **weights) * part * np.log(p) / np.log(base)
 
 
@@ -144,6 +163,27 @@ _NO_ALPHA = "alpha is ignored"
 _SAME = "you treat background like objects: p_t is sigmoid(x) for an object, 1 - sigmoid(x) for background"
 _BASE = "take the natural logarithm"
 _LOGIT = "logits are not probabilities: p = sigmoid(x) comes first"
+_OTHER = "objects and background are the wrong way round: target 1 is an object, and its p_t is sigmoid(x)"
+_ONLY = "background has no loss with you: its p_t is 1 - sigmoid(x), and its loss -log p_t like that of an object"
+_CLIPPED = (
+    "p is kept away from 0 and 1 by an epsilon, so nothing confident is right: compute log p_t from the logit, "
+    "-log p_t = max(u, 0) + log1p(exp(-|u|)) with u = -x_t"
+)
+
+
+def _clipped(epsilon: float, power: bool) -> Any:
+    """The loss of a probability that an epsilon keeps away from 0 and 1."""
+
+    def loss(x: Array, y: Array, gamma: float = 0.0, alpha: float | None = None) -> Array:
+        p = np.clip(_p_t(x, y), epsilon, 1 - epsilon)
+        return -_alpha_t(y, alpha) * ((1 - p) ** gamma if power else 1) * np.log(p)
+
+    return loss
+
+
+def _objects_only(value: Array, y: Array) -> Array:
+    return np.where(y == 1, value, 0.0)
+
 
 CROSS_ENTROPY = Exercise(
     reference.cross_entropy,
@@ -160,7 +200,15 @@ CROSS_ENTROPY = Exercise(
         Mistake(POINTWISE, lambda x, y, alpha=None: _focal(x, y, 0, alpha).mean()),
         Mistake(POINTWISE, lambda x, y, alpha=None: _focal(x, y, 0, alpha).sum()),
         Mistake(_LOGIT, lambda x, y, alpha=None: _focal(x, y, 0, alpha, logit=True)),
+        Mistake(_OTHER, lambda x, y, alpha=None: _focal(x, y, 0, alpha, other=True)),
+        Mistake(_ONLY, lambda x, y, alpha=None: _objects_only(_focal(x, y, 0, alpha), y)),
+        *(
+            Mistake(_CLIPPED, lambda x, y, alpha=None, e=e: _clipped(e, False)(x, y, 0, alpha))
+            for e in (1e-6, 1e-7, 1e-8, 1e-9, 1e-10, 1e-12, 1e-15)
+        ),
     ),
+    sample=_sample(),
+    rows=((0, 1),),
     example="my.cross_entropy(np.array([2.0, -1.5, 1.0]), np.array([1, 1, 0]))",
     rtol=1e-7,
     atol=0,
@@ -169,13 +217,35 @@ CROSS_ENTROPY = Exercise(
 _GRAD_SIGN = "the sign is the other way round: raising the logit of an object lowers its loss"
 _GRAD_SLOPE = "background lacks its sign: x_t = -x there, so the gradient with respect to x changes sign"
 _GRAD_P = "that is the derivative with respect to p_t: the chain rule's factor p_t (1 - p_t) is missing"
+_GRAD_OTHER = "objects and background are the wrong way round: target 1 is an object"
+_GRAD_ONLY = "background has no gradient with you: its loss falls with the logit, so its gradient is positive"
+GRAD_SIDES = "raising the logit of background raises its loss: x_t = -x there, and the chain rule adds a sign"
+GRAD_STABLE = (
+    "right for ordinary logits, not for very large ones: 1 - p of a p near 1 has lost its digits, and exp overflows; "
+    "1 - p_t = sigmoid(-x_t), with the sigmoid from exp(-|x|) alone"
+)
+CE_GRAD_RULE = "differentiate log sigmoid(x_t): at x = 0 the gradient is -0.5 for an object and 0.5 for background"
+GRAD_DOC = """The gradient of {loss} with respect to the logits: derive it on paper first.
+
+    Each loss depends on its own logit alone, so there is one derivative for each logit. Write it so that it is right for
+    confident examples too (logits of 100, of 1e8): compute 1 - p_t as a sigmoid, not as a difference.
+
+    Args:
+        logits: any shape, floating.
+        targets: 0 or 1, the shape of logits.
+{parameters}        alpha: weight of the objects in [0, 1], 1 - alpha that of the background; None: both 1.
+
+    Returns:
+        The derivatives, in the shape and floating type of the logits.
+    """
 CE_GRAD = Exercise(
     reference.cross_entropy_grad,
     10,
     (
-        *_plain((), "d CE / d x = y (p_t - 1), y = 1 for an object and -1 for background"),
+        *_plain((), CE_GRAD_RULE, GRAD_SIDES),
         _alphas(),
-        _large(()),
+        _large((), GRAD_STABLE),
+        _huge(()),
         *_usual(),
     ),
     (
@@ -189,19 +259,32 @@ CE_GRAD = Exercise(
             "one gradient for each logit is wanted: no mean, no division by their number",
             lambda x, y, alpha=None: _focal_grad(x, y, 0, alpha) / np.size(x),
         ),
+        Mistake(_GRAD_OTHER, lambda x, y, alpha=None: _focal_grad(x, 1 - y, 0, None) * _alpha_t(y, alpha)),
+        Mistake(_GRAD_ONLY, lambda x, y, alpha=None: _objects_only(_focal_grad(x, y, 0, alpha), y)),
+        Mistake(
+            "that is the second derivative, p_t (1 - p_t)",
+            lambda x, y, alpha=None: _alpha_t(y, alpha) * _p_t(x, y) * (1 - _p_t(x, y)),
+        ),
+        Mistake(
+            "that is the probability: the gradient is sigmoid(x) - target",
+            lambda x, y, alpha=None: _alpha_t(y, alpha) * _p_t(x, np.ones_like(y)),
+        ),
     ),
+    sample=_sample(),
+    doc=GRAD_DOC.format(loss="`cross_entropy`", parameters=""),
+    rows=((0, 1),),
     example="my.cross_entropy_grad(np.array([2.0, -1.5, 1.0]), np.array([1, 1, 0]))",
-    rtol=1e-7,
+    rtol=1e-9,
     atol=0,
 )
 
 
 def _gammas(hint: str) -> Check:
-    return Check("other gammas", hint, _spread((1.0, None), (0.5, None), (5.0, None)))
+    return Check("other gammas", hint, _spread((1.0, None), (0.5, None), (5.0, None), (3.0, None)))
 
 
 def _gamma_0(what: str) -> Check:
-    return Check("gamma = 0", f"gamma = 0 is the cross entropy{what}", _spread((0.0, None), (0.0, 0.25)))
+    return Check("gamma = 0", f"gamma = 0 is the cross entropy{what}", _spread((0.0, None)))
 
 
 _FOCAL_DEFAULTS = defaults(_spread((), (3.0,)))
@@ -229,6 +312,29 @@ FOCAL = Exercise(
         Mistake(
             "the factor (1 - p_t)**gamma is missing: that is the cross entropy", lambda *a: _focal(*a, modulate=False)
         ),
+        Mistake("the power belongs to 1 - p_t, not to p_t alone: (1 - p_t)**gamma", lambda *a: _focal(*a, factor="outside")),
+        Mistake(_OTHER, lambda x, y, gamma=2.0, alpha=None: _focal(x, 1 - y, gamma, None) * _alpha_t(y, alpha)),
+        Mistake(_ONLY, lambda x, y, *a: _objects_only(_focal(x, y, *a), y)),
+        Mistake(
+            "the factor takes p where p_t is meant: for background p_t is 1 - p",
+            lambda x, y, gamma=2.0, alpha=None: (
+                _alpha_t(y, alpha) * (1 - _p_t(x, np.ones_like(y))) ** gamma * -np.log(_p_t(x, y))
+            ),
+        ),
+        Mistake(
+            "the logarithm takes p where p_t is meant: for background p_t is 1 - p",
+            lambda x, y, gamma=2.0, alpha=None: (
+                _alpha_t(y, alpha) * (1 - _p_t(x, y)) ** gamma * -np.log(_p_t(x, np.ones_like(y)))
+            ),
+        ),
+        Mistake(
+            "alpha is inside the power: it is a factor beside it",
+            lambda x, y, gamma=2.0, alpha=None: (_alpha_t(y, alpha) * (1 - _p_t(x, y))) ** gamma * -np.log(_p_t(x, y)),
+        ),
+        *(
+            Mistake(_CLIPPED, lambda x, y, gamma=2.0, alpha=None, e=e: _clipped(e, True)(x, y, gamma, alpha))
+            for e in (1e-6, 1e-7, 1e-8, 1e-9, 1e-10, 1e-12, 1e-15)
+        ),
         Mistake("gamma is a power, not a factor: (1 - p_t)**gamma", lambda *a: _focal(*a, factor="times")),
         Mistake("gamma is fixed at 2: use the argument", lambda x, y, gamma=2.0, alpha=None: _focal(x, y, 2.0, alpha)),
         Mistake(_SAME, lambda *a: _focal(*a, same=True)),
@@ -237,20 +343,25 @@ FOCAL = Exercise(
         Mistake(POINTWISE, lambda *a: _focal(*a).sum()),
     ),
     example="my.focal_loss(np.array([2.0, -1.5, 1.0]), np.array([1, 1, 0]), gamma=2, alpha=None)",
+    sample=_sample(2.0, 0.25),
+    rows=((0, 1),),
     rtol=1e-7,
     atol=0,
 )
 
-FG_FORMULA = "d FL / d x = y (1 - p_t)**gamma (gamma p_t log p_t + p_t - 1)"
+FG_FORMULA = (
+    "FL is a product, (1 - p_t)**gamma times -log p_t, so its derivative has two terms, and d p_t / d x_t = p_t (1 - p_t)"
+)
 FOCAL_GRAD = Exercise(
     reference.focal_loss_grad,
     25,
     (
-        *_plain((2.0, None), FG_FORMULA),
+        *_plain((2.0, None), FG_FORMULA, GRAD_SIDES),
         _gammas(FG_FORMULA),
         _gamma_0("'s gradient"),
         _alphas(2.0),
-        _large((2.0, None)),
+        _large((2.0, None), GRAD_STABLE),
+        _huge((2.0, None)),
         *_usual(2.0, None),
         _FOCAL_DEFAULTS,
     ),
@@ -278,9 +389,41 @@ FOCAL_GRAD = Exercise(
         Mistake(
             "gamma is fixed at 2: use the argument", lambda x, y, gamma=2.0, alpha=None: _focal_grad(x, y, 2.0, alpha)
         ),
+        Mistake(
+            "the term gamma p_t log p_t lacks its factor gamma",
+            lambda x, y, gamma=2.0, alpha=None: (
+                _slope(y) * _alpha_t(y, alpha) * (1 - (p := _p_t(x, y))) ** gamma * (1 - p - p * np.log(p))
+            ),
+        ),
+        Mistake(
+            "the power falls by one when it is differentiated, and d p_t / d x_t = p_t (1 - p_t) raises it again: the "
+            "factor is (1 - p_t)**gamma in both terms",
+            lambda x, y, gamma=2.0, alpha=None: (
+                _slope(y) * _alpha_t(y, alpha)
+                * ((1 - (p := _p_t(x, y))) ** (gamma + 1) - gamma * (1 - p) ** (gamma - 1) * p * np.log(p))
+            ),
+        ),
+        Mistake(
+            "that is (1 - p_t)**gamma times the cross entropy's gradient times p_t: derive the product term by term",
+            lambda x, y, gamma=2.0, alpha=None: (
+                _slope(y) * _alpha_t(y, alpha) * (1 - (p := _p_t(x, y))) ** (gamma + 1) * p
+            ),
+        ),
+        Mistake(_GRAD_OTHER, lambda x, y, gamma=2.0, alpha=None: _focal_grad(x, 1 - y, gamma, None) * _alpha_t(y, alpha)),
+        Mistake(_GRAD_ONLY, lambda x, y, *a: _objects_only(_focal_grad(x, y, *a), y)),
+        Mistake(
+            "one gradient for each logit is wanted: no mean, no division by their number",
+            lambda x, *a: _focal_grad(x, *a) / np.size(x),
+        ),
     ),
     example="my.focal_loss_grad(np.array([2.0, -1.5, 1.0]), np.array([1, 1, 0]))",
-    rtol=1e-7,
+    sample=_sample(2.0, 0.25),
+    doc=GRAD_DOC.format(
+        loss="`focal_loss`",
+        parameters="        gamma: focusing parameter, >= 0; 0 gives the gradient of the cross entropy.\n",
+    ),
+    rows=((0, 1),),
+    rtol=1e-9,
     atol=0,
 )
 
@@ -339,20 +482,38 @@ STAR = Exercise(
         Mistake(_SIDE, lambda *a: _star(*a, swapped=True)),
         Mistake(_BOTH, lambda *a: _star(*a, both=True)),
         Mistake(_NO_ALPHA, lambda x, y, gamma=2.0, beta=1.0, alpha=None: _star(x, y, gamma, beta)),
+        Mistake(_OTHER, lambda x, y, gamma=2.0, beta=1.0, alpha=None: _star(x, 1 - y, gamma, beta) * _alpha_t(y, alpha)),
+        Mistake(_ONLY, lambda x, y, *a: _objects_only(_star(x, y, *a), y)),
+        Mistake(
+            "beta belongs to x_t, not to x: for background it is gamma (-x) + beta",
+            lambda x, y, gamma=2.0, beta=1.0, alpha=None: (
+                _alpha_t(y, alpha) * np.logaddexp(0, -np.where(y == 1, 1, -1) * (gamma * x + beta)) / gamma
+            ),
+        ),
+        Mistake(
+            "the division is by gamma alone, not by gamma x_t + beta or by gamma + beta",
+            lambda x, y, gamma=2.0, beta=1.0, alpha=None: _star(x, y, gamma, beta, alpha, divide=False) / (gamma + beta),
+        ),
+        Mistake(POINTWISE, lambda *a: _star(*a).mean()),
+        Mistake(POINTWISE, lambda *a: _star(*a).sum()),
     ),
+    sample=_sample(2.0, 1.0, None),
+    rows=((0, 1),),
     example="my.focal_loss_star(np.array([2.0, -1.5, 1.0]), np.array([1, 1, 0]))",
     rtol=1e-7,
     atol=0,
 )
 
+STAR_GRAD_RULE = "FL* = -log sigmoid(z) / gamma with z = gamma x_t + beta: mind the chain rule's d z / d x_t = gamma"
 STAR_GRAD = Exercise(
     reference.focal_loss_star_grad,
     10,
     (
-        *_plain(_STAR_REST, "d FL* / d x = y (p*_t - 1)"),
-        _stars("d FL* / d x = y (p*_t - 1): the gamma of the chain rule cancels the division by gamma"),
+        *_plain(_STAR_REST, STAR_GRAD_RULE, GRAD_SIDES),
+        _stars(STAR_GRAD_RULE),
         _alphas(2.0, 1.0),
-        _large(_STAR_REST),
+        _large(_STAR_REST, GRAD_STABLE),
+        _huge(_STAR_REST),
         *_usual(*_STAR_REST),
         defaults(_spread((), (3.0,))),
     ),
@@ -370,9 +531,28 @@ STAR_GRAD = Exercise(
         Mistake(_SIDE, lambda *a: _star_grad(*a, swapped=True)),
         Mistake(_BOTH, lambda *a: _star_grad(*a, both=True)),
         Mistake(_NO_ALPHA, lambda x, y, gamma=2.0, beta=1.0, alpha=None: _star_grad(x, y, gamma, beta)),
+        Mistake(
+            _GRAD_OTHER, lambda x, y, gamma=2.0, beta=1.0, alpha=None: _star_grad(x, 1 - y, gamma, beta) * _alpha_t(y, alpha)
+        ),
+        Mistake(_GRAD_ONLY, lambda x, y, *a: _objects_only(_star_grad(x, y, *a), y)),
+        Mistake(
+            "gamma multiplies x_t only: gamma x_t + beta, not gamma (x_t + beta)",
+            lambda x, y, gamma=2.0, beta=1.0, alpha=None: _star_grad(x, y, gamma, gamma * beta, alpha),
+        ),
+        Mistake(
+            "that is p*_t times its derivative: differentiate the logarithm, 1 - p*_t is left of it",
+            lambda x, y, gamma=2.0, beta=1.0, alpha=None: (
+                _star_grad(x, y, gamma, beta, alpha) * (1 - np.abs(_star_grad(x, y, gamma, beta)))
+            ),
+        ),
     ),
+    sample=_sample(2.0, 1.0, None),
+    doc=GRAD_DOC.format(
+        loss="`focal_loss_star`", parameters="        gamma: steepness, > 0.\n        beta: shift.\n"
+    ),
+    rows=((0, 1),),
     example="my.focal_loss_star_grad(np.array([2.0, -1.5, 1.0]), np.array([1, 1, 0]))",
-    rtol=1e-7,
+    rtol=1e-9,
     atol=0,
 )
 
@@ -426,11 +606,19 @@ def _both_sides(hint: str) -> tuple[Check, ...]:
     )
 
 
+def _usual_pairs() -> tuple[Check, ...]:
+    return usual(
+        lambda rng: _pairs(rng, 2.0, 1.0),
+        lambda: [case(np.zeros(0), np.zeros(0), 1.0), case(np.zeros((0, 4)), np.zeros((0, 4)), 1.0)],
+        "no predictions give an array of their shape",
+    )
+
+
 SMOOTH_FORMULA = "d**2 / (2 beta) for |d| < beta, |d| - beta / 2 beyond"
 SMOOTH = Exercise(
     reference.smooth_l1,
     10,
-    (*_both_sides(SMOOTH_FORMULA), *_usual(1.0)),
+    (*_both_sides(SMOOTH_FORMULA), *_usual_pairs()),
     (
         Mistake("half the square is wanted: d**2 / (2 beta)", lambda *a: _smooth(*a, inner="half")),
         Mistake("the parabola lacks its division by beta: d**2 / (2 beta)", lambda *a: _smooth(*a, inner="no beta")),
@@ -438,7 +626,27 @@ SMOOTH = Exercise(
         Mistake("the line does not meet the parabola: |d| - beta / 2", lambda *a: _smooth(*a, outer="bare")),
         Mistake("that is Huber's loss, beta times too large: divide by beta", lambda *a: _smooth(*a, scale="huber")),
         Mistake("beta is ignored", lambda x, t, beta=1.0: _smooth(x, t)),
+        Mistake(
+            "the pieces are exchanged: the parabola is for |d| < beta, the line beyond",
+            lambda x, t, beta=1.0: np.where((d := np.abs(x - t)) >= beta, d**2 / (2 * beta), d - beta / 2),
+        ),
+        Mistake(
+            "the sign of d decides nothing: |d| < beta, not d < beta",
+            lambda x, t, beta=1.0: np.where((d := x - t) < beta, d**2 / (2 * beta), np.abs(d) - beta / 2),
+        ),
+        Mistake("that is the squared error: beyond beta it is a line", lambda x, t, beta=1.0: (x - t) ** 2 / (2 * beta)),
+        Mistake("that is the squared error: beyond beta it is a line", lambda x, t, beta=1.0: (x - t) ** 2 / 2),
+        Mistake("that is the L1 loss: below beta it is a parabola", lambda x, t, beta=1.0: np.abs(x - t)),
+        Mistake("one loss for each prediction is wanted: no sum, no mean", lambda *a: _smooth(*a).mean()),
+        Mistake("one loss for each prediction is wanted: no sum, no mean", lambda *a: _smooth(*a).sum()),
+        Mistake("one loss for each prediction is wanted: no sum, no mean", lambda *a: _smooth(*a).sum(axis=-1)),
+        Mistake(
+            "the parabola's beta belongs into the denominator once: d**2 / (2 beta), not (d / beta)**2 / 2",
+            lambda x, t, beta=1.0: np.where((d := np.abs(x - t)) < beta, (d / beta) ** 2 / 2, d - beta / 2),
+        ),
     ),
+    sample=lambda rng: _pairs(rng, 1.0, 0.5),
+    rows=((0, 1),),
     example="my.smooth_l1(np.array([0.5, 3.0]), np.zeros(2))",
     rtol=1e-7,
     atol=0,
@@ -453,10 +661,20 @@ def _smooth_grad(
     return sign * np.where(np.abs(d) < beta, d / (beta if near is None else near), line)
 
 
+SMOOTH_DOC = """The gradient of `smooth_l1` with respect to the predictions: derive it on paper first.
+
+    Args:
+        predictions: any shape, floating.
+        targets: the shape of predictions, floating.
+        beta: where the parabola meets the line, >= 0; 0 gives the sign of the difference, and 0 where there is none.
+
+    Returns:
+        The derivatives, in the shape and floating type of the predictions.
+    """
 SMOOTH_GRAD = Exercise(
     reference.smooth_l1_grad,
     10,
-    (*_both_sides("the gradient is d / beta for |d| < beta, the sign of d beyond"), *_usual(1.0)),
+    (*_both_sides("differentiate both pieces with respect to the predictions: at |d| = beta they meet"), *_usual_pairs()),
     (
         Mistake(
             "that is the gradient with respect to the targets: d = predictions - targets",
@@ -475,9 +693,24 @@ SMOOTH_GRAD = Exercise(
         ),
         Mistake("beyond beta the derivative is +1 or -1, whatever the size of d", lambda *a: _smooth_grad(*a, far="d")),
         Mistake("beta is ignored", lambda x, t, beta=1.0: _smooth_grad(x, t)),
+        Mistake(
+            "that is the loss, or its size: the gradient has a sign", lambda *a: np.abs(_smooth_grad(*a))
+        ),
+        Mistake(
+            "the pieces are exchanged: d / beta is for |d| < beta",
+            lambda x, t, beta=1.0: np.where(np.abs(d := x - t) >= beta, d / beta, np.sign(d)),
+        ),
+        Mistake(
+            "the sign of d decides nothing: |d| < beta, not d < beta",
+            lambda x, t, beta=1.0: np.where((d := x - t) < beta, d / beta, np.sign(d)),
+        ),
+        Mistake("beyond beta the derivative is +1 or -1, not beta", lambda x, t, beta=1.0: np.clip(x - t, -beta, beta)),
     ),
+    sample=lambda rng: _pairs(rng, 1.0, 0.5),
+    doc=SMOOTH_DOC,
+    rows=((0, 1),),
     example="my.smooth_l1_grad(np.array([0.5, -3.0]), np.zeros(2))",
-    rtol=1e-7,
+    rtol=1e-9,
     atol=0,
 )
 

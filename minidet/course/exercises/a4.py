@@ -10,7 +10,7 @@ import numpy as np
 from minidet import reference
 from minidet.config import PostprocessConfig
 from minidet.course.check import Case, Check, Exercise, Mistake, case
-from minidet.course.exercises.inputs import NONE, boxes, defaults, distinct, usual
+from minidet.course.exercises.inputs import NONE, boxes, defaults, distinct, narrow, usual
 from minidet.reference.average_precision import average_precision, match_detections, precision_recall
 from minidet.structures import Detections
 
@@ -25,6 +25,7 @@ def _match(
     b: Array, scores: Array, gt: Array, threshold: float = 0.5, *, order: str = "best", reuse: bool = False,
     strict: bool = False,
     free_only: bool = True, first_fit: bool = False, unsorted: bool = False, by_gt: bool = False,
+    lowest: bool = False, below: bool = False,
 ) -> Array:  # fmt: skip
     """The rule with the choices that a mistake changes."""
     iou = reference.box_iou(b, gt)
@@ -32,6 +33,8 @@ def _match(
         "best": np.argsort(-scores, kind="stable"),
         "worst": np.argsort(scores, kind="stable"),
         "given": np.arange(len(b)),
+        "reversed": np.argsort(scores, kind="stable")[::-1],
+        "overlap": np.argsort(-iou.max(axis=1, initial=0), kind="stable"),
     }[order]
     right, taken = np.zeros(len(b), bool), np.zeros(len(gt), bool)
     if by_gt:
@@ -42,8 +45,12 @@ def _match(
     for i in ranks:
         allowed = np.full(len(gt), True) if reuse or not free_only else ~taken
         good = np.flatnonzero(allowed & (iou[i] > threshold if strict else iou[i] >= threshold))
-        if len(good):
-            g = good[0] if first_fit else good[iou[i, good].argmax()]
+        if below and len(gt) and not taken.all():
+            g = np.flatnonzero(~taken)[iou[i, ~taken].argmax()]
+            taken[g], right[i] = True, iou[i, g] >= threshold
+        elif len(good):
+            overlap = iou[i, good]
+            g = good[0] if first_fit else good[overlap.argmax()] if lowest else good[overlap == overlap.max()][-1]
             right[i] = reuse or not taken[g]
             taken[g] = True
     return right[ranks] if unsorted else right
@@ -98,6 +105,30 @@ MATCH = Exercise(
             "an IoU equal to the threshold is enough: >=",
             lambda rng: [case(SQUARE, np.array([0.9]), np.array([[0.0, 0, 10, 5]]))],
         ),
+        Check(
+            "IoU below the threshold",
+            "a detection that reaches the threshold with no object is wrong and takes none: it is left for the next",
+            lambda rng: [
+                case(np.array([[0.0, 0, 10, 4], [0, 0, 10, 9]]), np.array([0.9, 0.8]), SQUARE, 0.5),
+                case(np.array([[2.0, 0, 12, 10], [0, 0, 10, 10]]), np.array([0.9, 0.8]), SQUARE, 0.75),
+            ],
+        ),
+        Check(
+            "equal scores",
+            "of equal scores the detection of the lower index chooses first: sort stably by -scores",
+            lambda rng: [
+                case(TWINS, np.array([0.5, 0.5]), SQUARE),
+                case(np.tile(SQUARE, (20, 1)), np.ones(20), SQUARE),
+            ],
+        ),
+        Check(
+            "equal IoUs",
+            "of objects with equal IoU the one of the highest index is taken, as in pycocotools",
+            lambda rng: [
+                case(np.array([[2.0, 0, 12, 10], [4, 0, 14, 10]]), np.array([0.9, 0.8]), np.array([[0.0, 0, 10, 10], [4, 0, 14, 10]]), 0.6),
+                case(np.array([[2.0, 0, 12, 10], [0, 0, 10, 10]]), np.array([0.9, 0.8]), np.array([[0.0, 0, 10, 10], [4, 0, 14, 10]]), 0.6),
+            ],
+        ),
         *usual(
             lambda rng: _found(rng, 5, 3),
             lambda: [
@@ -141,7 +172,28 @@ MATCH = Exercise(
             "the detections choose their objects: with you each object chooses its best detection, whatever the score",
             lambda *a: _match(*a, by_gt=True),
         ),
+        Mistake(
+            "of equal scores the detection of the lower index chooses first: a reversed argsort turns them round",
+            lambda *a: _match(*a, order="reversed"),
+        ),
+        Mistake(
+            "of objects with equal IoU the one of the highest index is taken: yours takes the lowest",
+            lambda *a: _match(*a, lowest=True),
+        ),
+        Mistake(
+            "a detection that does not reach the threshold takes no object: with you it does",
+            lambda *a: _match(*a, below=True),
+        ),
+        Mistake(
+            "the detections choose in order of score: yours choose in order of overlap", lambda *a: _match(*a, order="overlap")
+        ),
+        Mistake(
+            "an object can be taken once: every detection that overlaps one counts as right with you",
+            lambda b, s, g, t=0.5: (reference.box_iou(b, g) >= t).any(axis=1),
+        ),
     ),
+    sample=lambda rng: _found(rng, 12, 5),
+    rows=((0, 1), (2,)),
     example="my.match_detections(np.array([[0.0, 0, 10, 10], [0, 0, 10, 9]]), np.array([0.6, 0.9]), "
     "np.array([[0.0, 0, 10, 10]]))",
 )
@@ -168,6 +220,11 @@ def _curve(
 def _outcomes(rng: np.random.Generator, n: int) -> Case:
     correct = rng.random(n) < 0.6
     return case(correct, distinct(rng, n), int(correct.sum()) + 2)
+
+
+def _curve_envelope(correct: Array, scores: Array, num_gt: int) -> tuple[Array, Array]:
+    precision, recall = _curve(correct, scores, num_gt)
+    return np.maximum.accumulate(precision[::-1])[::-1], recall
 
 
 TRUE = np.array([True])
@@ -246,7 +303,23 @@ CURVE = Exercise(
             "precision after the first detection divides by 1: yours is off by one", lambda *a: _curve(*a, over="late")
         ),
         Mistake("precision comes first, then recall", lambda *a: _curve(*a)[::-1]),
+        Mistake("precision counts what is right: yours counts what is wrong", lambda c, s, n: _curve(~c, s, n)),
+        Mistake(
+            "the counts run on: right ones so far, not whether this one is right",
+            lambda c, s, n: ((r := c[np.argsort(-s, kind="stable")]) / np.arange(1, len(c) + 1), r / max(1, n)),
+        ),
+        Mistake("the envelope comes later, in average_precision: raw precision is wanted here", _curve_envelope),
+        Mistake(
+            "the results are wanted best score first: yours are in the order of the input",
+            lambda c, s, n: tuple(part[np.argsort(np.argsort(-s, kind="stable"))] for part in _curve(c, s, n)),
+        ),
+        Mistake(
+            "one pair for each detection is wanted: no point is added at recall 0 or 1",
+            lambda c, s, n: tuple(np.append(first, part) for first, part in zip((1.0, 0.0), _curve(c, s, n), strict=True)),
+        ),
     ),
+    sample=lambda rng: _outcomes(rng, 12),
+    rows=((0, 1),),
     example="my.precision_recall(np.array([True, False, True]), np.array([0.9, 0.7, 0.5]), num_gt=4)",
 )
 
@@ -277,6 +350,7 @@ def _curves(*rest: Any) -> Any:
 
     def cases(rng: np.random.Generator) -> list[Case]:
         curves = [([1.0], [1.0]), ([1.0, 0.5], [0.5, 0.5]), ([1.0, 0.5, 2 / 3], [0.5, 0.5, 1.0])]
+        curves += [([0.0, 0.5, 2 / 3], [0.0, 0.23, 0.46]), ([0.0, 0.0, 1 / 3, 0.5], [0.0, 0.0, 0.37, 0.74])]
         found = [case(np.array(precision), np.array(recall), *rest) for precision, recall in curves]
         for n, num_gt in ((4, 7), (9, 13), (40, 47)):
             correct, scores, _ = _outcomes(rng, n).args
@@ -284,6 +358,35 @@ def _curves(*rest: Any) -> Any:
         return found
 
     return cases
+
+
+def _one_curve(rng: np.random.Generator) -> Case:
+    correct, scores, num_gt = _outcomes(rng, 12).args
+    return case(*precision_recall(correct, scores, num_gt), 101)
+
+
+def _ap_last(p: Array, r: Array, points: int | None = 101) -> float:
+    if points is None:
+        return _ap(p, r, None)
+    envelope = np.maximum.accumulate(p[::-1])[::-1]
+    return float(envelope[np.minimum(np.searchsorted(r, np.linspace(0, 1, points)), len(r) - 1)].mean())
+
+
+def _ap_trapezia(p: Array, r: Array, points: int | None = 101) -> float:
+    envelope = np.maximum.accumulate(p[::-1])[::-1]
+    if points is not None:
+        return _ap(p, r, points)
+    return float((np.diff(r, prepend=0) * (envelope + np.append(envelope[:1], envelope[:-1])) / 2).sum())
+
+
+def _ap_sentinel(p: Array, r: Array, points: int | None = 101) -> float:
+    return _ap(np.append(1.0, p), np.append(0.0, r), points)
+
+
+def _ap_reached(p: Array, r: Array, points: int | None = 101) -> float:
+    if points is None:
+        return _ap(p, r, None)
+    return _ap(p, r, points) * points / int((np.linspace(0, 1, points) <= r.max()).sum())
 
 
 _ENVELOPE = "the envelope is missing: the precision at recall r is the highest at any recall >= r"
@@ -331,7 +434,23 @@ AP = Exercise(
         Mistake(_POINTS, lambda *a: _ap(*a, grid=lambda n: np.linspace(0, 1, n + 1))),
         Mistake("the first step of recall begins at 0", lambda *a: _ap(*a, first=None)),
         Mistake("the area is weighted with the steps of recall: a mean over detections is something else", _ap_mean),
+        Mistake(
+            "where a recall is never reached the envelope is 0: yours goes on with the last precision", _ap_last
+        ),
+        Mistake("the area under the curve needs no trapezia: the envelope is a step function", _ap_trapezia),
+        Mistake(
+            "no point of precision 1 at recall 0 is added: the first step has the envelope's height", _ap_sentinel
+        ),
+        Mistake(
+            "at each point the highest precision at any recall >= r is wanted: you interpolate between detections",
+            lambda p, r, points=101: float(np.interp(np.linspace(0, 1, points), r, p, right=0).mean()),
+        ),
+        Mistake("the mean over the points is wanted: yours is their sum", lambda p, r, n=101: _ap(p, r, n) * (n or 1)),
+        Mistake(
+            "points that are never reached count too, with 0: you take the mean over the others", _ap_reached
+        ),
     ),
+    sample=_one_curve,
     example="my.average_precision(np.array([1.0, 0.5]), np.array([0.5, 1.0]), points=None)",
 )
 
@@ -345,7 +464,8 @@ def _post(
     *, equal: bool = False, across: bool = False, one_class: bool = False, clip: bool = True, order: bool = True,
     softmax: bool = False,
     limit: str = "level", cut: bool = True, decode: bool = True, raw: bool = False, by: str = "logit",
-    suppress: bool = True,
+    suppress: bool = True, late_clip: bool = False, early_cut: bool = False, ties: str = "first",
+    early_nms: bool = False, no_threshold: bool = False, drop: bool = False, on_logits: bool = False,
 ) -> Detections:  # fmt: skip
     """The steps with the choices that a mistake changes."""
     found: list[tuple[Array, Array, Array]] = []
@@ -358,10 +478,20 @@ def _post(
             p = 1 / (1 + np.exp(-x))
             rank = x if by == "logit" else p
         keep = p >= config.score_threshold if equal else p > config.score_threshold
+        keep = np.full(x.shape, True) if no_threshold else x > config.score_threshold if on_logits else keep
         if one_class:
             keep &= np.arange(x.shape[1]) == x.argmax(axis=1)[:, None]
         anchor, klass = np.nonzero(keep)
-        best = np.argsort(-rank[anchor, klass], kind="stable")[: config.max_per_level if limit == "level" else None]
+        if ties == "classes first":
+            klass, anchor = np.nonzero(keep.T)
+        if early_nms:
+            some = reference.decode_boxes(t[anchor], a[anchor])
+            left = reference.batched_nms(some, rank[anchor, klass], klass, config.iou_threshold)
+            anchor, klass = anchor[left], klass[left]
+        best = np.argsort(-rank[anchor, klass], kind="stable")
+        if ties == "last":
+            best = np.argsort(rank[anchor, klass], kind="stable")[::-1]
+        best = best[: config.max_per_level if limit == "level" else None]
         anchor, klass = anchor[best], klass[best]
         b = reference.decode_boxes(t[anchor], a[anchor]) if decode else a[anchor]
         found.append((rank[anchor, klass], b, klass))
@@ -369,7 +499,10 @@ def _post(
     if limit == "all":
         best = np.argsort(-rank, kind="stable")[: config.max_per_level]
         rank, b, klass = rank[best], b[best], klass[best]
-    b = reference.clip_boxes(b, image_size) if clip else b
+    b = reference.clip_boxes(b, image_size) if clip and not late_clip else b
+    if early_cut:
+        best = np.argsort(-rank, kind="stable")[: config.max_detections]
+        rank, b, klass = rank[best], b[best], klass[best]
     keep = (
         reference.nms(b, rank, config.iou_threshold)
         if across
@@ -378,6 +511,8 @@ def _post(
     keep = keep if suppress else np.argsort(-rank, kind="stable")
     keep = keep[: config.max_detections] if cut else keep
     keep = keep if order else np.sort(keep)
+    b = reference.clip_boxes(b, image_size) if late_clip else b
+    keep = keep[(b[keep, 2:] > b[keep, :2]).all(axis=1)] if drop else keep
     scores = rank if raw or softmax or by != "logit" else 1 / (1 + np.exp(-rank))
     return Detections(b[keep], scores[keep], klass[keep])
 
@@ -466,6 +601,53 @@ POSTPROCESS = Exercise(
             lambda rng: [case([np.array([[-9.0], [-9], [-9], [1]])], [STILL], [ANCHORS], SIZE, PAPER)],
         ),
         Check(
+            "order of the steps",
+            "decode, clip, then suppress (clipped boxes overlap more), and only then cut to max_detections",
+            lambda rng: [
+                case(
+                    [np.array([[3.0], [2], [1]])],
+                    [np.zeros((3, 4))],
+                    [np.array([[0.0, 0, 10, 10], [0, 0, 10, 9], [20, 20, 30, 30]])],
+                    SIZE,
+                    PostprocessConfig(max_detections=2),
+                ),
+                case(
+                    [np.array([[3.0], [2]])],
+                    [np.zeros((2, 4))],
+                    [np.array([[40.0, 10, 56, 20], [40, 10, 80, 20]])],
+                    SIZE,
+                    PAPER,
+                ),
+                case(
+                    [np.array([[3.0], [2], [1]])],
+                    [np.zeros((3, 4))],
+                    [np.array([[0.0, 0, 10, 10], [0, 0, 10, 9], [20, 20, 30, 30]])],
+                    SIZE,
+                    PostprocessConfig(max_per_level=2),
+                ),
+                case([np.array([[3.0]])], [np.zeros((1, 4))], [np.array([[60.0, 10, 70, 20]])], SIZE, PAPER),
+            ],
+        ),
+        Check(
+            "equal logits",
+            "of equal logits the first in the order level, anchor, class goes first: sort stably by -logits",
+            lambda rng: [
+                case([np.ones((2, 2))], [np.zeros((2, 4))], [ANCHORS[:2]], SIZE, PAPER),
+                case([np.ones((4, 3))], [STILL], [ANCHORS], SIZE, PostprocessConfig(max_per_level=4)),
+                case([np.ones((2, 2))] * 2, [np.zeros((2, 4))] * 2, [ANCHORS[:2], ANCHORS[2:]], (90, 90), PAPER),
+            ],
+        ),
+        Check(
+            "other settings",
+            "score_threshold, max_per_level, iou_threshold and max_detections come from the configuration",
+            lambda rng: [
+                _outputs(rng, 1, PostprocessConfig(0.3, 1000, 0.5, 100)),
+                _outputs(rng, 1, PostprocessConfig(0.05, 1000, 0.2, 100)),
+                _outputs(rng, 1, PostprocessConfig(0.0, 1000, 0.8, 100)),
+                _outputs(rng, 2, PostprocessConfig(0.01, 3, 0.6, 7)),
+            ],
+        ),
+        Check(
             "saturated scores",
             "rank by the logits: sigmoids of large logits are all 1 in floating point",
             lambda rng: [case([np.array([[40.0], [-9], [1], [60]])], [STILL], [ANCHORS], SIZE, PAPER)],
@@ -480,8 +662,9 @@ POSTPROCESS = Exercise(
         ),
         Check(
             "type of the result",
-            "minidet.config.Detections(boxes, scores, classes) in the type of the input, classes int64",
-            lambda rng: [_outputs(rng, 1, PAPER)],
+            "Detections(boxes, scores, classes) is wanted: boxes in the type of the offsets, scores in that of the logits, "
+            "classes int64; decide in float64",
+            lambda rng: [one := _outputs(rng, 1, PAPER), narrow(one)],
             "type",
         ),
         Check(
@@ -521,7 +704,35 @@ POSTPROCESS = Exercise(
         Mistake(
             "rank by the logits: sigmoids of large logits are all 1 in floating point", lambda *a: _post(*a, by="score")
         ),
+        Mistake(
+            "max_detections comes last: you cut before the suppression, so too few are left",
+            lambda *a: _post(*a, early_cut=True),
+        ),
+        Mistake(
+            "clip before the suppression, not after it: clipped boxes overlap more", lambda *a: _post(*a, late_clip=True)
+        ),
+        Mistake(
+            "max_per_level comes before the suppression: you suppress within each level first",
+            lambda *a: _post(*a, early_nms=True),
+        ),
+        Mistake(
+            "of equal logits the first goes first: a reversed argsort turns them round", lambda *a: _post(*a, ties="last")
+        ),
+        Mistake(
+            "of equal logits the order is level, anchor, class: yours is level, class, anchor",
+            lambda *a: _post(*a, ties="classes first"),
+        ),
+        Mistake("score_threshold is not applied", lambda *a: _post(*a, no_threshold=True)),
+        Mistake(
+            "score_threshold is a probability: compare it with the sigmoids, not with the logits",
+            lambda *a: _post(*a, on_logits=True),
+        ),
+        Mistake(
+            "a box outside the image becomes one of no area and stays: you drop it", lambda *a: _post(*a, drop=True)
+        ),
     ),
+    sample=lambda rng: _outputs(rng, 2, PostprocessConfig(0.05, 10, 0.4, 12)),
+    order="best score first; of equal logits in the order level, anchor, class",
     example="my.postprocess([np.array([[2.0], [-1.0]])], [np.zeros((2, 4))], [np.array([[0.0, 0, 10, 10], [20, "
     "20, 40, 40]])], (50, 50), PostprocessConfig())",
 )

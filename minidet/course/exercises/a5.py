@@ -43,6 +43,25 @@ def _ohem(
     return keep[np.sort(both) if sort else both]
 
 
+def _ohem_apart(
+    x: Array, b: Array, batch: int, t: float = 0.7, positives: Array | None = None, ratio: int | None = None
+) -> Array:
+    if positives is None or ratio is None:
+        return _ohem(x, b, batch, t)
+    parts = []
+    for kind in (positives, ~positives):
+        members = np.flatnonzero(kind)
+        parts.append(members[reference.nms(b[members], x[members], t)])
+    chosen = parts[0][: batch // (1 + ratio)]
+    both = np.concatenate([chosen, parts[1][: ratio * max(1, len(chosen))]])
+    return both[np.lexsort((both, -x[both]))]
+
+
+def _ohem_ranks(x: Array, b: Array, *rest: Any) -> Array:
+    keep = reference.nms(b, x, rest[1] if len(rest) > 1 else 0.7)
+    return np.flatnonzero(np.isin(keep, _ohem(x, b, *rest)))
+
+
 LINE = np.array([[20.0 * i, 0, 20.0 * i + 10, 10] for i in range(8)])
 LOSSES = np.array([3.0, 8, 1, 7, 2, 6, 4, 5])
 POSITIVE = np.arange(8) % 5 == 3
@@ -151,7 +170,22 @@ OHEM = Exercise(
             "at most batch_size // (1 + r) positives: a positive comes with r negatives, so it takes 1 + r places",
             lambda *a: _ohem(*a, room="batch"),
         ),
+        Mistake(
+            "positives and negatives are suppressed together: you suppress each kind by itself", _ohem_apart
+        ),
+        Mistake(
+            "positives and negatives_per_positive make no difference: with them the negatives are r times the positives",
+            lambda x, b, n, t=0.7, *rest: _ohem(x, b, n, t),
+        ),
+        Mistake("indices of the examples are wanted: yours are those of what the suppression left", _ohem_ranks),
+        Mistake(
+            "the indices are wanted highest loss first: yours are in the order of the input",
+            lambda *a: np.sort(_ohem(*a)),
+        ),
     ),
+    sample=lambda rng: _hard(rng, 14, 6),
+    order="highest loss first, of equal losses the lower index first; positives and negatives together",
+    rows=((0, 1, 4),),
     example="my.ohem_sample(np.array([3.0, 8, 1]), np.array([[0.0, 0, 9, 9], [20, 0, 29, 9], [40, 0, 49, 9]]), "
     "batch_size=2)",
 )
@@ -180,6 +214,28 @@ def _dense(
     loss = reference.focal_loss(x, targets, gamma, alpha) * used[:, None]
     grad = reference.focal_loss_grad(x, targets, gamma, alpha) * used[:, None]
     return loss.sum() / count, grad / (count if grad_over else 1)
+
+
+def _dense_each(x: Array, labels: Array, *rest: Any) -> Any:
+    targets = labels[:, None] == np.arange(x.shape[1])
+    count = max(1, int((labels >= 0).sum()))
+    return reference.focal_loss(x, targets, *rest) * (labels != -2)[:, None] / count, _dense(x, labels, *rest)[1]
+
+
+def _dense_rows(x: Array, labels: Array, *rest: Any) -> Any:
+    loss, grad = _dense_each(x, labels, *rest)
+    return loss.sum(axis=1), grad
+
+
+def _dense_classes(x: Array, labels: Array, *rest: Any) -> Any:
+    loss, grad = _dense(x, labels, *rest)
+    factor = max(1, int((labels >= 0).sum())) / max(1, len(np.unique(labels[labels >= 0])))
+    return loss * factor, grad * factor
+
+
+def _dense_short(x: Array, labels: Array, *rest: Any) -> Any:
+    loss, grad = _dense(x, labels, *rest)
+    return loss, grad[labels != -2]
 
 
 def _table(rng: np.random.Generator, n: int, k: int, *rest: Any) -> Case:
@@ -228,8 +284,9 @@ DENSE = Exercise(
             "confident examples",
             STABLE,
             lambda rng: [
-                case(np.array([[x]]), np.array([y])) for x in (30.0, 90, 800, -30, -90, -800) for y in (0, -1)
+                case(np.array([[x]]), np.array([y])) for x in (30.0, 90.0, 800.0, -30.0, -90.0, -800.0) for y in (0, -1)
             ],
+            extreme=True,
         ),
         *usual(
             lambda rng: _table(rng, 6, 3),
@@ -262,7 +319,24 @@ DENSE = Exercise(
         Mistake("the gradient is divided by the number of objects as well", lambda *a: _dense(*a, grad_over=False)),
         Mistake("-1 as an index is the last class: background has no class at all", lambda *a: _dense(*a, last=True)),
         Mistake("without any object divide by 1: max(1, number of objects)", lambda *a: _dense(*a, at_least=False)),
+        Mistake("a tuple (loss, gradient) is wanted, in this order", lambda *a: _dense(*a)[::-1]),
+        Mistake("the loss is a sum over anchors and classes, one number: yours is one for each anchor", _dense_rows),
+        Mistake("the loss is a sum over anchors and classes, one number: yours is one for each logit", _dense_each),
+        Mistake(
+            "the number of objects is that of the anchors assigned to one: you divide by the number of classes present",
+            _dense_classes,
+        ),
+        Mistake(
+            "ignored anchors keep their row in the gradient, as 0: you leave the row out", _dense_short
+        ),
+        Mistake("alpha is not handed on: focal_loss has its own default", lambda x, y, g=2.0, a=0.25: _dense(x, y, g)),
+        Mistake(
+            "alpha and gamma are not handed on: focal_loss has its own defaults", lambda x, y, g=2.0, a=0.25: _dense(x, y)
+        ),
+        Mistake("gamma is not handed on: focal_loss has its own default", lambda x, y, g=2.0, a=0.25: _dense(x, y, 2.0, a)),
     ),
+    sample=lambda rng: _table(rng, 8, 3, 2.0, 0.25),
+    rows=((0, 1),),
     example="my.dense_focal_loss(np.array([[1.0, -1], [0.5, 2]]), np.array([1, -1]))",
     rtol=1e-7,
     atol=1e-300,

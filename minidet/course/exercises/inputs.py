@@ -49,7 +49,7 @@ def usual(
 
     return (
         Check("empty input", f"empty input is ordinary: {empty_hint}", lambda rng: empty()),
-        Check("type of the result", f"the values are right, their type is not: {type_hint}", both, "type"),
+        Check("type of the result", f"the type of the result: {type_hint}", both, "type"),
         Check(
             "arguments left alone",
             "your function changes the arrays that it was given: work on a copy, beware of out=, += and [...] =",
@@ -60,4 +60,7 @@ def usual(
 
 def defaults(sample: Callable[[np.random.Generator], Iterable[Case]]) -> Check:
     """The function called without its optional arguments."""
-    return Check("default arguments", "do not change the defaults in the function's first line", sample)
+    return Check(
+        "default arguments", "called without its optional arguments: keep the defaults of the function's first line",
+        sample, defaults=True,
+    )  # fmt: skip

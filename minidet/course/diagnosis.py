@@ -1,0 +1,158 @@
+"""Which hint fits a function that is wrong.
+
+A known mistake is taken for the diagnosis only where it does what the submission does: it gives the same wrong results on
+the check that failed, and on no other check is it wrong where the submission is right. After those come arguments that
+make no difference, and then what can be said of a result by itself: its kind, its shape, its order, its digits. Where
+nothing of all that fits, the hint is the rule that the check looks at.
+"""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import warnings
+from collections.abc import Iterator
+from dataclasses import fields, is_dataclass, replace
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from minidet.course.check import OTHER_INPUTS, Case, Check, Exercise, Function, Outcome
+from minidet.course.judging import Tried, answers, local
+from minidet.course.relations import close, describe
+
+FIXED = (0.5, 1.0, 2.0, 0.25, 0.7, 0.4)
+"""Values that people write where an argument is meant, besides the argument's default."""
+KINDS = {
+    "MemoryError": "an array here is far too large: look at the shapes that broadcasting makes",
+    "SystemExit": "a function returns its result; remove the call of exit",
+    "TooSlow": "a loop that never ends, or far too much work for so small an input: does every loop come to an end?",
+    "Lost": "endless loops, waiting for something, os._exit and crashes end like this: look at what this call does",
+    "RecursionError": "the function calls itself without end: which case stops it?",
+    "NotImplementedError": "this case is not written yet",
+    "PermissionError": "a graded function works on its arguments only: no files, no other processes, no network",
+    "NameError": "a name is used here that does not exist: is it misspelt, or imported in the notebook only?",
+    "TooLarge": "the result is far too large: look at the shapes that broadcasting makes",
+}
+
+
+def diagnose(exercise: Exercise, check: Check, tried: list[Tried], variant: int = 0) -> str:
+    """The hint for a check that failed.
+
+    Args:
+        tried: all calls of the function, those of other checks too.
+    """
+    wrong = [one for one in tried if one.check is check and one.problem]
+    first = wrong[0].outcome
+    if first.error:
+        return _of_error(check, first)
+    if check.compares == "input" or check.name == OTHER_INPUTS:
+        return check.hint
+    if check.compares == "values":
+        for hint, function in candidates(exercise, variant):
+            if fits(exercise, function, check, tried, variant):
+                return hint
+    return describe(exercise, check, wrong) or check.hint
+
+
+def _of_error(check: Check, outcome: Outcome) -> str:
+    if outcome.kind in KINDS:
+        return KINDS[outcome.kind]
+    place = f" in line {outcome.line}" if outcome.line else ""
+    told = f"your function raises {outcome.kind}{place} for this input"
+    if check.essential:
+        return f"{told}: call it with this input in the notebook and look at the values and shapes in that line"
+    return f"{told}. {check.hint[0].upper()}{check.hint[1:]}"
+
+
+def fits(exercise: Exercise, wrong: Function, check: Check, tried: list[Tried], variant: int) -> bool:
+    """Whether a wrong function explains what the submission does."""
+    for one, result in _beside(exercise, wrong, [one for one in tried if one.check is check], variant):
+        if one.problem and (result.error or not close(one.expected, one.outcome.value, result.value)):
+            return False
+    right = [one for one in tried if one.check.compares == "values" and one.check.name != OTHER_INPUTS]
+    for one, result in _beside(exercise, wrong, [one for one in right if not one.check.extreme], variant):
+        told = not one.problem and not result.error and _finite(result.value)
+        if told and not close(one.expected, result.value, one.expected):
+            return False
+    return True
+
+
+def _beside(
+    exercise: Exercise, wrong: Function, tried: list[Tried], variant: int
+) -> Iterator[tuple[Tried, Outcome]]:
+    """Calls of whole checks, each with what the wrong function does there."""
+    results: dict[Check, Iterator[Outcome]] = {}
+    for one in tried:
+        if one.check not in results:
+            results[one.check] = iter(outcomes(exercise, wrong, one.check, variant))
+        yield one, next(results[one.check])
+
+
+@lru_cache(maxsize=2**15)
+def outcomes(exercise: Exercise, wrong: Function, check: Check, variant: int) -> tuple[Outcome, ...]:
+    """What a wrong function does on the inputs of a check."""
+    call = local(exercise.filled(wrong, variant))
+    return tuple(call(one, False) for one, _ in answers(exercise, check, variant))
+
+
+@lru_cache(maxsize=256)
+def candidates(exercise: Exercise, variant: int) -> tuple[tuple[str, Function], ...]:
+    """The known mistakes, then arguments that are not used, each with its hint."""
+    known = [(mistake.hint, mistake.function) for mistake in exercise.mistakes]
+    return (*known, *_unused(exercise, variant))
+
+
+def _unused(exercise: Exercise, variant: int) -> Iterator[tuple[str, Function]]:
+    """The reference with an argument, or a setting of a configuration, that has the same value always."""
+    defaults = exercise.defaults(variant)
+    for name, parameter in exercise.parameters.items():
+        if parameter.default is inspect.Parameter.empty:
+            continue
+        usual = defaults.get(name, parameter.default)
+        others = [value for value in FIXED if value != usual] if isinstance(usual, float) else []
+        for value in (usual, *others):
+            told = f"{name} makes no difference: your result is that of {name} = {value!r}, whatever is given"
+            yield told, _with(exercise, name, value)
+    for name in exercise.parameters:
+        for setting, value in _settings(exercise, name):
+            told = (
+                f"{name}.{setting} makes no difference: your result is that of {value!r}, whatever the configuration says"
+            )
+            yield told, _with_setting(exercise, name, setting, value)
+
+
+def _settings(exercise: Exercise, name: str) -> Iterator[tuple[str, Any]]:
+    """The settings of an argument that is a configuration, and their defaults."""
+    place = list(exercise.parameters).index(name)
+    calls = (one for check in exercise.checks for one, _ in answers(exercise, check, 0))
+    config = next((one.args[place] for one in calls if place < len(one.args)), None)
+    for setting in fields(config) if is_dataclass(config) and not isinstance(config, type) else ():
+        yield setting.name, setting.default
+
+
+def _with(exercise: Exercise, name: str, value: Any) -> Function:
+    signature = exercise.signature
+
+    def function(*args: Any, **kwargs: Any) -> Any:
+        return exercise.reference(**{**signature.bind(*args, **kwargs).arguments, name: value})
+
+    return function
+
+
+def _with_setting(exercise: Exercise, name: str, setting: str, value: Any) -> Function:
+    signature = exercise.signature
+
+    def function(*args: Any, **kwargs: Any) -> Any:
+        given = signature.bind(*args, **kwargs).arguments
+        return exercise.reference(**{**given, name: replace(given[name], **{setting: value})})
+
+    return function
+
+
+def _finite(value: Any) -> bool:
+    if isinstance(value, (list, tuple)):
+        return all(map(_finite, value))
+    array = np.asarray(value)
+    return array.dtype.kind != "f" or bool(np.isfinite(array).all())
