@@ -19,7 +19,7 @@ import minidet
 from minidet.course import wire
 
 ROOT = Path(minidet.__file__).resolve().parent
-SUPPLIED = ("checks.py", "config.py", "config", "structures.py", "course/wire.py", "course/confine.py", "course/worker.py")
+SUPPLIED = ("checks.py", "config", "structures.py", "course/wire.py", "course/confine.py", "course/worker.py")
 """What of minidet a submission's process needs, or may import: it gets a copy of these and nothing else."""
 START = "import sys; sys.path.insert(0, sys.argv[1]); from minidet.course.worker import main; main()"
 PASSED_ON = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "SYSTEMROOT", "TZ")

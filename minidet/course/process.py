@@ -24,7 +24,7 @@ class Limits:
     """Of the processor for each call."""
     megabytes: int = 2048
     """Of memory (address space)."""
-    total: float = 45.0
+    total: float = 40.0
     """Seconds on the clock for all calls together."""
     user: int | None = None
     """Number of the user that the process runs as, where the grader has the right to choose."""

@@ -28,7 +28,10 @@ def smaller(exercise: Exercise, tried: Sequence[Tried], call: Call, variant: int
         while left and group[0] < len(best.case.args) and row < (n := len(best.case.args[group[0]])) and n > FEW:
             left -= 1
             one = _try(exercise, best, _without(best.case, group, row), call, variant)
-            best, row = (one, row) if one and one.problem else (best, row + 1)
+            if one and one.outcome.final:
+                return list(tried)
+            same = one and one.problem and one.outcome.kind == best.outcome.kind
+            best, row = (one, row) if one and same else (best, row + 1)
     return [best] if best is not first else list(tried)
 
 
@@ -41,7 +44,7 @@ def _without(one: Case, group: Sequence[int], row: int) -> Case:
 
 
 def _try(exercise: Exercise, best: Tried, one: Case, call: Call, variant: int) -> Tried | None:
-    """The same check with another input; None where that is no input, or the function is wrong in another way."""
+    """The same check with another input; None where that is no input."""
     reference: Any = exercise.with_defaults(variant)
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
@@ -50,5 +53,5 @@ def _try(exercise: Exercise, best: Tried, one: Case, call: Call, variant: int) -
         except ValueError:
             return None
     outcome = call(one, False)
-    same = bool(outcome.error) == bool(best.outcome.error) and outcome.kind == best.outcome.kind
-    return replace(best, case=one, expected=expected, outcome=outcome, problem=problem(exercise, best.check, one, expected, outcome)) if same else None
+    wrong = problem(exercise, best.check, one, expected, outcome)
+    return replace(best, case=one, expected=expected, outcome=outcome, problem=wrong)

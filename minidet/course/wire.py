@@ -24,7 +24,7 @@ MAGIC = b"mini"
 START = struct.Struct(">4sQQ")
 """The first bytes of a frame: MAGIC, the lengths of header and payload."""
 LONGEST_HEADER = 4 * 2**20
-LONGEST_PAYLOAD = 64 * 2**20
+LONGEST_PAYLOAD = 16 * 2**20
 """Bytes. The largest right result of any exercise has less than 2 MB."""
 CONFIGS: dict[str, type] = {"AnchorConfig": AnchorConfig, "PostprocessConfig": PostprocessConfig}
 DTYPE = re.compile(r"[<>|][biuf](1|2|4|8|16)")

@@ -132,7 +132,7 @@ def main() -> None:
         try:
             with time_limit(job["seconds"]):
                 own = import_file(job["file"])
-        except (Exception, SystemExit, TooSlow) as error:  # noqa: BLE001  # whatever a submission raises is its result
+        except BaseException as error:  # noqa: BLE001  # whatever a submission raises is its result
             channel.write(wire.pack("broken", told=wire.clean(describe_import_error(error, job["file"]))))
             return
         functions = dict(vars(own))
@@ -173,7 +173,7 @@ def answer(frame: wire.Frame, functions: dict[str, Any], seconds: float, file: s
         return result
     except TooSlow as error:
         return wire.pack("result", error=str(error), kind_of_error="TooSlow")
-    except (Exception, SystemExit) as error:  # noqa: BLE001  # whatever a submission raises is its result
+    except BaseException as error:  # noqa: BLE001  # whatever a submission raises is its result
         return wire.pack("result", **describe(error, file))
 
 
