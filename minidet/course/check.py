@@ -58,6 +58,14 @@ class Check:
     """Whether the function's own default arguments are looked at; in all other checks they are given."""
     extreme: bool = False
     """Whether the inputs are such that formulas which are right on paper lose their digits."""
+    empty: bool = False
+    """Whether the inputs have no rows."""
+
+
+    @property
+    def special(self) -> bool:
+        """Whether a known mistake may be careless here, since the submission may have its own way with such inputs."""
+        return self.extreme or self.empty
 
 
 @dataclass(frozen=True, eq=False)

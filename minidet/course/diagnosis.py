@@ -50,9 +50,9 @@ def diagnose(exercise: Exercise, check: Check, tried: list[Tried], variant: int 
     if check.compares == "input" or check.name == OTHER_INPUTS:
         return check.hint
     if check.compares == "values":
-        for hint, function in candidates(exercise, variant):
-            if fits(exercise, function, check, tried, variant):
-                return hint
+        fitting = [(hint, f) for hint, f in candidates(exercise, variant) if fits(exercise, f, check, tried, variant)]
+        if fitting:
+            return max(fitting, key=lambda one: explained(exercise, one[1], tried, variant))[0]
     return describe(exercise, check, wrong) or check.hint
 
 
@@ -69,14 +69,24 @@ def _of_error(check: Check, outcome: Outcome) -> str:
 def fits(exercise: Exercise, wrong: Function, check: Check, tried: list[Tried], variant: int) -> bool:
     """Whether a wrong function explains what the submission does."""
     for one, result in _beside(exercise, wrong, [one for one in tried if one.check is check], variant):
-        if one.problem and (result.error or not close(one.expected, one.outcome.value, result.value)):
+        if one.problem and not one.outcome.error and (result.error or not close(one.expected, one.outcome.value, result.value)):
             return False
     right = [one for one in tried if one.check.compares == "values" and one.check.name != OTHER_INPUTS]
-    for one, result in _beside(exercise, wrong, [one for one in right if not one.check.extreme], variant):
+    for one, result in _beside(exercise, wrong, [one for one in right if not one.check.special], variant):
         told = not one.problem and not result.error and _finite(result.value)
         if told and not close(one.expected, result.value, one.expected):
             return False
     return True
+
+
+def explained(exercise: Exercise, wrong: Function, tried: list[Tried], variant: int) -> int:
+    """How many of the submission's wrong results a wrong function gives too."""
+    values = [one for one in tried if one.check.compares == "values" and one.check.name != OTHER_INPUTS]
+    both = _beside(exercise, wrong, values, variant)
+    return sum(
+        bool(one.problem) and not result.error and close(one.expected, one.outcome.value, result.value)
+        for one, result in both
+    )
 
 
 def _beside(
@@ -115,6 +125,7 @@ def _unused(exercise: Exercise, variant: int) -> Iterator[tuple[str, Function]]:
         for value in (usual, *others):
             told = f"{name} makes no difference: your result is that of {name} = {value!r}, whatever is given"
             yield told, _with(exercise, name, value)
+            yield told, _with(exercise, name, value, keep_none=True)
     for name in exercise.parameters:
         for setting, value in _settings(exercise, name):
             told = (
@@ -132,11 +143,13 @@ def _settings(exercise: Exercise, name: str) -> Iterator[tuple[str, Any]]:
         yield setting.name, setting.default
 
 
-def _with(exercise: Exercise, name: str, value: Any) -> Function:
+def _with(exercise: Exercise, name: str, value: Any, keep_none: bool = False) -> Function:
     signature = exercise.signature
 
     def function(*args: Any, **kwargs: Any) -> Any:
-        return exercise.reference(**{**signature.bind(*args, **kwargs).arguments, name: value})
+        given = signature.bind(*args, **kwargs).arguments
+        same = keep_none and given.get(name, value) is None
+        return exercise.reference(**{**given, name: None if same else value})
 
     return function
 

@@ -349,7 +349,7 @@ def cross_entropy(logits, targets, alpha=None):
     loss = np.maximum(u, 0) + np.log1p(np.exp(-np.abs(u)))
     return loss if alpha is None else (loss * np.where(np.asarray(targets) == 1, 1 - alpha, alpha)).astype(logits.dtype)
 """),
-    Wrong("a3", "cross_entropy", "unstable log", "confident|ordinary logits only", """
+    Wrong("a3", "cross_entropy", "unstable log", "ordinary logits", """
 def cross_entropy(logits, targets, alpha=None):
     p = 1 / (1 + np.exp(-logits))
     p_t = np.where(targets == 1, p, 1 - p)

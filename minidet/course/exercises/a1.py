@@ -101,6 +101,15 @@ def _clamped_product(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return inside / (area_a + area_b - inside)
 
 
+def _one_side(a: np.ndarray, b: np.ndarray, axis: int) -> np.ndarray:
+    low, high = np.maximum(a[:, None, :2], b[None, :, :2]), np.minimum(a[:, None, 2:], b[None, :, 2:])
+    sides = high - low
+    sides[..., axis] = np.maximum(sides[..., axis], 0)
+    inside = sides[..., 0] * sides[..., 1]
+    _, area_a, area_b = _parts(a, b)
+    return inside / (area_a + area_b - inside)
+
+
 def _of_first(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     inside, area_a, _ = _parts(a, b)
     return inside / area_a
@@ -131,6 +140,7 @@ IOU = Exercise(
             lambda rng: [
                 case(ONE, ONE),
                 case(np.array([[0.0, 0, 2, 2]]), np.array([[1.0, 0, 3, 2]])),
+                case(np.array([[0.0, 0, 4, 4]]), np.array([[2.0, 1, 4, 4]])),
                 case(
                     np.array([[0.0, 0, 10, 10], [2, 2, 12, 12]]),
                     np.array([[1.0, 3, 9, 9], [0, 0, 10, 5], [3, 1, 11, 12]]),
@@ -174,6 +184,14 @@ IOU = Exercise(
         Mistake(
             "you clamp the product of the sides: two negative sides make a positive one; clamp each side at 0",
             _clamped_product,
+        ),
+        Mistake(
+            "you set one side in common to at least 0 and not the other: both may be negative",
+            lambda a, b: _one_side(a, b, 0),
+        ),
+        Mistake(
+            "you set one side in common to at least 0 and not the other: both may be negative",
+            lambda a, b: _one_side(a, b, 1),
         ),
         Mistake("your union counts the intersection twice: a + b - intersection", _iou_twice),
         Mistake("you divide by the smaller box: the union of both is wanted", _overlap_of_smaller),
@@ -222,7 +240,7 @@ ENCODE = Exercise(
             lambda rng: [
                 case(np.array([[1.0, 2, 5, 6]]), np.array([[0.0, 0, 4, 4]])),
                 case(np.array([[4.0, 4, 12, 8]]), np.array([[0.0, 0, 8, 4]])),
-                *_some((2, 2))(rng),
+                case((one := boxes(rng, 2)) + [[2.0, -3, 2, -3], [7, 1, 7, 1]], one),
             ],
             essential=True,
         ),
@@ -249,6 +267,7 @@ ENCODE = Exercise(
         ),
         Mistake("the sizes lack the logarithm: tw = log(w / wa)", lambda b, a: _encode(b, a, log=lambda r: r)),
         Mistake("take the natural logarithm", lambda b, a: _encode(b, a, log=np.log2)),
+        Mistake("take the natural logarithm", lambda b, a: _encode(b, a, log=np.log10)),
         Mistake("the columns are in another order: (tx, ty, tw, th)", lambda b, a: _encode(b, a)[:, [0, 2, 1, 3]]),
         Mistake("x and y are swapped in the result: (tx, ty, tw, th)", lambda b, a: _encode(b, a)[:, [1, 0, 3, 2]]),
         Mistake("the ratio in the logarithm is upside down: log(w / wa)", lambda b, a: _encode(b, a) * [1, 1, -1, -1]),
@@ -514,14 +533,6 @@ CELL = Exercise(
         ),
         Mistake(
             "the corners are rounded: nothing is rounded here", lambda size, scales, ratios: np.round(_cell(size, scales, ratios))
-        ),
-        Mistake(
-            "x and y are exchanged: the first and third columns are x",
-            lambda size, scales, ratios: _cell(size, scales, ratios)[:, [1, 0, 3, 2]],
-        ),
-        Mistake(
-            "corners are wanted: yours are (x, y, width, height)",
-            lambda size, scales, ratios: np.concatenate(_centre_size(_cell(size, scales, ratios)), axis=1),
         ),
         Mistake(
             "an anchor for each pair of a ratio and a scale: you pair them off one by one",

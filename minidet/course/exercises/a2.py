@@ -36,8 +36,6 @@ def _assign(
             wanted = (np.arange(len(anchors))[:, None] == iou.argmax(axis=0)) & (top > 0)
         if forcing == "not background":
             wanted &= best[:, None] >= negative
-        if forcing == "lonely":
-            wanted &= ~(iou >= positive).any(axis=0)
         for g in range(len(gt)):
             result[wanted[:, g]] = matched[wanted[:, g]] if own else g
     return result
@@ -157,10 +155,6 @@ ASSIGN = Exercise(
         Mistake(
             "force_match reaches anchors below negative_iou as well, as long as their IoU is above 0",
             lambda *a: _assign(*a, forcing="not background"),
-        ),
-        Mistake(
-            "force_match concerns every box, those too that have a positive anchor already: ties with it become positive",
-            lambda *a: _assign(*a, forcing="lonely"),
         ),
         Mistake(
             "an anchor between the thresholds is ignored: only force_match makes it positive",
@@ -352,7 +346,7 @@ def _shifted(b: np.ndarray, scores: np.ndarray, classes: np.ndarray, threshold: 
 
 def _best_of_class(b: np.ndarray, scores: np.ndarray, classes: np.ndarray, threshold: float = 0.5) -> np.ndarray:
     best = [np.flatnonzero(classes == k)[scores[classes == k].argmax()] for k in np.unique(classes)]
-    return np.array(sorted(best, key=lambda i: -scores[i]), np.int64)
+    return np.array(sorted(sorted(best), key=lambda i: -scores[i]), np.int64)
 
 
 def _by_class_stable(b: np.ndarray, scores: np.ndarray, classes: np.ndarray, threshold: float = 0.5) -> np.ndarray:

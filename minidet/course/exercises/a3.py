@@ -380,6 +380,10 @@ FOCAL_GRAD = Exercise(
             "the term gamma p_t log p_t has the wrong sign: log p_t and p_t - 1 are both negative",
             lambda *a: _focal_grad(*a, log_sign=-1),
         ),
+        Mistake(
+            "the term p_t - 1 has the wrong sign: log p_t and p_t - 1 are both negative",
+            lambda *a: _focal_grad(*a, log_sign=-1, sign=-1),
+        ),
         Mistake("the factor (1 - p_t)**gamma is missing", lambda *a: _focal_grad(*a, modulate=False)),
         Mistake(_GRAD_SLOPE, lambda *a: _focal_grad(*a, slope=False)),
         Mistake(_GRAD_P, lambda *a: _focal_grad(*a, wrt_p=True)),
@@ -565,7 +569,7 @@ def _smooth(
 ) -> Array:
     d = np.abs(x - t)
     near = {"right": d**2 / (2 * beta), "half": d**2 / beta, "no beta": d**2 / 2}[inner]
-    far = {"right": d - beta / 2, "one": d - 0.5, "bare": d}[outer]
+    far = {"right": d - beta / 2, "one": d - 0.5, "bare": d, "beta": d - beta}[outer]
     return np.where(d < beta, near, far) * (beta if scale == "huber" else scale)
 
 
@@ -624,6 +628,7 @@ SMOOTH = Exercise(
         Mistake("the parabola lacks its division by beta: d**2 / (2 beta)", lambda *a: _smooth(*a, inner="no beta")),
         Mistake("the line is |d| - beta / 2, for every beta", lambda *a: _smooth(*a, outer="one")),
         Mistake("the line does not meet the parabola: |d| - beta / 2", lambda *a: _smooth(*a, outer="bare")),
+        Mistake("the line does not meet the parabola: |d| - beta / 2", lambda *a: _smooth(*a, outer="beta")),
         Mistake("that is Huber's loss, beta times too large: divide by beta", lambda *a: _smooth(*a, scale="huber")),
         Mistake("beta is ignored", lambda x, t, beta=1.0: _smooth(x, t)),
         Mistake(
@@ -689,6 +694,10 @@ SMOOTH_GRAD = Exercise(
             lambda x, t, beta=1.0: _smooth_grad(x, t, beta, near=2 * beta),
         ),
         Mistake(
+            "the 2 of the square cancels the 2 of the denominator: d / beta",
+            lambda x, t, beta=1.0: _smooth_grad(x, t, beta, near=beta / 2),
+        ),
+        Mistake(
             "the line falls to the left of 0: its derivative is the sign of d", lambda *a: _smooth_grad(*a, far="one")
         ),
         Mistake("beyond beta the derivative is +1 or -1, whatever the size of d", lambda *a: _smooth_grad(*a, far="d")),
@@ -704,7 +713,10 @@ SMOOTH_GRAD = Exercise(
             "the sign of d decides nothing: |d| < beta, not d < beta",
             lambda x, t, beta=1.0: np.where((d := x - t) < beta, d / beta, np.sign(d)),
         ),
-        Mistake("beyond beta the derivative is +1 or -1, not beta", lambda x, t, beta=1.0: np.clip(x - t, -beta, beta)),
+        Mistake(
+            "beyond beta the derivative is +1 or -1, not beta; below it is d / beta, not d",
+            lambda x, t, beta=1.0: np.clip(x - t, -beta, beta) if beta else np.sign(x - t),
+        ),
     ),
     sample=lambda rng: _pairs(rng, 1.0, 0.5),
     doc=SMOOTH_DOC,

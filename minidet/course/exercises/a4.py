@@ -25,7 +25,7 @@ def _match(
     b: Array, scores: Array, gt: Array, threshold: float = 0.5, *, order: str = "best", reuse: bool = False,
     strict: bool = False,
     free_only: bool = True, first_fit: bool = False, unsorted: bool = False, by_gt: bool = False,
-    lowest: bool = False, below: bool = False,
+    lowest: bool = False, below: bool = False, last_fit: bool = False,
 ) -> Array:  # fmt: skip
     """The rule with the choices that a mistake changes."""
     iou = reference.box_iou(b, gt)
@@ -46,11 +46,11 @@ def _match(
         allowed = np.full(len(gt), True) if reuse or not free_only else ~taken
         good = np.flatnonzero(allowed & (iou[i] > threshold if strict else iou[i] >= threshold))
         if below and len(gt) and not taken.all():
-            g = np.flatnonzero(~taken)[iou[i, ~taken].argmax()]
+            g = np.flatnonzero(~taken & (iou[i] == iou[i, ~taken].max()))[-1]
             taken[g], right[i] = True, iou[i, g] >= threshold
         elif len(good):
             overlap = iou[i, good]
-            g = good[0] if first_fit else good[overlap.argmax()] if lowest else good[overlap == overlap.max()][-1]
+            g = good[0] if first_fit else good[-1] if last_fit else good[overlap.argmax()] if lowest else good[overlap == overlap.max()][-1]
             right[i] = reuse or not taken[g]
             taken[g] = True
     return right[ranks] if unsorted else right
@@ -95,6 +95,8 @@ MATCH = Exercise(
                 case(BESIDE, np.array([0.9, 0.8]), BESIDE),
                 case(BESIDE[[0, 0]], np.array([0.9, 0.8]), BESIDE, 0.5),
                 case(BESIDE[[1, 0]], np.array([0.9, 0.8]), BESIDE, 0.5),
+                case(np.array([[0.0, 0, 10, 10], [7, 0, 17, 10]]), np.array([0.9, 0.8]), BESIDE, 0.4),
+                case(np.array([[3.0, 0, 13, 10], [-4, 0, 6, 10]]), np.array([0.9, 0.8]), BESIDE, 0.4),
                 case(np.array([[2.0, 0, 12, 10], [0, 0, 10, 10]]), np.array([0.9, 0.8]), BESIDE, 0.6),
                 _found(rng, 6, 3),
                 _found(rng, 12, 5),
@@ -165,6 +167,10 @@ MATCH = Exercise(
             lambda *a: _match(*a, first_fit=True),
         ),
         Mistake(
+            "of the free objects take the one of highest IoU, not the last that fits",
+            lambda *a: _match(*a, last_fit=True),
+        ),
+        Mistake(
             "the result is wanted in the order of the boxes: yours is in the order of the scores",
             lambda *a: _match(*a, unsorted=True),
         ),
@@ -186,10 +192,6 @@ MATCH = Exercise(
         ),
         Mistake(
             "the detections choose in order of score: yours choose in order of overlap", lambda *a: _match(*a, order="overlap")
-        ),
-        Mistake(
-            "an object can be taken once: every detection that overlaps one counts as right with you",
-            lambda b, s, g, t=0.5: (reference.box_iou(b, g) >= t).any(axis=1),
         ),
     ),
     sample=lambda rng: _found(rng, 12, 5),
@@ -264,6 +266,7 @@ CURVE = Exercise(
             "empty input",
             "no detections give two arrays of length 0",
             lambda rng: [case(np.zeros(0, bool), np.zeros(0), 3)],
+            empty=True,
         ),
         Check(
             "type of the result",
@@ -350,7 +353,7 @@ def _curves(*rest: Any) -> Any:
 
     def cases(rng: np.random.Generator) -> list[Case]:
         curves = [([1.0], [1.0]), ([1.0, 0.5], [0.5, 0.5]), ([1.0, 0.5, 2 / 3], [0.5, 0.5, 1.0])]
-        curves += [([0.0, 0.5, 2 / 3], [0.0, 0.23, 0.46]), ([0.0, 0.0, 1 / 3, 0.5], [0.0, 0.0, 0.37, 0.74])]
+        curves += [([1.0, 0.5], [0.5, 1.0]), ([0.0, 0.5, 2 / 3], [0.0, 0.23, 0.46]), ([0.0, 0.0, 1 / 3, 0.5], [0.0, 0.0, 0.37, 0.74])]
         found = [case(np.array(precision), np.array(recall), *rest) for precision, recall in curves]
         for n, num_gt in ((4, 7), (9, 13), (40, 47)):
             correct, scores, _ = _outcomes(rng, n).args
@@ -413,6 +416,7 @@ AP = Exercise(
             "empty input",
             "without any detection the measure is 0",
             lambda rng: [case(np.zeros(0), np.zeros(0), p) for p in (101, None)],
+            empty=True,
         ),
         Check("type of the result", "a float is wanted", lambda rng: [case(np.ones(1), np.ones(1))], "type"),
         Check(
@@ -659,6 +663,7 @@ POSTPROCESS = Exercise(
                 case([np.full((4, 2), -9.0)], [STILL], [ANCHORS], SIZE, PAPER),
                 case([np.zeros((0, 2))], [NONE], [NONE], SIZE, PAPER),
             ],
+            empty=True,
         ),
         Check(
             "type of the result",

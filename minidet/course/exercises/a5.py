@@ -150,6 +150,10 @@ OHEM = Exercise(
             lambda *a: _ohem(*a, suppress="after"),
         ),
         Mistake(
+            "suppress first, then take the batch_size highest losses: yours suppresses among those that were taken",
+            lambda x, b, n, t=0.7, p=None, r=None: _ohem(x, b, n, t, p, r, suppress="after" if p is None else "before"),
+        ),
+        Mistake(
             "nothing is suppressed: non-maximum suppression with the losses as scores comes first",
             lambda *a: _ohem(*a, suppress="never"),
         ),
@@ -231,6 +235,10 @@ def _dense_classes(x: Array, labels: Array, *rest: Any) -> Any:
     loss, grad = _dense(x, labels, *rest)
     factor = max(1, int((labels >= 0).sum())) / max(1, len(np.unique(labels[labels >= 0])))
     return loss * factor, grad * factor
+
+
+def _dense_without_background(x: Array, labels: Array, *rest: Any) -> Any:
+    return _dense(x, np.where(labels == -1, -2, labels), *rest)
 
 
 def _dense_short(x: Array, labels: Array, *rest: Any) -> Any:
@@ -319,6 +327,13 @@ DENSE = Exercise(
         Mistake("the gradient is divided by the number of objects as well", lambda *a: _dense(*a, grad_over=False)),
         Mistake("-1 as an index is the last class: background has no class at all", lambda *a: _dense(*a, last=True)),
         Mistake("without any object divide by 1: max(1, number of objects)", lambda *a: _dense(*a, at_least=False)),
+        Mistake(
+            "background anchors (label -1) have a loss too, nearly all of it: you leave them out", _dense_without_background
+        ),
+        Mistake(
+            "label -1 is background and has no class: you take it for an object, of the last class",
+            lambda x, y, *rest: _dense(x, np.where(y == -1, x.shape[1] - 1, y), *rest),
+        ),
         Mistake("a tuple (loss, gradient) is wanted, in this order", lambda *a: _dense(*a)[::-1]),
         Mistake("the loss is a sum over anchors and classes, one number: yours is one for each anchor", _dense_rows),
         Mistake("the loss is a sum over anchors and classes, one number: yours is one for each logit", _dense_each),
