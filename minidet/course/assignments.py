@@ -41,6 +41,8 @@ class Assignment:
     picture: str
     """A notebook's cell that draws with the functions of the module `my`."""
     speed: Speed | None = None
+    notes: str = ""
+    """What the module says at its beginning, where the reference's own words would give the solution away."""
 
     def exercise(self, name: str) -> Exercise:
         return next(exercise for exercise in self.exercises if exercise.name == name)
@@ -77,7 +79,7 @@ TITLES = {
 def load(name: str) -> Assignment:
     """An assignment by its name, a1 to a5."""
     from minidet import reference
-    from minidet.course.texts import PICTURES, STORIES
+    from minidet.course.texts import NOTES, PICTURES, STORIES
 
     if name not in NAMES:
         raise ValueError(f"there is no assignment {name!r}: there are {', '.join(NAMES)}")
@@ -89,8 +91,9 @@ def load(name: str) -> Assignment:
     }
     speed = Speed("dense_focal_loss", 30, exercises.speed_case) if name == "a5" else None
     return Assignment(
-        name, TITLES[name], STORIES[name], exercises.EXERCISES, given.get(name, ()), PICTURES[name], speed
-    )
+        name, TITLES[name], STORIES[name], exercises.EXERCISES, given.get(name, ()), PICTURES[name], speed,
+        NOTES.get(name, ""),
+    )  # fmt: skip
 
 
 def speed_share(ratio: float) -> float:

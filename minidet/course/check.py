@@ -96,6 +96,8 @@ class Exercise:
     """In which order the result is wanted, where that is a question."""
     doc: str = ""
     """The docstring of the stub, where the reference's own would give the solution away."""
+    note: str = ""
+    """What the stub's docstring says besides."""
     rows: tuple[tuple[int, ...], ...] = ()
     """Groups of arguments that have a row for each thing: a failing input is made smaller by leaving rows out."""
 

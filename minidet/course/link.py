@@ -19,7 +19,7 @@ import minidet
 from minidet.course import wire
 
 ROOT = Path(minidet.__file__).resolve().parent
-SUPPLIED = ("checks.py", "config", "structures.py", "course/wire.py", "course/confine.py", "course/worker.py")
+SUPPLIED = ("checks", "config", "structures", "course/wire", "course/confine", "course/worker")
 """What of minidet a submission's process needs, or may import: it gets a copy of these and nothing else."""
 START = "import sys; sys.path.insert(0, sys.argv[1]); from minidet.course.worker import main; main()"
 PASSED_ON = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "SYSTEMROOT", "TZ")
@@ -157,8 +157,7 @@ def supply(target: Path) -> None:
     for folder in (target, target / "course"):
         (folder / "__init__.py").write_text('"""What an assignment may use of minidet."""\n', encoding="utf-8")
     for name in SUPPLIED:
-        source = ROOT / name
-        if source.is_dir():
-            shutil.copytree(source, target / name, ignore=shutil.ignore_patterns("__pycache__"))
-        elif source.is_file():
-            shutil.copyfile(source, target / name)
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, target / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copyfile(ROOT / f"{name}.py", target / f"{name}.py")

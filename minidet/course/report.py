@@ -1,18 +1,17 @@
-"""A graded submission as a table, as JSON, as Gradescope's results.json, and a folder of them as CSV."""
+"""A graded submission as a table, as JSON, and as Gradescope's results.json."""
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import textwrap
-from collections.abc import Iterable
 from typing import Any
 
 from minidet.course.grading import Result
 from minidet.course.session import Row
 
 WIDTH = 110
+VISIBILITIES = ("visible", "after_due_date", "after_published", "hidden")
+"""The words of Gradescope's specification."""
 
 
 def table(result: Result) -> str:
@@ -32,29 +31,30 @@ def table(result: Result) -> str:
         if explanation := explain(row):
             lines += ["", explanation]
     if result.copies:
-        lines += ["", *_wrap("", f"the same code as: {'; '.join(result.copies)}")]
+        lines += ["", *_wrap("", f"worth a look: {'; '.join(result.copies)}")]
     return "\n".join(lines)
+
+
+def explanation(row: Row) -> tuple[str, list[tuple[str, str]]]:
+    """The name of the first check that failed, and what is to be said of it: (label, text); "" where there is none."""
+    name, failure = next(((name, failure) for name, failure in row.failed.items() if failure), ("", None))
+    if failure is None:
+        return "", []
+    others = [other for other, one in row.failed.items() if other != name and one]
+    skipped = [other for other, one in row.failed.items() if one is None]
+    told = [("input", failure.call), ("expected", failure.expected), ("came", failure.got), ("hint", failure.hint)]
+    told += [("also", ", ".join(others))] if others else []
+    return name, told + ([("not tried", ", ".join(skipped))] if skipped else [])
 
 
 def explain(row: Row) -> str:
     """The first failure of a function, and which other checks failed; "" where there is none."""
-    name, failure = next(((name, failure) for name, failure in row.failed.items() if failure), ("", None))
-    if failure is None:
+    name, told = explanation(row)
+    if not name:
         return ""
-    others = [other for other, one in row.failed.items() if other != name and one]
-    skipped = [other for other, one in row.failed.items() if one is None]
     lines = [f"{row.name}: {name}"]
-    for label, text in (
-        ("input", failure.call),
-        ("expected", failure.expected),
-        ("came", failure.got),
-        ("hint", failure.hint),
-    ):
-        lines += _wrap(f"  {label:9}", text)
-    if others:
-        lines += _wrap(f"  {'also':9}", f"{', '.join(others)}")
-    if skipped:
-        lines += _wrap(f"  {'not tried':9}", f" {', '.join(skipped)}")
+    for label, text in told:
+        lines += _wrap(f"  {label:9} ", text)
     return "\n".join(lines)
 
 
@@ -68,12 +68,14 @@ def to_dict(result: Result) -> dict[str, Any]:
     """Everything, as JSON types."""
     return {
         "assignment": result.assignment, "submission": result.submission, "points": result.total,
-        "maximum": result.maximum,
-        "remark": result.remark, "seconds": round(result.seconds, 2), "same_code_as": result.copies,
+        "maximum": result.maximum, "remark": result.remark, "seconds": round(result.seconds, 2),
+        "worth_a_look": result.copies,
         "functions": [
-            {"name": row.name, "points": result.earned(row), "maximum": result.points[row.name], "remark": row.remark,
-             "passed": row.passed, "failed": {name: failure and failure.to_dict() for name,
-             failure in row.failed.items()}}
+            {
+                "name": row.name, "points": result.earned(row), "maximum": result.points[row.name],
+                "remark": row.remark, "passed": row.passed,
+                "failed": {name: failure and failure.to_dict() for name, failure in row.failed.items()},
+            }
             for row in result.rows
         ],
     }  # fmt: skip
@@ -83,42 +85,20 @@ def to_json(result: Result) -> str:
     return json.dumps(to_dict(result), indent=1, allow_nan=False)
 
 
-def gradescope(result: Result) -> str:
-    """The results.json of Gradescope's autograder specification: one test case a function."""
+def gradescope(result: Result, visibility: str = "visible") -> str:
+    """The results.json of Gradescope's autograder specification: one test case per function."""
     tests = [
         {
             "name": row.name, "number": str(number), "score": result.earned(row), "max_score": result.points[row.name],
             "status": "passed" if row.share == 1 else "failed",
             "output": "\n".join(filter(None, [row.remark, explain(row)])) or "all checks passed",
-            "visibility": "visible",
+            "visibility": visibility,
         }
         for number, row in enumerate(result.rows, start=1)
     ]  # fmt: skip
+    told = f"{result.total:g} of {result.maximum:g} points"
     content: dict[str, Any] = {
-        "score": result.total, "execution_time": round(result.seconds), "visibility": "visible",
-        "stdout_visibility": "hidden",
-        "output": result.remark or f"{result.total:g} of {result.maximum:g} points", "tests": tests,
+        "score": result.total, "execution_time": round(result.seconds), "visibility": visibility,
+        "stdout_visibility": "hidden", "output": f"{told}. {result.remark}" if result.remark else told, "tests": tests,
     }  # fmt: skip
     return json.dumps(content, indent=1, allow_nan=False)
-
-
-def to_csv(results: Iterable[Result]) -> str:
-    """One line a submission: its points, those of each function, and what is to be known besides."""
-    results = list(results)
-    names = list(dict.fromkeys(name for result in results for name in result.points))
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["submission", "points", "maximum", *names, "remark", "same_code_as"])
-    for result in results:
-        earned = {row.name: result.earned(row) for row in result.rows}
-        points = [f"{earned[name]:g}" if name in earned else "" for name in names]
-        remark, copies = _safe(result.remark), "; ".join(result.copies)
-        writer.writerow(
-            [_safe(result.submission), f"{result.total:g}", f"{result.maximum:g}", *points, remark, _safe(copies)]
-        )
-    return text.getvalue()
-
-
-def _safe(text: str) -> str:
-    """A cell that a spreadsheet does not take for a formula."""
-    return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text

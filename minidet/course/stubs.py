@@ -11,8 +11,8 @@ from functools import cache
 from types import ModuleType
 from typing import Any
 
-from minidet.course.assignments import Assignment, variant_defaults
-from minidet.course.check import Function
+from minidet.course.assignments import Assignment
+from minidet.course.check import Exercise, Function, variant_defaults
 
 HEAD = '''"""{name}: {title}.
 
@@ -29,7 +29,7 @@ from __future__ import annotations
 def stub_source(assignment: Assignment, variant: int = 0) -> str:
     """The module that students fill in: what is given, then a stub for each exercise."""
     defaults = variant_defaults(variant)
-    stubs = [_stub(exercise.reference, defaults) for exercise in assignment.exercises]
+    stubs = [_stub(exercise, defaults) for exercise in assignment.exercises]
     given = closure(assignment.given)
     parts = ["# ---- Given", *given, "# ---- Yours"] if given else []
     return _module(assignment, [*parts, *stubs], [e.reference for e in assignment.exercises])
@@ -81,8 +81,8 @@ def _names_of(node: ast.stmt) -> list[str]:
     )
 
 
-def _stub(function: Function, defaults: Mapping[str, float]) -> str:
-    source = textwrap.dedent(inspect.getsource(function))
+def _stub(exercise: Exercise, defaults: Mapping[str, float]) -> str:
+    source = textwrap.dedent(inspect.getsource(exercise.reference))
     node = ast.parse(source).body[0]
     assert isinstance(node, ast.FunctionDef)
     lines = source.splitlines()
@@ -92,9 +92,14 @@ def _stub(function: Function, defaults: Mapping[str, float]) -> str:
             break
         door += lines[statement.lineno - 1 : statement.end_lineno]
     head = lines[: node.body[0].end_lineno]
+    if exercise.doc:  # the reference's own docstring says too much, or too little
+        head = [*lines[: node.body[0].lineno - 1], *f'    """{exercise.doc.rstrip()}'.splitlines(), '    """']
     example = next((i for i, line in enumerate(head) if ">>>" in line), None)
     if defaults and example is not None:  # its numbers are those of the paper's defaults
         head = [*head[: example - 1], '    """']
+    if exercise.note:
+        note = textwrap.wrap(exercise.note, 116, initial_indent="    ", subsequent_indent="    ")
+        head = [*head[:-1], "", *note, head[-1]]
     positional = node.args.args[len(node.args.args) - len(node.args.defaults) :]
     for argument, default in reversed(list(zip(positional, node.args.defaults, strict=True))):
         value = ast.literal_eval(default) if isinstance(default, ast.Constant) else None
@@ -126,7 +131,8 @@ def _module(assignment: Assignment, parts: Sequence[str], functions: Sequence[Fu
     modules |= {name for name in sys.modules if name.startswith("minidet.reference.") and name.count(".") == 2}
     lines = sorted({line for name in modules for line in _imports(sys.modules[name], used)}, key=_import_order)
     own = dict.fromkeys(function.__module__ for function in functions)
-    notes = "\n\n".join(inspect.cleandoc(sys.modules[name].__doc__ or "") for name in own)
+    described = "\n\n".join(inspect.cleandoc(sys.modules[name].__doc__ or "") for name in own)
+    notes = assignment.notes or described
     head = HEAD.format(name=assignment.name, title=assignment.title, notes=notes)
     groups = [[line for line in lines if _import_order(line)[0] == group] for group in range(3)]
     return "\n\n".join([head.rstrip(), *("\n".join(group) for group in groups if group)]) + "\n\n\n" + body

@@ -13,8 +13,9 @@ $$t_x = \frac{x - x_a}{w_a}, \quad t_y = \frac{y - y_a}{h_a}, \quad t_w = \log\f
 \log\frac{h}{h_a}.$$
 """,
     "a2": r"""
-Before a detector can learn, each anchor must know what it answers for: with $\mathrm{IoU} \ge 0.5$ for the object
-that it overlaps most, below $0.4$ for the background, and in between for nothing. After it has learnt, several
+Before a detector can learn, each anchor must know what it answers for: with $\mathrm{IoU} \ge
+{positive_iou}$ for the object that it overlaps most, below ${negative_iou}$ for the background, and in between for
+nothing. After it has learnt, several
 anchors find the same object, and **non-maximum suppression** keeps the best of them.
 
 The module comes with a finished `box_iou`.
@@ -26,9 +27,9 @@ $$\mathrm{CE} = -\log p_t, \qquad \mathrm{FL} = -\alpha_t\,(1 - p_t)^\gamma \log
 -\frac{\log \sigma(\gamma x_t + \beta)}{\gamma},$$
 
 where $x_t = x$ for an object and $-x$ for background, and $p_t = \sigma(x_t)$. Each loss has its gradient beside it,
-with respect to the logit $x$: derive it on paper first. With $y = \pm 1$,
-
-$$\frac{d\,\mathrm{FL}}{dx} = y\,(1 - p_t)^\gamma\,(\gamma\, p_t \log p_t + p_t - 1).$$
+with respect to the logit $x$: derive it on paper first. Two facts are all that it takes: $\frac{d}{dx_t} \sigma(x_t) =
+p_t (1 - p_t)$, and $dx_t / dx$ is $1$ for an object and $-1$ for background. Differences of losses look right for a
+while and are not: where a loss is large they have no digits left.
 
 Be careful with confident examples: $1 - p_t$ computed from a $p_t$ near 1 has no digits left. Written with $u = -x_t$
 nothing cancels: $-\log p_t = \max(u, 0) + \log(1 + e^{-|u|})$ and $1 - p_t = \sigma(u)$.
@@ -55,6 +56,17 @@ ratio to the reference's. A Python loop over anchors is not.
 The module comes with finished `nms`, `focal_loss` and `focal_loss_grad`.
 """,
 }  # fmt: skip
+
+NOTES = {
+    "a3": """\
+Notation. A target is 1 (object) or 0 (background, the paper's y = -1). x_t is the logit x for an object and -x for
+background (equation 6), p_t = sigmoid(x_t) (equation 2), and alpha_t is alpha for an object, 1 - alpha for background
+(section 3.1). Results have the shape and floating type of the logits.
+
+`1 - p` computed from a p near 1 has lost all its digits. Written with u = -x_t nothing cancels: -log p_t =
+max(u, 0) + log(1 + exp(-|u|)), and 1 - p_t = sigmoid(u).""",
+}
+"""What a module says at its beginning; by default what the reference's modules say."""
 
 PICTURES = {
     "a1": """\

@@ -649,6 +649,9 @@ PYRAMID = Exercise(
         ),
     ),
     sample=lambda rng: case((int(rng.integers(8, 60)), int(rng.integers(8, 60))), TWO),
+    note="`config.grids(image_size)` gives for each level its Grid: size and scales of the anchors, rows and columns, "
+    "stride_y and stride_x. Cell i of a row or column is centred at (i + config.offset) * stride. Where config.round_cells "
+    "is set, the anchors of a cell are rounded with np.round before they are moved to it.",
     order="y, then x, then the anchor of the cell",
     example="my.pyramid_anchors((8, 16), AnchorConfig(levels=(3,), sizes=(8,), scales=(1,), aspect_ratios=(1,)))",
 )

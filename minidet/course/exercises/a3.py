@@ -154,6 +154,16 @@ def _focal_grad(
     return sign * value * (-_slope(y) if slope else 1)
 
 
+LOSS_DOC = """{what}
+
+    Args:
+        logits: any shape, floating.
+        targets: 0 or 1, the shape of logits.
+{parameters}        alpha: weight of the objects in [0, 1], 1 - alpha that of the background; None: both 1.
+
+    Returns:
+        Losses >= 0 in the shape and floating type of the logits.
+    """
 CE_FORMULA = "CE = -alpha_t log p_t with p_t = sigmoid(x_t)"
 FL_FORMULA = "FL = -alpha_t (1 - p_t)**gamma log p_t"
 _SIGN = "the sign: log p_t is negative, the loss is not; there is a minus before it"
@@ -209,6 +219,7 @@ CROSS_ENTROPY = Exercise(
     ),
     sample=_sample(),
     rows=((0, 1),),
+    doc=LOSS_DOC.format(what="The cross entropy, CE = -alpha_t log p_t (equations 1 to 3).", parameters=""),
     example="my.cross_entropy(np.array([2.0, -1.5, 1.0]), np.array([1, 1, 0]))",
     rtol=1e-7,
     atol=0,
@@ -341,6 +352,10 @@ FOCAL = Exercise(
         Mistake(_BASE, lambda *a: _focal(*a, base=2)),
         Mistake(POINTWISE, lambda *a: _focal(*a).mean()),
         Mistake(POINTWISE, lambda *a: _focal(*a).sum()),
+    ),
+    doc=LOSS_DOC.format(
+        what="The focal loss, FL = -alpha_t (1 - p_t)**gamma log p_t (equations 4 and 5).",
+        parameters="        gamma: focusing parameter, >= 0; 0 is the cross entropy.\n",
     ),
     example="my.focal_loss(np.array([2.0, -1.5, 1.0]), np.array([1, 1, 0]), gamma=2, alpha=None)",
     sample=_sample(2.0, 0.25),
@@ -503,6 +518,10 @@ STAR = Exercise(
     ),
     sample=_sample(2.0, 1.0, None),
     rows=((0, 1),),
+    doc=LOSS_DOC.format(
+        what="The loss FL* = -alpha_t log(p*_t) / gamma with p*_t = sigmoid(gamma x_t + beta) (equations 7 and 8).",
+        parameters="        gamma: steepness, > 0.\n        beta: shift.\n",
+    ),
     example="my.focal_loss_star(np.array([2.0, -1.5, 1.0]), np.array([1, 1, 0]))",
     rtol=1e-7,
     atol=0,

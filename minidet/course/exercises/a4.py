@@ -737,6 +737,7 @@ POSTPROCESS = Exercise(
         ),
     ),
     sample=lambda rng: _outputs(rng, 2, PostprocessConfig(0.05, 10, 0.4, 12)),
+    note="Scores are in the floating type of the logits, boxes in that of the offsets; decide in float64.",
     order="best score first; of equal logits in the order level, anchor, class",
     example="my.postprocess([np.array([[2.0], [-1.0]])], [np.zeros((2, 4))], [np.array([[0.0, 0, 10, 10], [20, "
     "20, 40, 40]])], (50, 50), PostprocessConfig())",

@@ -188,6 +188,8 @@ OHEM = Exercise(
         ),
     ),
     sample=lambda rng: _hard(rng, 14, 6),
+    note="`checks.ohem` returns the mask of positives and the number of negatives per positive, or None and 0 where neither "
+    "is given.",
     order="highest loss first, of equal losses the lower index first; positives and negatives together",
     rows=((0, 1, 4),),
     example="my.ohem_sample(np.array([3.0, 8, 1]), np.array([[0.0, 0, 9, 9], [20, 0, 29, 9], [40, 0, 49, 9]]), "
