@@ -16,7 +16,8 @@ from matplotlib.figure import Figure
 
 from figures import script
 from minidet.experiments import rows
-from minidet.experiments.imbalance import advantages, ratio
+from minidet.experiments.differences import difference
+from minidet.experiments.imbalance import gains, ratio
 from minidet.experiments.results import Results, Score, load_results
 from minidet.plotting import GAMMA_COLOURS, new_figure
 
@@ -31,34 +32,33 @@ def draw(results: Results | None = None) -> Figure:
     """The figure; without runs, an empty one that says how to get them."""
     results = results or load_results()
     figure, axes = new_figure(11, 4.4, 1, 2)
-    curves, gains = axes[0]
+    curves, advantage = axes[0]
     for loss, (label, colour, style) in LOSSES.items():
         scores = {n: score for n in rows.OBJECTS if (score := results.score(rows.crowd(n, loss)))}
         _draw_scores(curves, [ratio(n) for n in scores], list(scores.values()), label, colour, style)
-    points = advantages(results)
-    errors = [2 * np.nan_to_num(point.error) for point in points]
-    gains.axhline(0, color="#777777", linewidth=0.8)
-    gains.errorbar(
-        [point.ratio for point in points], [point.gain for point in points], errors, fmt="o-",
-        color=GAMMA_COLOURS[2.0], capsize=3,
+    found = {n: difference(values, [0.0] * len(values), paired=True) for n, values in gains(results).items()}
+    advantage.axhline(0, color="#777777", linewidth=0.8)
+    advantage.errorbar(
+        [ratio(n) for n in found], [point.gain for point in found.values()],
+        [np.nan_to_num(point.half) for point in found.values()], fmt="o-", color=GAMMA_COLOURS[2.0], capsize=3,
     )  # fmt: skip
     for ax in axes[0]:
         ax.set(xscale="log", xlabel="background anchors per positive one")
-        if not points:
+        if not found:
             ax.text(0.5, 0.5, "not run yet:\nminidet experiments run imbalance", transform=ax.transAxes, ha="center")
-    if points:
-        marks = [ratio(n) for n in rows.OBJECTS]
+    if found:
+        marks = [ratio(n) for n in found]
         for ax in axes[0]:
             ax.set_xticks(marks, [f"{mark:,.0f}" for mark in marks])
             ax.set_xticks([], minor=True)
             top = ax.secondary_xaxis("top")
             top.set_xscale("log")
-            top.set_xticks(marks, [str(n) for n in rows.OBJECTS])
+            top.set_xticks(marks, [str(n) for n in found])
             top.set_xticks([], minor=True)
             top.set_xlabel("objects per image")
         curves.legend(loc="best")
     curves.set(ylabel="AP (%), range of the seeds", ylim=(0, None))
-    gains.set(ylabel="FL minus the better CE (points of AP, ± 2 s.e.)")
+    advantage.set(ylabel="FL minus the better CE (points of AP, 95 % interval)")
     return figure
 
 

@@ -60,7 +60,7 @@ FIGURES: tuple[tuple[str, Callable[[Results], Figure], str], ...] = (
 )  # fmt: skip
 """Title, how it is drawn, caption."""
 
-CLASSES = dict(zip(verdicts.KINDS, ("holds", "weakly", "fails", "missing"), strict=True))
+CLASSES = dict(zip(verdicts.KINDS, ("supported", "contradicted", "undecided", "untestable"), strict=True))
 
 PAGE = Template((Path(__file__).parent / "summary_page.html").read_text(encoding="utf-8"))
 
@@ -68,13 +68,13 @@ PAGE = Template((Path(__file__).parent / "summary_page.html").read_text(encoding
 def page(results: Results | None = None) -> str:
     """The whole page as HTML."""
     results = results or load_results()
-    judged = [(claim, claim.judge(results)) for claim in claims.CLAIMS]
+    judged = claims.judged(results)
     kinds = Counter(verdict.kind for _, verdict in judged)
     return PAGE.substitute(
         setting=escape(setting()),
         effort=escape(effort(results)),
         count=escape(", ".join(f"{kind} {kinds[kind]}" for kind in verdicts.KINDS if kinds[kind])),
-        claims="\n".join(_claim(claim, verdict) for claim, verdict in judged),
+        claims="\n".join(_claim(claim, verdict, claim.look(results)) for claim, verdict in judged),
         rule=_rule(),
         figures="\n".join(_figure(*entry, results) for entry in FIGURES),
         tables="\n".join(_table(name, results) for name in tables.NAMES),
@@ -119,12 +119,12 @@ def effort(results: Results) -> str:
     )
 
 
-def _claim(claim: claims.Claim, verdict: verdicts.Verdict) -> str:
+def _claim(claim: claims.Claim, verdict: verdicts.Verdict, why: str) -> str:
     return (
         f'<div class="claim {CLASSES[verdict.kind]}"><p><b>{verdict.kind}</b>{escape(claim.text)}.</p>'
         f'<p class="soft">The paper ({escape(claim.section)}): {escape(claim.published)}. Here: '
-        f"{escape(verdict.numbers)}.</p>"
-        + (f'<p class="soft">{escape(verdict.why)}.</p>' if verdict.why else "")
+        f"{escape(str(verdict))}.</p>"
+        + (f'<p class="soft">A look into why: {escape(why)}.</p>' if why else "")
         + "</div>"
     )
 

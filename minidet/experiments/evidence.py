@@ -1,96 +1,158 @@
-"""What the runs say about those claims that take more than one comparison."""
+"""What the runs say about those claims that take more than one comparison, and what was found out about them."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import replace
 
 import numpy as np
 
 from minidet.experiments import imbalance, loss_shares, rows, speed
 from minidet.experiments import published as paper
+from minidet.experiments.differences import difference
 from minidet.experiments.results import Results, spearman
 from minidet.experiments.verdicts import (
-    FAILS,
-    HOLDS,
-    NOT_RUN,
-    SEEDS,
-    WEAKLY,
-    Verdict,
+    CONTRADICTED,
+    NOT_TESTABLE,
+    SUPPORTED,
+    UNDECIDED,
+    Finding,
     about_as_good,
+    at_least,
     best,
     better,
     every,
-    fails,
     missing,
 )  # fmt: skip
 from minidet.reference import focal_loss_star
 
 CE_ALPHAS = tuple(map(rows.ce, rows.ALPHAS))
+"""Cross entropy with every alpha (Table 1a)."""
 OHEM = tuple(rows.ohem(*row) for row in paper.TABLE_1D)
+"""OHEM with every setting (Table 1d)."""
 STARS = tuple(rows.star(gamma, beta) for gamma in rows.STAR_GAMMAS for beta in rows.STAR_BETAS)
+"""FL* with every setting (Figure 7)."""
+WELL_CLASSIFIED = 2.0
+"""x_t of a well-classified example: p_t = .88."""
+SURE = 0.9
+"""Rank correlation from which on two orders are called the same."""
 
 
-def every_gamma(results: Results) -> Verdict:
+def better_than_all(results: Results, name: str, rivals: Iterable[str]) -> Finding:
+    """Is an experiment better than each of several? The text shows the best of them alone."""
+    rivals = list(rivals)
+    whole = every(better(results, name, rival) for rival in rivals)
+    if whole.settled:
+        return whole
+    part = better(results, name, best(results, rivals))
+    return Finding(f"the best of {len(rivals)}: {part.numbers}", whole.support, whole.against)
+
+
+def every_gamma(results: Results) -> Finding:
+    """Is the focal loss better than the best cross entropy with each gamma?"""
     ce = best(results, CE_ALPHAS)
     return every(better(results, rows.fl(gamma), ce) for gamma in (0.5, 1.0, 2.0, 5.0))
 
 
-def small_ohem_batches(results: Results) -> Verdict:
+def rising_gamma(results: Results) -> Finding:
+    """Is each gamma up to 2 better than the one before it?"""
+    gammas = [gamma for gamma, _ in rows.GAMMAS if gamma <= 2]
+    return every(
+        better(results, rows.fl(high), rows.fl(low)) for low, high in zip(gammas, gammas[1:], strict=False)
+    )  # fmt: skip
+
+
+def small_ohem_batches(results: Results) -> Finding:
+    """Are small batches better than large ones, with an NMS threshold of .5?"""
     return every(
         better(results, rows.ohem(loss, 128, 0.5), rows.ohem(loss, 512, 0.5)) for loss in ("ohem", "ohem_1_3")
     )  # fmt: skip
 
 
-def saturation(results: Results) -> Verdict:
-    six, twelve = rows.anchors(2, 3), rows.anchors(4, 3)
+def ohem_thresholds(results: Results) -> Finding:
+    """Is an NMS threshold of .5 better for the small batch, and one of .7 for the middle one?"""
     return every([
-        about_as_good(results, six, rows.FL, above=math.inf), about_as_good(results, twelve, rows.FL, below=math.inf)
+        better(results, rows.ohem("ohem", 128, 0.5), rows.ohem("ohem", 128, 0.7)),
+        better(results, rows.ohem("ohem", 256, 0.7), rows.ohem("ohem", 256, 0.5)),
     ])  # fmt: skip
 
 
-def one_anchor(results: Results) -> Verdict:
-    one, nine = results.score(rows.anchors(1, 1)), results.score(rows.FL)
-    if one is None or nine is None:
-        return missing(rows.anchors(1, 1) if one is None else rows.FL)
-    share, published = (
-        one.mean / max(nine.mean, 1e-9),
-        paper.TABLE_1C[paper.AnchorsPerCell(1, 1)].ap / paper.TABLE_1C[paper.AnchorsPerCell(3, 3)].ap,
+def no_ratio(results: Results) -> Finding:
+    """Is OHEM better without the ratio of 1:3, with each batch size?"""
+    return every(
+        better(results, rows.ohem("ohem", batch, 0.5), rows.ohem("ohem_1_3", batch, 0.5)) for batch in rows.OHEM_BATCH
+    )  # fmt: skip
+
+
+def saturation(results: Results) -> Finding:
+    """Are six anchors per cell as good as nine, and twelve no better?"""
+    return every([
+        about_as_good(results, rows.anchors(2, 3), rows.FL, above=math.inf),
+        about_as_good(results, rows.anchors(4, 3), rows.FL, below=math.inf),
+    ])  # fmt: skip
+
+
+def one_anchor(results: Results) -> Finding:
+    """Does one square anchor per cell reach most of the AP of nine?"""
+    return at_least(results, rows.anchors(1, 1), rows.FL, 0.8)
+
+
+def reached_objects(_: Results) -> str:
+    """How many objects one anchor per cell can find at all."""
+    one, nine = imbalance.reached(rows.anchors(1, 1)), imbalance.reached(rows.FL)
+    return (
+        f"with one square anchor {one:.0%} of our objects have an anchor of IoU 0.5 or more and can be learnt at all, "
+        f"with nine {nine:.0%}"
     )
-    numbers = f"{rows.anchors(1, 1)} {one} is {share:.0%} of {rows.FL} {nine}; in the paper {published:.0%}"
-    enough = min(one.n, nine.n) >= SEEDS
-    why = (
-        f"A look into why: with one square anchor {imbalance.reached(rows.anchors(1, 1)):.0%} of our objects have an "
-        f"anchor of IoU 0.5 or more and can be learnt at all, with nine {imbalance.reached(rows.FL):.0%}"
-    )
-    return Verdict(FAILS if share < 0.8 else HOLDS if enough else WEAKLY, numbers + "; the threshold is 80%", why=why)
 
 
-def looked_into(results: Results, verdict: Verdict, rival: str, family: Iterable[str]) -> Verdict:
-    """A verdict on FL against a rival, with what became of both at other learning rates and after more steps.
+def otherwise(results: Results, rival: str, family: Iterable[str]) -> str:
+    """What becomes of the focal loss and of a rival at other learning rates and after more steps, and of their recall.
 
-    ``family``: the rival with other parameters; the best of them is named.
+    Args:
+        results: the runs.
+        rival: name of the experiment that stands for its kind.
+        family: the rival with other parameters; the best of them is named.
+
+    Returns:
+        Sentences without the full stop; empty where nothing was run.
     """
-    pairs = {f"learning rate {rate:g}": (rows.rate(rows.FL, rate), rows.rate(rival, rate)) for rate in rows.RATES}
-    pairs[f"{rows.LONGER} times as many steps"] = (rows.longer(rows.FL), rows.longer(rival))
-    scores = {what: tuple(map(results.score, names)) for what, names in pairs.items()}
-    told = [f"{what}: FL {focal}, {rival} {other}" for what, (focal, other) in scores.items() if focal and other]
+    pairs = {
+        f"at the learning rate {rate:g}": (rows.rate(rows.FL, rate), rows.rate(rival, rate)) for rate in rows.RATES
+    }
+    pairs[f"after {rows.LONGER} times as many steps"] = (rows.longer(rows.FL), rows.longer(rival))
+    told = []
+    for what, (focal, other) in pairs.items():
+        scores = results.score(focal), results.score(other)
+        if all(scores):
+            told.append(f"{what}: FL {scores[0]}, {rival} {scores[1]}")
     first = best(results, family)
-    if first != rival and (score := results.score(first)):
-        told.append(f"the best of its kind: {first} {score}")
-    return replace(verdict, why="A look into why: " + "; ".join(told) if told else "")
+    if results.score(first):
+        recall = [f"{metric}: FL {results.score(rows.FL, metric)}, {first} {results.score(first, metric)}"
+                  for metric in ("AR1", "AR100")]  # fmt: skip
+        told.append("the best of its kind, " + "; ".join(recall))
+    return "; ".join(told)
 
 
-def every_prior(results: Results) -> Verdict:
+def every_prior(results: Results) -> Finding:
+    """Are pi = .1 and pi = .001 about as good as pi = .01, for cross entropy and for the focal loss?"""
     return every(
         about_as_good(results, rows.prior(loss, pi), rows.prior(loss, 0.01))
         for loss in ("ce", "fl") for pi in (0.1, 0.001)
     )  # fmt: skip
 
 
-def star_weight(gamma: float, beta: float, x_t: float = 2.0) -> float:
-    """FL* of a well-classified example (x_t = 2, p_t = .88) as a fraction of its loss at x_t = 0."""
+def star_weight(gamma: float, beta: float, x_t: float = WELL_CLASSIFIED) -> float:
+    """FL* of a well-classified example as a fraction of its loss at x_t = 0.
+
+    Args:
+        gamma: gamma of FL*.
+        beta: beta of FL*.
+        x_t: logit of the truth.
+
+    Returns:
+        The fraction, above 0.
+    """
     easy, even = focal_loss_star(np.array([x_t, 0.0]), np.ones(2), gamma, beta, None)
     return float(easy / even)
 
@@ -114,55 +176,66 @@ def effective(results: Results) -> dict[tuple[float, float], bool | None]:
     return table
 
 
-def star_grid(results: Results) -> Verdict:
-    table = {key: value for key, value in effective(results).items() if value is not None}
-    if len(table) < len(rows.STAR_GAMMAS) * len(rows.STAR_BETAS):
+def lighter_is_effective(results: Results) -> Finding:
+    """Is each setting of FL* effective that gives well-classified examples less weight than cross entropy?"""
+    table = effective(results)
+    if None in table.values():
         return missing("7")
-    ce = star_weight(1.0, 0.0)
-    blue = [key for key, value in table.items() if value]
-    lighter = [key for key in blue if star_weight(*key) < ce]
-    seeds = min(len(results.of(rows.star(*key))) for key in table)
-    numbers = (
-        f"{len(blue)} of {len(table)} settings are effective, {len(lighter)} of them with less weight than CE on "
-        f"well-classified examples (the fewest seeds of one: {seeds})"
+    lighter = [setting for setting in table if star_weight(*setting) < star_weight(1.0, 0.0)]
+    whole = every(
+        about_as_good(results, rows.star(*setting), rows.FL, below=paper.EFFECTIVE_BELOW_FOCAL, above=math.inf)
+        for setting in lighter
     )
-    if not blue or len(lighter) < len(blue):
-        return Verdict(FAILS, numbers)
-    return Verdict(HOLDS if seeds >= SEEDS else WEAKLY, numbers)
+    if whole.settled:
+        return whole
+    good = [setting for setting in lighter if table[setting]]
+    seeds = min(len(results.of(rows.star(*setting))) for setting in lighter)
+    numbers = (
+        f"{len(lighter)} of {len(table)} settings have less weight than CE on well-classified examples, "
+        f"{len(good)} of these are effective (the fewest seeds of one: {seeds})"
+    )
+    return Finding(numbers, whole.support, whole.against)
 
 
-def every_hinge(results: Results) -> Verdict:
-    return every(fails(results, rows.hinge(margin), rows.FL) for margin in rows.HINGE_MARGINS)
+def rarer_objects(results: Results) -> Finding:
+    """Does the focal loss gain more over cross entropy, the fewer objects there are per image?
 
-
-def rarer_objects(results: Results) -> Verdict:
-    points = imbalance.advantages(results)
-    if len(points) < 3:
+    For each seed, the slope of the gain over the logarithm of the number of objects is a value; they are tested
+    against 0.
+    """
+    gains = imbalance.gains(results)
+    if not gains:
         return missing("imbalance")
-    rho = spearman([point.ratio for point in points], [point.gain for point in points])
-    told = ", ".join(f"1:{point.ratio:,.0f} {point.gain:+.1f}" for point in points)
-    numbers = f"FL minus the better CE, at positives : background = {told}; rank correlation {rho:.2f}"
-    enough = min(point.seeds for point in points) >= SEEDS
-    return Verdict(FAILS if not rho > 0 else HOLDS if enough and rho >= 0.9 else WEAKLY, numbers)
+    rarity = -np.log2(rows.OBJECTS)
+    slopes = [float(np.polyfit(rarity, [gains[n][seed] for n in rows.OBJECTS], 1)[0])
+              for seed in range(min(map(len, gains.values())))]  # fmt: skip
+    slope = difference(slopes, [0.0] * len(slopes), paired=True)
+    told = ", ".join(f"{objects} objects {np.mean(gains[objects]):+.1f}" for objects in rows.OBJECTS)
+    numbers = f"FL minus the better CE, per image {told}; {slope} points per halving of the objects"
+    seen = rows.OBJECTS[0] // rows.OBJECTS[-1]
+    reason = (
+        f"after equally many steps the first has seen {seen} times as many objects as the last, so that two things "
+        f"vary at once; {numbers}"
+    )
+    return Finding(reason, min(1.0, 2 * slope.above(0)), min(1.0, 2 * slope.below(0)), settled=NOT_TESTABLE)
 
 
-def hardest_positives(_: Results) -> Verdict:
+def hardest_positives(_: Results) -> Finding:
+    """Do the hardest positives carry about half of the loss?"""
     logits = loss_shares.load()
     if logits is None:
-        return Verdict(NOT_RUN, loss_shares.MISSING)
-    shares = {
-        gamma: loss_shares.hardest(logits["positive"], gamma, paper.HARDEST_POSITIVES) for gamma in loss_shares.GAMMAS
-    }
-    numbers = "the hardest 20% carry " + ", ".join(f"{share:.0%} (γ = {g:g})" for g, share in shares.items())
-    near = all(abs(share - paper.THEIR_SHARE) <= 0.15 for share in shares.values())
-    ordered = list(shares.values()) == sorted(shares.values())
-    return Verdict(HOLDS if near and ordered else WEAKLY if ordered and shares[0.0] < 0.8 else FAILS, numbers)
+        return Finding(loss_shares.MISSING, settled=NOT_TESTABLE)
+    shares = [loss_shares.hardest(logits["positive"], gamma, paper.HARDEST_POSITIVES) for gamma in loss_shares.GAMMAS]
+    told = ", ".join(f"{share:.0%} (γ = {g:g})" for g, share in zip(loss_shares.GAMMAS, shares, strict=True))
+    numbers = f"the hardest {paper.HARDEST_POSITIVES:.0%} carry {told}, of a detector that has not converged"
+    return Finding(numbers, settled=UNDECIDED if shares == sorted(shares) else CONTRADICTED)
 
 
-def hardest_negatives(_: Results) -> Verdict:
+def hardest_negatives(_: Results) -> Finding:
+    """Does gamma concentrate the loss of the negatives far more than that of the positives?"""
     logits = loss_shares.load()
     if logits is None:
-        return Verdict(NOT_RUN, loss_shares.MISSING)
+        return Finding(loss_shares.MISSING, settled=NOT_TESTABLE)
     shares = [loss_shares.carriers(logits["negative"], gamma, 0.9) for gamma in loss_shares.GAMMAS]
     positives = [loss_shares.carriers(logits["positive"], gamma, 0.9) for gamma in loss_shares.GAMMAS]
     told = ", ".join(f"{loss_shares.percent(s)} (γ = {g:g})" for g, s in zip(loss_shares.GAMMAS, shares, strict=True))
@@ -172,13 +245,14 @@ def hardest_negatives(_: Results) -> Verdict:
         f"γ = 0; of the positives {minor:.1f} times fewer"
     )
     falling = shares == sorted(shares, reverse=True)
-    return Verdict(FAILS if not falling or effect <= minor else HOLDS if effect > 3 * minor else WEAKLY, numbers)
+    return Finding(numbers, settled=CONTRADICTED if not falling or effect <= minor else SUPPORTED)
 
 
-def time_grows(_: Results) -> Verdict:
+def time_grows(_: Results) -> Finding:
+    """Do our times grow with depth and scale in the order of the published ones?"""
     measured = speed.load()
     if measured is None:
-        return Verdict(NOT_RUN, speed.MISSING)
+        return Finding(speed.MISSING, settled=NOT_TESTABLE)
     ours = {(row["depth"], row["scale"]): row["milliseconds"] for row in measured["rows"]}
     both = {key: (row.milliseconds, ours[key]) for key, row in paper.TABLE_1E.items() if key in ours}
     rho = spearman(*zip(*both.values(), strict=True))
@@ -190,4 +264,4 @@ def time_grows(_: Results) -> Verdict:
         f"rank correlation of the times {rho:.2f} over {len(both)} rows; 101 layers take {np.mean(ratios[1]):.2f} "
         f"times as long as 50 ({np.mean(ratios[0]):.2f} in the paper); {speed.in_words(measured)}"
     )
-    return Verdict(HOLDS if rho >= 0.9 else WEAKLY if rho >= 0.5 else FAILS, numbers)
+    return Finding(numbers, settled=SUPPORTED if rho >= SURE else UNDECIDED if rho > 0 else CONTRADICTED)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import NamedTuple
 
 import numpy as np
 
@@ -16,18 +15,6 @@ LOSSES = ("focal", "balanced", "ce")
 """The losses that are compared."""
 IMAGES = 200
 """Images on which the imbalance is measured, the first of those that the detectors are measured on."""
-
-
-class Advantage(NamedTuple):
-    """What the focal loss gains over the better of the two cross entropies, in points of AP."""
-
-    ratio: float
-    """Background anchors per positive one."""
-    gain: float
-    error: float
-    """Standard error of the gain; NaN for a single seed."""
-    seeds: int
-    """Runs of the loss that has the fewest."""
 
 
 @cache
@@ -54,16 +41,24 @@ def reached(name: str) -> float:
     return float(report.coverage(np.ones(len(report.boxes.label), bool))["share"])
 
 
-def advantages(results: Results) -> list[Advantage]:
-    """One for each number of objects where all three losses have been run, from many objects to one."""
-    found = []
+def gains(results: Results) -> dict[int, list[float]]:
+    """What the focal loss gains over the better of the two cross entropies, in points of AP.
+
+    Args:
+        results: the runs.
+
+    Returns:
+        By the number of objects per image, from many to one: one value per seed that all three losses have. Empty
+        where a run is missing.
+    """
+    found = {}
     for objects in rows.OBJECTS:
-        focal, *others = (results.score(rows.crowd(objects, loss)) for loss in LOSSES)
-        rivals = [score for score in others if score is not None]
-        if focal is None or len(rivals) < len(others):
-            continue
-        rival = max(rivals, key=lambda score: score.mean)
-        error = np.sqrt(focal.deviation**2 / focal.n + rival.deviation**2 / rival.n)
-        seeds = min(focal.n, *(score.n for score in rivals))
-        found.append(Advantage(ratio(objects), focal.mean - rival.mean, float(error), seeds))
+        scores = {loss: results.score(rows.crowd(objects, loss)) for loss in LOSSES}
+        means = {loss: score.mean for loss, score in scores.items() if score}
+        if len(means) < len(LOSSES):
+            return {}
+        rival = max(("balanced", "ce"), key=lambda loss: means[loss])
+        focal, other = (results.of(rows.crowd(objects, loss)) for loss in ("focal", rival))
+        shared = sorted(set(focal) & set(other))
+        found[objects] = [100 * (focal[seed]["metrics"]["AP"] - other[seed]["metrics"]["AP"]) for seed in shared]
     return found

@@ -152,11 +152,10 @@ def text(name: str, results: Results) -> str:
     told = [table.title, ""]
     told += ["  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)) for line in lines]
     told += ["", *table.notes] if table.notes else []
-    for claim in claims.CLAIMS:
+    for claim, verdict in claims.judged(results):
         if name in claim.tables:
-            verdict = claim.judge(results)
-            told += [f"{verdict.kind}: {claim.text} ({claim.section})", f"    {verdict.numbers}"]
-            told += [f"    {verdict.why}"] if verdict.why else []
+            told += [f"{verdict.kind}: {claim.text} ({claim.section})", f"    {verdict}"]
+            told += [f"    a look into why: {why}"] if (why := claim.look(results)) else []
     return "\n".join(told)
 
 

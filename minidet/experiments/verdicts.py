@@ -3,91 +3,194 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
+import numpy as np
+
+from minidet.experiments import rows
+from minidet.experiments.differences import Difference, difference, holm
 from minidet.experiments.results import Results, Score
 
-HOLDS, WEAKLY, FAILS, NOT_RUN = "holds", "holds weakly", "does not hold here", "not run"
-KINDS = (HOLDS, WEAKLY, FAILS, NOT_RUN)
-"""From best to worst."""
-SEEDS = 3
-"""A claim that rests on fewer holds weakly at most."""
+SUPPORTED, CONTRADICTED, UNDECIDED, NOT_TESTABLE = "supported", "contradicted", "undecided", "not testable here"
+KINDS = (SUPPORTED, CONTRADICTED, UNDECIDED, NOT_TESTABLE)
+"""What a verdict can be."""
+LEVEL = 0.05
+"""Probability that any verdict at all is decided wrongly, if the differences between runs are normally distributed."""
 NEAR = 1.0
 """Points of AP within which two settings are about as good."""
 FAILED = 0.1
-"""Of the AP of a setting that works: what stays below it has failed."""
-
+"""A setting has failed when its AP is below this fraction of the AP of one that works."""
+WORKS = 0.25
+"""A setting works when its mean AP is at least this fraction of the focal loss's."""
 
 RULE = (
-    "A is **better** than B: **holds** when the mean AP of A is above that of B by more than two standard errors of "
-    "the difference (Welch), both with three seeds or more; **holds weakly** when it is above, but not so clearly or "
-    "with fewer seeds; otherwise it **does not hold here**.",
-    f"A is **about as good** as B: **holds** when the means are within {NEAR:g} point of AP, with three seeds or more; "
-    "**holds weakly** when they are so with fewer seeds, or further apart by less than two standard errors; otherwise "
-    "not. “As good” lets A be better by any amount, “no better” lets it be worse.",
-    "A **fails**: **holds** when every one of three seeds or more diverged or stayed below a tenth of the AP of what "
-    "it is compared with; **holds weakly** when some did, or all of fewer; otherwise not.",
-    "A claim of several parts has the verdict of its worst part; one that lacks a run is **not run**.",
-    "“The best of” several settings is the one with the highest mean, in the paper as here.",
+    "Each verdict is one of four: **supported**, **contradicted**, **undecided** (the runs allow both) and **not "
+    "testable here**, with the reason.",
+    "A is **better** than B: the difference of their mean APs is tested with Student's t, two-sided. Where both have "
+    "the same seeds, run is compared with run of the same seed; else the test is Welch's. Where one has a single "
+    "seed, the other's deviation stands for both. The intervals in brackets are of 95 %, of one comparison alone.",
+    f"A is **about as good** as B: this is tested as equivalence. It is supported when the difference is "
+    f"significantly above -{NEAR:g} and below +{NEAR:g} point of AP (two one-sided tests), and contradicted when it is "
+    "significantly outside. “As good” lets A be better by any amount, “no better” lets it be worse.",
+    f"A **fails**: its AP is significantly below {FAILED:.0%} of the AP of the same seed of what it is compared with. "
+    "A run that diverged has an AP of 0.",
+    f"A setting that does not work cannot be compared with: where the mean AP of B is below {WORKS:.0%} of the focal "
+    "loss's, the claim is not testable here.",
+    "A claim of several parts is supported when every part is, and contradicted when one is; the probability of the "
+    "latter is multiplied by the number of parts. “Better than the best of several” means better than each of them.",
+    f"The probabilities are corrected for the number of claims by Holm's method: all verdicts together are wrong with "
+    f"a probability of at most {LEVEL:.0%}. What rests on a measurement without seeds (a time, one detector) is judged "
+    "by its numbers, and is not counted there.",
 )
 """The rule in words; what is between double asterisks is emphasised."""
 
 
 @dataclass(frozen=True)
+class Finding:
+    """What the runs say about a claim, or about a part of it."""
+
+    numbers: str
+    """The numbers with their seeds on which it rests, or the reason why it cannot be tested."""
+    support: float = 1.0
+    """Probability of so clear a result in favour of the claim if there were no difference."""
+    against: float = 1.0
+    """Probability of so clear a result against the claim if it were true."""
+    settled: str = ""
+    """One of KINDS, where it is not seeds that decide."""
+    missing: tuple[str, ...] = ()
+    """Names of the experiments that would have to be run."""
+
+
+@dataclass(frozen=True)
 class Verdict:
-    """One of KINDS, and the numbers with their seeds on which it rests."""
+    """One of KINDS, and what it rests on."""
 
     kind: str
     numbers: str
+    probability: float | None = None
+    """Probability corrected for the number of claims; None where it is not seeds that decide."""
     missing: tuple[str, ...] = ()
-    """The experiments that would have to be run."""
-    why: str = ""
-    """What was found out about a claim that does not hold."""
+    """Names of the experiments that would have to be run."""
+
+    def __str__(self) -> str:
+        if self.probability is None:
+            return self.numbers
+        return f"{self.numbers} (p = {self.probability:.2g} after the correction)"
 
 
-def better(results: Results, a: str, b: str) -> Verdict:
-    """Is A better than B?"""
-    first, second = results.score(a), results.score(b)
-    if first is None or second is None:
-        return missing(a if first is None else b)
-    gain, error = first.mean - second.mean, _error(first, second)
-    numbers = f"{a} {first}, {b} {second}: {gain:+.1f}" + (f" ± {error:.1f}" if math.isfinite(error) else "")
-    enough = min(first.n, second.n) >= SEEDS
-    return Verdict(HOLDS if enough and gain > 2 * error else WEAKLY if gain > 0 else FAILS, numbers)
+def better(results: Results, a: str, b: str) -> Finding:
+    """Is A better than B?
+
+    Args:
+        results: the runs.
+        a: name of an experiment.
+        b: name of the experiment that A is compared with.
+
+    Returns:
+        The finding.
+    """
+    found = _compared(results, a, b)
+    if isinstance(found, Finding):
+        return found
+    gain, numbers = found
+    return Finding(numbers, support=min(1.0, 2 * gain.above(0)), against=min(1.0, 2 * gain.below(0)))
 
 
-def about_as_good(results: Results, a: str, b: str, below: float = NEAR, above: float = NEAR) -> Verdict:
-    """Is A at most so many points below B, and at most so many above it? Infinity: however far."""
-    first, second = results.score(a), results.score(b)
-    if first is None or second is None:
-        return missing(a if first is None else b)
-    gain, error = first.mean - second.mean, _error(first, second)
-    numbers = f"{a} {first}, {b} {second}: {gain:+.1f}"
-    if -below <= gain <= above:
-        return Verdict(HOLDS if min(first.n, second.n) >= SEEDS else WEAKLY, numbers)
-    return Verdict(WEAKLY if abs(gain) < 2 * error else FAILS, numbers)
+def about_as_good(results: Results, a: str, b: str, below: float = NEAR, above: float = NEAR) -> Finding:
+    """Is A about as good as B?
+
+    Args:
+        results: the runs.
+        a: name of an experiment.
+        b: name of the experiment that A is compared with.
+        below: points of AP that A may be below B; infinity for any number.
+        above: points of AP that A may be above B; infinity for any number.
+
+    Returns:
+        The finding.
+    """
+    found = _compared(results, a, b)
+    if isinstance(found, Finding):
+        return found
+    gain, numbers = found
+    sides = (below, above).count(math.inf)
+    return Finding(
+        numbers,
+        support=max(gain.above(-below) if below < math.inf else 0.0, gain.below(above) if above < math.inf else 0.0),
+        against=min(1.0, (2 - sides) * min(gain.below(-below), gain.above(above))),
+    )
 
 
-def fails(results: Results, name: str, working: str) -> Verdict:
-    """Does it diverge, or stay below a tenth of the AP of what works?"""
-    score, reference = results.score(name), results.score(working)
-    if score is None or reference is None:
-        return missing(name if score is None else working)
-    failed = sum(value < FAILED * reference.mean for value in score.values)
-    diverged = results.diverged(name)
-    numbers = f"{name} {score}, {failed} of {score.n} failed, {diverged} diverged; {working} {reference}"
-    all_failed = failed == score.n >= SEEDS
-    return Verdict(HOLDS if all_failed else WEAKLY if failed else FAILS, numbers)
+def fails(results: Results, name: str, working: str) -> Finding:
+    """Does an experiment fail where another one works? See FAILED."""
+    reached = at_least(results, name, working, FAILED)
+    return replace(reached, support=reached.against, against=reached.support)
 
 
-def every(verdicts: Iterable[Verdict]) -> Verdict:
-    """The worst of the parts, with the numbers of all."""
-    parts = list(verdicts)
-    lacking = [name for part in parts for name in part.missing]
-    if lacking:
-        return missing(*lacking)
-    return Verdict(max((part.kind for part in parts), key=KINDS.index), "; ".join(part.numbers for part in parts))
+def at_least(results: Results, name: str, other: str, fraction: float) -> Finding:
+    """Does an experiment reach a fraction of the AP of another one?
+
+    Args:
+        results: the runs.
+        name: name of the experiment.
+        other: name of the experiment that it is compared with.
+        fraction: the fraction, from 0 to 1.
+
+    Returns:
+        The finding.
+    """
+    found = _compared(results, name, other)
+    if isinstance(found, Finding):
+        return found
+    a, b, paired = _values(results, name, other)
+    gain = difference(a, [fraction * value for value in b], paired)
+    diverged = f", {results.diverged(name)} of {len(a)} diverged" if results.diverged(name) else ""
+    bound = f"{fraction:.0%} are {fraction * np.mean(b):.1f}"
+    numbers = f"{name} {Score(a)}{diverged}; {other} {Score(b)}, of which {bound}"
+    return Finding(numbers, support=min(1.0, 2 * gain.above(0)), against=min(1.0, 2 * gain.below(0)))
+
+
+def every(findings: Iterable[Finding]) -> Finding:
+    """A claim of several parts, all of which must be true."""
+    parts = list(findings)
+    if absent := [name for part in parts for name in part.missing]:
+        return missing(*absent)
+    if settled := [part for part in parts if part.settled]:
+        return settled[0]
+    return Finding(
+        "; ".join(part.numbers for part in parts),
+        support=max(part.support for part in parts),
+        against=min(1.0, len(parts) * min(part.against for part in parts)),
+    )
+
+
+def missing(*names: str) -> Finding:
+    """A finding that lacks runs."""
+    names = tuple(dict.fromkeys(names))
+    return Finding(f"not run yet: minidet experiments run {' '.join(names)}", settled=NOT_TESTABLE, missing=names)
+
+
+def decided(findings: Sequence[Finding]) -> list[Verdict]:
+    """The verdicts on all claims, corrected for their number.
+
+    Args:
+        findings: one per claim.
+
+    Returns:
+        One per claim, in the same order.
+    """
+    tested = [finding for finding in findings if not finding.settled]
+    corrected = iter(holm([min(finding.support, finding.against) for finding in tested]))
+    verdicts = []
+    for finding in findings:
+        if finding.settled:
+            verdicts.append(Verdict(finding.settled, finding.numbers, None, finding.missing))
+            continue
+        probability = next(corrected)
+        kind = SUPPORTED if finding.support < finding.against else CONTRADICTED
+        verdicts.append(Verdict(kind if probability <= LEVEL else UNDECIDED, finding.numbers, probability))
+    return verdicts
 
 
 def best(results: Results, names: Iterable[str]) -> str:
@@ -97,11 +200,21 @@ def best(results: Results, names: Iterable[str]) -> str:
     return max(means, key=lambda name: means[name]) if means else names[0]
 
 
-def _error(a: Score, b: Score) -> float:
-    """Welch's standard error of the difference; NaN for a single seed."""
-    return math.sqrt(a.deviation**2 / a.n + b.deviation**2 / b.n)
+def _values(results: Results, a: str, b: str) -> tuple[tuple[float, ...], tuple[float, ...], bool]:
+    """The APs of two experiments in percent, and whether they are of the same seeds."""
+    of_a, of_b = results.of(a), results.of(b)
+    first, second = (tuple(100 * run["metrics"]["AP"] for run in runs.values()) for runs in (of_a, of_b))
+    return first, second, list(of_a) == list(of_b)
 
 
-def missing(*names: str) -> Verdict:
-    names = tuple(dict.fromkeys(names))
-    return Verdict(NOT_RUN, f"not run yet: minidet experiments run {' '.join(names)}", names)
+def _compared(results: Results, a: str, b: str) -> tuple[Difference, str] | Finding:
+    """The difference of two experiments and its numbers in words; or why they cannot be compared."""
+    first, second = results.score(a), results.score(b)
+    if first is None or second is None:
+        return missing(*(name for name, score in ((a, first), (b, second)) if score is None))
+    focal = results.score(rows.FL) if rows.FL in results.known else None
+    if focal and second.mean < WORKS * focal.mean:
+        reason = f"{b} {second} does not work, so that nothing can be compared with it; {a} {first}, {rows.FL} {focal}"
+        return Finding(reason, settled=NOT_TESTABLE)
+    gain = difference(*_values(results, a, b))
+    return gain, f"{a} {first}, {b} {second}: {gain}"
