@@ -17,7 +17,7 @@ def feature_map(name: str, value: Any, like: tuple[int, ...] | None = None) -> n
     """(B, C, H, W) floating, of exactly the shape `like` where that is given."""
     array = checks.floats(name, value)
     if like is not None and array.shape != like:
-        raise ValueError(f"{name} has shape {array.shape}: give {like}, the shape of the layer's output")
+        raise ValueError(f"{name} has shape {array.shape}: give {like}, the shape of the output")
     if array.ndim != 4 or 0 in array.shape[1:]:
         raise ValueError(f"{name} has shape {array.shape}: give (B, C, H, W) with C, H and W of at least 1")
     return array
@@ -72,3 +72,36 @@ def batch_values(shape: tuple[int, ...]) -> None:
             f"x has shape {shape}, {shape[0] * shape[2] * shape[3]} values per channel: batch normalisation needs at "
             'least 2; give larger images or a larger batch, or use norm = "frozen" or "group"'
         )
+
+
+def gradient(name: str, value: Any, output: np.ndarray) -> np.ndarray:
+    """The gradient of an output, of its shape and type."""
+    array = checks.floats(name, value)
+    if array.shape != output.shape:
+        raise ValueError(f"{name} has shape {array.shape}: give {output.shape}, the shape of the output")
+    return array.astype(output.dtype, copy=False)
+
+
+def images(value: Any, finite: bool = False) -> np.ndarray:
+    """(B, 3, H, W) floating."""
+    array, wanted = np.asarray(value), "(B, 3, H, W) with H and W of at least 1"
+    if array.ndim != 4 or array.shape[1] != 3 or 0 in array.shape[2:]:
+        raise ValueError(f"images has shape {array.shape}: give {wanted}; one image is image[None]")
+    if array.dtype.kind != "f":
+        raise ValueError(f"images has dtype {array.dtype}: give a floating type; of bytes, (images / 255 - mean) / std")
+    for i, image in enumerate(array if finite else ()):
+        if not np.isfinite(image).all():
+            raise ValueError(f"images[{i}] holds NaN or infinity: check how it was read and normalised")
+    return array
+
+
+def image_sizes(value: Any, batch: np.ndarray) -> list[tuple[int, int]]:
+    """(height, width) of each image of a padded batch, none larger than the batch; None: all as large."""
+    height, width = batch.shape[2:]
+    sizes = [(height, width)] * len(batch) if value is None else [checks.image_size(size) for size in value]
+    if len(sizes) != len(batch):
+        raise ValueError(f"image_sizes has {len(sizes)} entries for {len(batch)} images: give one for each image")
+    for i, size in enumerate(sizes):
+        if size[0] > height or size[1] > width:
+            raise ValueError(f"image_sizes[{i}] = {size} is larger than the padded image, {(height, width)}")
+    return sizes

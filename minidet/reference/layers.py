@@ -111,7 +111,8 @@ def conv2d_grad_weight(
     padding]: the windows of `conv2d` again, summed over the places instead of over the window.
     """
     x, weight, shape = _open_convolution(x, weight, stride, padding, groups)
-    grad = layer_checks.feature_map("grad", grad, shape).reshape(len(x), groups, len(weight) // groups, -1)
+    grad = layer_checks.feature_map("grad", grad, shape)
+    grad = grad.reshape(len(x), groups, len(weight) // groups, shape[2] * shape[3])
     windows = _columns(x, weight.shape[2], stride, padding, groups)  # (B, groups, C / groups k k, H' W')
     return (grad @ windows.swapaxes(2, 3)).sum(axis=0).reshape(weight.shape)
 
@@ -129,7 +130,7 @@ def relu(x: ArrayLike) -> np.ndarray:
 def relu_grad(grad: ArrayLike, x: ArrayLike) -> np.ndarray:
     """grad where x > 0, else 0; x may be the layer's output, which is positive at the same places."""
     x = checks.floats("x", x)
-    return np.where(x > 0, checks.floats("grad", grad), 0)
+    return np.where(x > 0, layer_checks.gradient("grad", grad, x), 0)
 
 
 def max_pool2d(x: ArrayLike, size: int = 3, stride: int = 2, padding: int = 1) -> np.ndarray:
@@ -155,7 +156,7 @@ def max_pool2d_grad(grad: ArrayLike, x: ArrayLike, size: int = 3, stride: int = 
     windows = _pooling_windows(x, size, stride, padding)  # (B, C, size, size, H', W')
     batch, channels, _, _, rows, columns = windows.shape
     grad = layer_checks.feature_map("grad", grad, (batch, channels, rows, columns))
-    winner = windows.reshape(batch, channels, -1, rows, columns).argmax(axis=2)  # u size + v of the largest
+    winner = windows.reshape(batch, channels, size * size, rows, columns).argmax(axis=2)  # u size + v of the largest
     height, width = np.shape(x)[2:]
     grad_x = np.zeros((batch, channels, height + 2 * padding, width + 2 * padding), windows.dtype)
     for u, v in np.ndindex(size, size):
@@ -204,7 +205,8 @@ def _windows(x: np.ndarray, size: int, stride: int, padding: int, border: float)
 def _columns(x: np.ndarray, size: int, stride: int, padding: int, groups: int) -> np.ndarray:
     """(B, groups, C / groups size size, H' W'): every window as a column. The one copy that a convolution makes."""
     windows = _windows(x, size, stride, padding, 0)
-    return windows.reshape(len(x), groups, x.shape[1] // groups * size * size, -1)
+    rows, columns = windows.shape[4:]
+    return windows.reshape(len(x), groups, x.shape[1] // groups * size * size, rows * columns)
 
 
 def _rows(weight: np.ndarray, groups: int) -> np.ndarray:

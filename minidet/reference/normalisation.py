@@ -137,4 +137,4 @@ def _open_batch(x: ArrayLike) -> np.ndarray:
 def _grouped(x: np.ndarray, groups: int) -> np.ndarray:
     """(B, groups, C / groups, H, W)."""
     batch, channels, height, width = x.shape
-    return x.reshape(batch, layer_checks.channel_groups(groups, channels), -1, height, width)
+    return x.reshape(batch, layer_checks.channel_groups(groups, channels), channels // groups, height, width)

@@ -1,0 +1,122 @@
+"""The training objective (sections 3 and 4.1): from the network's outputs and the ground truth to two numbers.
+
+Every anchor is assigned and its classes scored by the focal loss or one of those that the paper compares it with; the
+offsets of the assigned ones by smooth L1. With the gradients of the two the way back through the network begins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from minidet.config import RetinaNetConfig, TrainingConfig
+from minidet.reference import losses
+from minidet.reference.assignment import BACKGROUND, IGNORED, assign_anchors
+from minidet.reference.boxes import encode_boxes
+from minidet.reference.sampling import ohem_sample
+
+
+class Losses(NamedTuple):
+    """The two parts of the training loss."""
+
+    classification: float
+    box: float
+    assigned: int
+    """Number of anchors assigned to a ground-truth box, by which the sums of both are divided (at least by 1)."""
+
+
+def detection_loss(
+    logits: Sequence[np.ndarray], deltas: Sequence[np.ndarray], anchors: Sequence[np.ndarray],
+    ground_truth: Sequence[Any], model: RetinaNetConfig, training: TrainingConfig | None = None,
+) -> tuple[Losses, list[np.ndarray], list[np.ndarray]]:  # fmt: skip
+    """The training loss of a batch (section 4.1), and its gradients: class losses of all anchors, box losses of some.
+
+    An anchor assigned to a box to be ignored is ignored, and so are those between the two IoU thresholds.
+
+    Args:
+        logits, deltas: one (B, N_level, K) and one (B, N_level, 4) array per level.
+        anchors: one (N_level, 4) array per level, pixels.
+        ground_truth: (boxes (M, 4), classes (M,), ignore (M,) bool) for each image, pixels of the network's input.
+        model: gives the rule of assignment, gamma and alpha.
+        training: gives the loss and its other parameters; default: the paper's.
+
+    Returns:
+        The losses, and the gradients of classification + box_loss_weight * box with respect to logits and deltas, in
+        lists over the levels like theirs.
+
+    Raises:
+        ValueError: boxes, classes or logits that the operations refuse, or not one ground truth per image.
+    """
+    training = training or TrainingConfig()
+    x, t, every_anchor = np.concatenate(logits, axis=1), np.concatenate(deltas, axis=1), np.concatenate(anchors)
+    if len(ground_truth) != len(x):
+        raise ValueError(f"ground_truth has {len(ground_truth)} entries for {len(x)} images: give one for each image")
+    targets = [_targets(every_anchor, image, model) for image in ground_truth]
+    labels = np.array([label for label, _ in targets]).reshape(x.shape[:2])  # (B, N)
+    positive = labels >= 0
+    normaliser = max(1, int(positive.sum()))
+
+    loss, loss_grad, parameters = _class_loss(model, training)
+    objects = labels[..., None] == np.arange(x.shape[2])  # (B, N, K)
+    used = labels != IGNORED
+    if training.loss.startswith("ohem"):
+        used = _hard_examples(x, objects, positive, used, every_anchor, training)
+    classification = loss(x[used], objects[used], *parameters).sum() / normaliser
+    grad_x = np.zeros_like(x)
+    grad_x[used] = loss_grad(x[used], objects[used], *parameters) / normaliser
+
+    predicted = t[positive]  # (P, 4)
+    wanted = np.concatenate([offsets for _, offsets in targets] or [predicted]).astype(t.dtype)  # (P, 4)
+    box = losses.smooth_l1(predicted, wanted, training.smooth_l1_beta).sum() / normaliser
+    grad_t = np.zeros_like(t)
+    slope = losses.smooth_l1_grad(predicted, wanted, training.smooth_l1_beta)
+    grad_t[positive] = training.box_loss_weight * slope / normaliser
+
+    ends = np.cumsum([len(level) for level in anchors])[:-1]
+    found = Losses(float(classification), float(box), int(positive.sum()))
+    return found, np.split(grad_x, ends, axis=1), np.split(grad_t, ends, axis=1)
+
+
+def _targets(anchors: np.ndarray, image: Any, config: RetinaNetConfig) -> tuple[np.ndarray, np.ndarray]:
+    """(N,) dense labels and, for the P anchors that have a class, (P, 4) offsets to their boxes."""
+    boxes, classes, ignore = (np.asarray(values) for values in image)
+    if not len(boxes) == len(classes) == len(ignore):
+        raise ValueError(f"{len(boxes)} boxes, {len(classes)} classes and {len(ignore)} ignore flags: give one per box")
+    rule = config.assignment
+    boxes = boxes.reshape(-1, 4)
+    assignment = assign_anchors(anchors, boxes, rule.positive_iou, rule.negative_iou, rule.force_match)
+    meaning = np.where(ignore.astype(bool), IGNORED, classes)  # (M,)
+    labels = np.append(meaning, [IGNORED, BACKGROUND]).astype(np.int64)[assignment]  # found from the end as -2 and -1
+    positive = labels >= 0
+    return labels, encode_boxes(boxes[assignment[positive]], anchors[positive])
+
+
+def _class_loss(model: RetinaNetConfig, training: TrainingConfig) -> tuple[Any, Any, tuple[float | None, ...]]:
+    """The elementwise loss of the configuration, its gradient and their parameters."""
+    gamma, alpha = model.loss.gamma, model.loss.alpha
+    match training.loss:
+        case "focal":
+            return losses.focal_loss, losses.focal_loss_grad, (gamma, alpha)
+        case "focal_star":
+            return losses.focal_loss_star, losses.focal_loss_star_grad, (gamma, training.focal_star_beta, alpha)
+        case "hinge":
+            return losses.hinge_loss, losses.hinge_loss_grad, (training.hinge_margin,)
+        case "balanced_cross_entropy":
+            return losses.cross_entropy, losses.cross_entropy_grad, (alpha,)
+    return losses.cross_entropy, losses.cross_entropy_grad, (None,)  # with OHEM too
+
+
+def _hard_examples(
+    x: np.ndarray, objects: np.ndarray, positive: np.ndarray, used: np.ndarray, anchors: np.ndarray,
+    training: TrainingConfig,
+) -> np.ndarray:  # fmt: skip
+    """(B, N) bool: the anchors that OHEM chooses in each image (section 5.1), NMS being applied to the anchors."""
+    chosen = np.zeros_like(used)
+    for i, candidates in enumerate(map(np.flatnonzero, used)):
+        hardness = losses.cross_entropy(x[i, candidates], objects[i, candidates]).sum(axis=1)
+        ratio = (positive[i, candidates], 3) if training.loss == "ohem_1_3" else (None, None)
+        rule = training.ohem_batch_size, training.ohem_iou_threshold
+        chosen[i, candidates[ohem_sample(hardness, anchors[candidates], *rule, *ratio)]] = True
+    return chosen

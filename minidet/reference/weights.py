@@ -1,0 +1,58 @@
+"""Weights in a file of plain arrays (.npz), which every path can read and nothing in which is ever run."""
+
+from __future__ import annotations
+
+import os
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+
+def save_weights(path: str | os.PathLike[str], state: Mapping[str, ArrayLike]) -> None:
+    """Write arrays by name, whole or not at all: until the new file is on the disk, the former one stays.
+
+    Args:
+        path: the file, by custom *.npz.
+        state: name -> array of numbers.
+
+    Raises:
+        ValueError: a value is not an array of numbers.
+        OSError: the file cannot be written.
+    """
+    arrays = {name: np.asarray(value) for name, value in state.items()}
+    for name, value in arrays.items():
+        if value.dtype.kind not in "fiub":
+            raise ValueError(f"state[{name!r}] has dtype {value.dtype}: give arrays of numbers")
+    path = Path(path)
+    temporary = path.with_name(path.name + ".tmp")
+    try:
+        with temporary.open("wb") as file:
+            np.savez(file, **arrays)  # type: ignore[arg-type]  # names are free
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def load_weights(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
+    """Read what `save_weights` wrote.
+
+    Args:
+        path: the file.
+
+    Returns:
+        name -> array.
+
+    Raises:
+        ValueError: the file is damaged, or holds anything but plain arrays.
+        OSError: it cannot be read.
+    """
+    try:
+        with Path(path).open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            return dict(arrays)
+    except (ValueError, EOFError, TypeError, zipfile.BadZipFile) as error:
+        raise ValueError(f"{path} does not hold plain arrays alone: write it with save_weights ({error})") from error
