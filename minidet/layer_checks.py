@@ -82,6 +82,21 @@ def gradient(name: str, value: Any, output: np.ndarray) -> np.ndarray:
     return array.astype(output.dtype, copy=False)
 
 
+def gradients(name: str, values: Any, outputs: list[np.ndarray]) -> list[np.ndarray]:
+    """The gradients of outputs in a list over the levels, of their shapes and types."""
+    if len(values) != len(outputs):
+        raise ValueError(f"{name} has {len(values)} levels: give one entry for each of the {len(outputs)}")
+    return [gradient(f"{name}[{i}]", *pair) for i, pair in enumerate(zip(values, outputs, strict=True))]
+
+
+def numbers(name: str, value: Any) -> np.ndarray:
+    """An array of real numbers, of any type."""
+    array = np.asarray(value)
+    if array.dtype.kind not in "fiub":
+        raise ValueError(f"{name} has dtype {array.dtype}: give an array of real numbers")
+    return array
+
+
 def images(value: Any, finite: bool = False) -> np.ndarray:
     """(B, 3, H, W) floating."""
     array, wanted = np.asarray(value), "(B, 3, H, W) with H and W of at least 1"

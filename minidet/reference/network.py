@@ -49,9 +49,9 @@ class RetinaNet:
             state: name -> array, the names and shapes of `self.state`; values are rounded to the network's type.
 
         Raises:
-            ValueError: names are missing or unknown, or shapes differ.
+            ValueError: names are missing or unknown, shapes differ, or a value is no array of numbers.
         """
-        arrays = {name: np.asarray(value) for name, value in state.items()}
+        arrays = {name: layer_checks.numbers(f"state[{name!r}]", value) for name, value in state.items()}
         faults = {
             "missing": [name for name in self.state if name not in arrays],
             "unknown": [name for name in arrays if name not in self.state],
@@ -106,15 +106,15 @@ class RetinaNet:
         """
         if self._last is None:
             raise ValueError("there is nothing to go back through: call forward(images) once for each backward")
-        (tape, x, logits, deltas), self._last = self._last, None
+        tape, x, logits, deltas = self._last
+        grads = layer_checks.gradients("grad_logits", grad_logits, [level.data for level in logits])
+        grads += layer_checks.gradients("grad_deltas", grad_deltas, [level.data for level in deltas])
+        self._last = None
+        for level, grad in zip(logits + deltas, grads, strict=True):
+            level.collect(grad)
         x.wanted = images
-        for name, outputs, grads in (("grad_logits", logits, grad_logits), ("grad_deltas", deltas, grad_deltas)):
-            if len(grads) != len(outputs):
-                raise ValueError(f"{name} has {len(grads)} levels: give one entry for each of the {len(outputs)}")
-            for i, (output, grad) in enumerate(zip(outputs, grads, strict=True)):
-                output.collect(layer_checks.gradient(f"{name}[{i}]", grad, output.data))
         found = tape.backward()
-        return found | {"images": x.grad} if x.grad is not None else found
+        return found if x.grad is None else {**found, "images": x.grad}
 
     def detect(self, images: ArrayLike, image_sizes: Sequence[tuple[int, int]] | None = None) -> list[Detections]:
         """What the network finds in each image (section 4.1, "Inference").

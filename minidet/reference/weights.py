@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike
 
+from minidet import layer_checks
+
 
 def save_weights(path: str | os.PathLike[str], state: Mapping[str, ArrayLike]) -> None:
     """Write arrays by name, whole or not at all: until the new file is on the disk, the former one stays.
@@ -22,10 +24,7 @@ def save_weights(path: str | os.PathLike[str], state: Mapping[str, ArrayLike]) -
         ValueError: a value is not an array of numbers.
         OSError: the file cannot be written.
     """
-    arrays = {name: np.asarray(value) for name, value in state.items()}
-    for name, value in arrays.items():
-        if value.dtype.kind not in "fiub":
-            raise ValueError(f"state[{name!r}] has dtype {value.dtype}: give arrays of numbers")
+    arrays = {name: layer_checks.numbers(f"state[{name!r}]", value) for name, value in state.items()}
     path = Path(path)
     temporary = path.with_name(path.name + ".tmp")
     try:
