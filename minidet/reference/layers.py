@@ -196,8 +196,10 @@ def upsample_nearest_grad(grad: ArrayLike, x: ArrayLike) -> np.ndarray:
 
 def _windows(x: np.ndarray, size: int, stride: int, padding: int, border: float) -> np.ndarray:
     """(B, C, size, size, H', W'): pixel (u, v) of the window at (i, j), a view of the padded map."""
-    layer_checks.window(size, stride, padding, *x.shape[2:])
-    padded = np.pad(x, ((0, 0), (0, 0), (padding, padding), (padding, padding)), constant_values=border)
+    batch, channels, height, width = x.shape
+    layer_checks.window(size, stride, padding, height, width)
+    padded = np.full((batch, channels, height + 2 * padding, width + 2 * padding), border, x.dtype)
+    padded[:, :, padding : padding + height, padding : padding + width] = x
     windows = sliding_window_view(padded, (size, size), axis=(2, 3))[:, :, ::stride, ::stride]
     return windows.transpose(0, 1, 4, 5, 2, 3)
 

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from minidet import checks
 from minidet.config import RetinaNetConfig, TrainingConfig
 from minidet.reference import losses
 from minidet.reference.assignment import BACKGROUND, IGNORED, assign_anchors
@@ -85,12 +86,12 @@ def _targets(anchors: np.ndarray, image: Any, config: RetinaNetConfig) -> tuple[
     if not len(boxes) == len(classes) == len(ignore):
         raise ValueError(f"{len(boxes)} boxes, {len(classes)} classes and {len(ignore)} ignore flags: give one per box")
     rule = config.assignment
-    boxes = boxes.reshape(-1, 4)
+    classes = checks.integers("classes", classes, len(boxes), of="boxes", low=0, high=config.num_classes - 1)
     assignment = assign_anchors(anchors, boxes, rule.positive_iou, rule.negative_iou, rule.force_match)
     meaning = np.where(ignore.astype(bool), IGNORED, classes)  # (M,)
-    labels = np.append(meaning, [IGNORED, BACKGROUND]).astype(np.int64)[assignment]  # found from the end as -2 and -1
+    labels = np.append(meaning, [IGNORED, BACKGROUND])[assignment]  # found from the end as -2 and -1
     positive = labels >= 0
-    return labels, encode_boxes(boxes[assignment[positive]], anchors[positive])
+    return labels, encode_boxes(boxes.reshape(-1, 4)[assignment[positive]], anchors[positive])
 
 
 def _class_loss(model: RetinaNetConfig, training: TrainingConfig) -> tuple[Any, Any, tuple[float | None, ...]]:
