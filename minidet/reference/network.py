@@ -12,11 +12,12 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from minidet import layer_checks
-from minidet.config import Detections, RetinaNetConfig
+from minidet.config import RetinaNetConfig
 from minidet.reference.anchors import pyramid_anchors
 from minidet.reference.architecture import retinanet
 from minidet.reference.postprocess import postprocess
 from minidet.reference.tape import Tape, Value
+from minidet.structures import Detections
 
 
 class RetinaNet:
@@ -116,7 +117,9 @@ class RetinaNet:
         found = tape.backward()
         return found if x.grad is None else {**found, "images": x.grad}
 
-    def detect(self, images: ArrayLike, image_sizes: Sequence[tuple[int, int]] | None = None) -> list[Detections]:
+    def detect(
+        self, images: ArrayLike, image_sizes: Sequence[tuple[int, int]] | None = None
+    ) -> list[Detections[np.ndarray]]:
         """What the network finds in each image (section 4.1, "Inference").
 
         Args:
@@ -150,7 +153,7 @@ def first_value(
     last one of the class subnet is -log((1 - pi) / pi): every score starts at the prior pi.
     """
     if name == "class_subnet.output.bias":
-        return np.full(shape, config.loss.prior_logit, dtype)
+        return np.full(shape, config.prior_logit, dtype)
     if len(shape) < 4:
         kind = np.int64 if name.endswith("num_batches_tracked") else dtype
         return np.full(shape, name.endswith(("weight", "running_var")), kind)

@@ -12,11 +12,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minidet import checks
-from minidet.config import RetinaNetConfig, TrainingConfig
+from minidet.config import LossConfig, RetinaNetConfig, TrainingConfig
 from minidet.reference import losses
-from minidet.reference.assignment import BACKGROUND, IGNORED, assign_anchors
+from minidet.reference.assignment import assign_anchors
 from minidet.reference.boxes import encode_boxes
 from minidet.reference.sampling import ohem_sample
+from minidet.structures import BACKGROUND, IGNORED, GroundTruth
 
 
 class Losses(NamedTuple):
@@ -30,7 +31,7 @@ class Losses(NamedTuple):
 
 def detection_loss(
     logits: Sequence[np.ndarray], deltas: Sequence[np.ndarray], anchors: Sequence[np.ndarray],
-    ground_truth: Sequence[Any], model: RetinaNetConfig, training: TrainingConfig | None = None,
+    ground_truth: Sequence[GroundTruth], model_config: RetinaNetConfig, training_config: TrainingConfig | None = None,
 ) -> tuple[Losses, list[np.ndarray], list[np.ndarray]]:  # fmt: skip
     """The training loss of a batch (section 4.1), and its gradients: class losses of all anchors, box losses of some.
 
@@ -40,47 +41,47 @@ def detection_loss(
         logits, deltas: one (B, N_level, K) and one (B, N_level, 4) array per level.
         anchors: one (N_level, 4) array per level, pixels.
         ground_truth: (boxes (M, 4), classes (M,), ignore (M,) bool) for each image, pixels of the network's input.
-        model: gives the rule of assignment, gamma and alpha.
-        training: gives the loss and its other parameters; default: the paper's.
+        model_config: gives the rule of assignment.
+        training_config: gives the loss; by default the paper's.
 
     Returns:
-        The losses, and the gradients of classification + box_loss_weight * box with respect to logits and deltas, in
+        The losses, and the gradients of classification + box_weight * box with respect to logits and deltas, in
         lists over the levels like theirs.
 
     Raises:
         ValueError: boxes, classes or logits that the operations refuse, or not one ground truth per image.
     """
-    training = training or TrainingConfig()
+    settings = (training_config or TrainingConfig()).loss
     x, t, every_anchor = np.concatenate(logits, axis=1), np.concatenate(deltas, axis=1), np.concatenate(anchors)
     if len(ground_truth) != len(x):
         raise ValueError(f"ground_truth has {len(ground_truth)} entries for {len(x)} images: give one for each image")
-    targets = [_targets(every_anchor, image, model) for image in ground_truth]
+    targets = [_targets(every_anchor, image, model_config) for image in ground_truth]
     labels = np.array([label for label, _ in targets]).reshape(x.shape[:2])  # (B, N)
     positive = labels >= 0
     normaliser = max(1, int(positive.sum()))
 
-    loss, loss_grad, parameters = _class_loss(model, training)
+    loss, loss_grad, parameters = _class_loss(settings)
     objects = labels[..., None] == np.arange(x.shape[2])  # (B, N, K)
     used = labels != IGNORED
-    if training.loss.startswith("ohem"):
-        used = _hard_examples(x, objects, positive, used, every_anchor, training)
+    if settings.kind.startswith("ohem"):
+        used = _hard_examples(x, objects, positive, used, every_anchor, settings)
     classification = loss(x[used], objects[used], *parameters).sum() / normaliser
     grad_x = np.zeros_like(x)
     grad_x[used] = loss_grad(x[used], objects[used], *parameters) / normaliser
 
     predicted = t[positive]  # (P, 4)
     wanted = np.concatenate([offsets for _, offsets in targets] or [predicted]).astype(t.dtype)  # (P, 4)
-    box = losses.smooth_l1(predicted, wanted, training.smooth_l1_beta).sum() / normaliser
+    box = losses.smooth_l1(predicted, wanted, settings.smooth_l1_beta).sum() / normaliser
     grad_t = np.zeros_like(t)
-    slope = losses.smooth_l1_grad(predicted, wanted, training.smooth_l1_beta)
-    grad_t[positive] = training.box_loss_weight * slope / normaliser
+    slope = losses.smooth_l1_grad(predicted, wanted, settings.smooth_l1_beta)
+    grad_t[positive] = settings.box_weight * slope / normaliser
 
     ends = np.cumsum([len(level) for level in anchors])[:-1]
     found = Losses(float(classification), float(box), int(positive.sum()))
     return found, np.split(grad_x, ends, axis=1), np.split(grad_t, ends, axis=1)
 
 
-def _targets(anchors: np.ndarray, image: Any, config: RetinaNetConfig) -> tuple[np.ndarray, np.ndarray]:
+def _targets(anchors: np.ndarray, image: GroundTruth, config: RetinaNetConfig) -> tuple[np.ndarray, np.ndarray]:
     """(N,) dense labels and, for the P anchors that have a class, (P, 4) offsets to their boxes."""
     boxes, classes, ignore = (np.asarray(values) for values in image)
     if not len(boxes) == len(classes) == len(ignore):
@@ -94,16 +95,16 @@ def _targets(anchors: np.ndarray, image: Any, config: RetinaNetConfig) -> tuple[
     return labels, encode_boxes(boxes.reshape(-1, 4)[assignment[positive]], anchors[positive])
 
 
-def _class_loss(model: RetinaNetConfig, training: TrainingConfig) -> tuple[Any, Any, tuple[float | None, ...]]:
+def _class_loss(settings: LossConfig) -> tuple[Any, Any, tuple[float | None, ...]]:
     """The elementwise loss of the configuration, its gradient and their parameters."""
-    gamma, alpha = model.loss.gamma, model.loss.alpha
-    match training.loss:
+    gamma, alpha = settings.gamma, settings.alpha
+    match settings.kind:
         case "focal":
             return losses.focal_loss, losses.focal_loss_grad, (gamma, alpha)
         case "focal_star":
-            return losses.focal_loss_star, losses.focal_loss_star_grad, (gamma, training.focal_star_beta, alpha)
+            return losses.focal_loss_star, losses.focal_loss_star_grad, (gamma, settings.beta, alpha)
         case "hinge":
-            return losses.hinge_loss, losses.hinge_loss_grad, (training.hinge_margin,)
+            return losses.hinge_loss, losses.hinge_loss_grad, (settings.margin,)
         case "balanced_cross_entropy":
             return losses.cross_entropy, losses.cross_entropy_grad, (alpha,)
     return losses.cross_entropy, losses.cross_entropy_grad, (None,)  # with OHEM too
@@ -111,13 +112,13 @@ def _class_loss(model: RetinaNetConfig, training: TrainingConfig) -> tuple[Any, 
 
 def _hard_examples(
     x: np.ndarray, objects: np.ndarray, positive: np.ndarray, used: np.ndarray, anchors: np.ndarray,
-    training: TrainingConfig,
+    settings: LossConfig,
 ) -> np.ndarray:  # fmt: skip
     """(B, N) bool: the anchors that OHEM chooses in each image (section 5.1), NMS being applied to the anchors."""
     chosen = np.zeros_like(used)
     for i, candidates in enumerate(map(np.flatnonzero, used)):
         hardness = losses.cross_entropy(x[i, candidates], objects[i, candidates]).sum(axis=1)
-        ratio = (positive[i, candidates], 3) if training.loss == "ohem_1_3" else (None, None)
-        rule = training.ohem_batch_size, training.ohem_iou_threshold
+        ratio = (positive[i, candidates], 3) if settings.kind == "ohem_1_3" else (None, None)
+        rule = settings.ohem_batch_size, settings.ohem_iou_threshold
         chosen[i, candidates[ohem_sample(hardness, anchors[candidates], *rule, *ratio)]] = True
     return chosen

@@ -17,11 +17,12 @@ from minidet.config import TrainingConfig
 from minidet.reference.anchors import pyramid_anchors
 from minidet.reference.network import RetinaNet
 from minidet.reference.objective import Losses, detection_loss
+from minidet.structures import GroundTruth
 
 
 def train_step(
-    net: RetinaNet, images: ArrayLike, ground_truth: Sequence[Any], training: TrainingConfig, learning_rate: float,
-    velocity: dict[str, np.ndarray],
+    net: RetinaNet, images: ArrayLike, ground_truth: Sequence[GroundTruth], training: TrainingConfig,
+    learning_rate: float, velocity: dict[str, np.ndarray],
 ) -> Losses:  # fmt: skip
     """Assignment, losses, backward, and one step of the optimizer, which changes the network in place.
 

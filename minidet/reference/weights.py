@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import zipfile
 from collections.abc import Mapping
@@ -10,11 +11,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike
 
-from minidet import layer_checks
+from minidet import files, layer_checks
 
 
 def save_weights(path: str | os.PathLike[str], state: Mapping[str, ArrayLike]) -> None:
-    """Write arrays by name, whole or not at all: until the new file is on the disk, the former one stays.
+    """Write arrays by name, whole or not at all (see ``minidet.files``).
 
     Args:
         path: the file, by custom *.npz.
@@ -25,16 +26,9 @@ def save_weights(path: str | os.PathLike[str], state: Mapping[str, ArrayLike]) -
         OSError: the file cannot be written.
     """
     arrays = {name: layer_checks.numbers(f"state[{name!r}]", value) for name, value in state.items()}
-    path = Path(path)
-    temporary = path.with_name(path.name + ".tmp")
-    try:
-        with temporary.open("wb") as file:
-            np.savez(file, **arrays)  # type: ignore[arg-type]  # names are free
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    file = io.BytesIO()
+    np.savez(file, **arrays)  # type: ignore[arg-type]  # any name but "file" is free
+    files.write_bytes(path, file.getvalue())
 
 
 def load_weights(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:

@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 import torch
 
-from minidet.config import AnchorConfig, AssignmentConfig, RetinaNetConfig, TrainingConfig
+from minidet.config import AnchorConfig, AssignmentConfig, LossConfig, RetinaNetConfig, TrainingConfig
 from minidet.pytorch import training as torch_training
-from minidet.pytorch.objective import GroundTruth
 from minidet.pytorch.objective import detection_loss as torch_detection_loss
 from minidet.pytorch.retinanet import RetinaNet as TorchRetinaNet
 from minidet.reference import pyramid_anchors
 from minidet.reference.network import RetinaNet
 from minidet.reference.objective import detection_loss
 from minidet.reference.training import learning_rate, train, train_step
+from minidet.structures import GroundTruth
 
 ANCHORS = AnchorConfig(levels=(3, 4, 5, 6), sizes=(16, 32, 64, 128))
 MODEL = RetinaNetConfig(
@@ -87,11 +87,12 @@ def test_step_after_step_is_torchs(model, training, steps, tmp_path):
     assert np.mean(total[-10:]) < np.mean(total[:10])  # it learns
 
 
-@pytest.mark.parametrize("loss", [
+@pytest.mark.parametrize("kind", [
     "focal", "cross_entropy", "balanced_cross_entropy", "focal_star", "hinge", "ohem", "ohem_1_3",
 ])  # fmt: skip
-def test_every_loss_is_torchs(loss, tmp_path):
-    training = dataclasses.replace(TRAINING, loss=loss, ohem_batch_size=16, box_loss_weight=2.0, smooth_l1_beta=0.11)
+def test_every_loss_is_torchs(kind, tmp_path):
+    loss = LossConfig(kind, ohem_batch_size=16, box_weight=2.0, smooth_l1_beta=0.11)
+    training = dataclasses.replace(TRAINING, loss=loss)
     model = dataclasses.replace(MODEL, norm="group", assignment=AssignmentConfig(0.6, 0.5, force_match=True))
     assert_in_step(*both(model, training, tmp_path, steps=3))
 
@@ -130,7 +131,7 @@ def test_gradients_of_the_loss_are_autograds():
     logits = [rng.normal(-2, 1, (2, len(level), 3)) for level in anchors]
     deltas = [rng.normal(0, 1, (2, len(level), 4)) for level in anchors]
     truth = Squares().batch(1).ground_truth
-    training = dataclasses.replace(TRAINING, box_loss_weight=3.0)
+    training = dataclasses.replace(TRAINING, loss=LossConfig(box_weight=3.0))
     losses, *grads = detection_loss(logits, deltas, anchors, truth, MODEL, training)
     tensors = [[torch.tensor(level, requires_grad=True) for level in levels] for levels in (logits, deltas)]
     wanted = torch_detection_loss(*tensors, [torch.from_numpy(level) for level in anchors], truth, MODEL, training)
@@ -171,7 +172,7 @@ for name in ("torch", "numba", "torchvision", "matplotlib"):
     sys.modules[name] = None
 import numpy as np
 from minidet.config import (
-    AnchorConfig, AssignmentConfig, LossConfig, PostprocessConfig, RetinaNetConfig, TrainingConfig,
+    AnchorConfig, AssignmentConfig, PostprocessConfig, RetinaNetConfig, TrainingConfig,
 )
 from minidet.reference.network import RetinaNet
 from minidet.reference.training import train

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from minidet.config import AnchorConfig, LossConfig, PostprocessConfig, RetinaNetConfig
+from minidet.config import AnchorConfig, PostprocessConfig, RetinaNetConfig
 from minidet.pytorch.retinanet import RetinaNet as TorchRetinaNet
 from minidet.pytorch.weights import load_torchvision
 from minidet.reference.weights import load_weights, save_weights
-from tests.test_weights import GOLDEN, state_for
+from tests.network.test_weights import GOLDEN, state_for
 
 SMALL = {"fpn_channels": 8, "head_channels": 8, "head_convs": 2}
 CONFIGS = {
@@ -162,7 +162,7 @@ def test_torchvisions_golden_weights_give_its_outputs_and_detections(network, go
 
 @pytest.mark.parametrize("sizes", [None, [(60, 90), (40, 33), (1, 1)]])
 def test_detections_are_torchs(network, sizes):
-    net = shaken(network(RetinaNetConfig.tiny(3, loss=LossConfig(prior=0.3))))
+    net = shaken(network(RetinaNetConfig.tiny(3, prior=0.3)))
     images = np.random.default_rng(0).standard_normal((3, 3, 60, 90))
     for found, wanted in zip(net.detect(images, sizes), torchs(net).detect(torch.tensor(images), sizes), strict=True):
         assert len(found.boxes) > 10
