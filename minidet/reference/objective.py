@@ -13,10 +13,19 @@ import numpy as np
 
 from minidet import checks
 from minidet.config import LossConfig, RetinaNetConfig, TrainingConfig
-from minidet.reference import losses
 from minidet.reference.assignment import assign_anchors
 from minidet.reference.boxes import encode_boxes
+from minidet.reference.losses import (
+    cross_entropy,
+    cross_entropy_grad,
+    focal_loss,
+    focal_loss_grad,
+    hinge_loss,
+    hinge_loss_grad,
+)
+from minidet.reference.regression import smooth_l1, smooth_l1_grad
 from minidet.reference.sampling import ohem_sample
+from minidet.reference.star import focal_loss_star, focal_loss_star_grad
 from minidet.structures import BACKGROUND, IGNORED, GroundTruth
 
 
@@ -71,9 +80,9 @@ def detection_loss(
 
     predicted = t[positive]  # (P, 4)
     wanted = np.concatenate([offsets for _, offsets in targets] or [predicted]).astype(t.dtype)  # (P, 4)
-    box = losses.smooth_l1(predicted, wanted, settings.smooth_l1_beta).sum() / normaliser
+    box = smooth_l1(predicted, wanted, settings.smooth_l1_beta).sum() / normaliser
     grad_t = np.zeros_like(t)
-    slope = losses.smooth_l1_grad(predicted, wanted, settings.smooth_l1_beta)
+    slope = smooth_l1_grad(predicted, wanted, settings.smooth_l1_beta)
     grad_t[positive] = settings.box_weight * slope / normaliser
 
     ends = np.cumsum([len(level) for level in anchors])[:-1]
@@ -100,14 +109,14 @@ def _class_loss(settings: LossConfig) -> tuple[Any, Any, tuple[float | None, ...
     gamma, alpha = settings.gamma, settings.alpha
     match settings.kind:
         case "focal":
-            return losses.focal_loss, losses.focal_loss_grad, (gamma, alpha)
+            return focal_loss, focal_loss_grad, (gamma, alpha)
         case "focal_star":
-            return losses.focal_loss_star, losses.focal_loss_star_grad, (gamma, settings.beta, alpha)
+            return focal_loss_star, focal_loss_star_grad, (gamma, settings.beta, alpha)
         case "hinge":
-            return losses.hinge_loss, losses.hinge_loss_grad, (settings.margin,)
+            return hinge_loss, hinge_loss_grad, (settings.margin,)
         case "balanced_cross_entropy":
-            return losses.cross_entropy, losses.cross_entropy_grad, (alpha,)
-    return losses.cross_entropy, losses.cross_entropy_grad, (None,)  # with OHEM too
+            return cross_entropy, cross_entropy_grad, (alpha,)
+    return cross_entropy, cross_entropy_grad, (None,)  # with OHEM too
 
 
 def _hard_examples(
@@ -117,7 +126,7 @@ def _hard_examples(
     """(B, N) bool: the anchors that OHEM chooses in each image (section 5.1), NMS being applied to the anchors."""
     chosen = np.zeros_like(used)
     for i, candidates in enumerate(map(np.flatnonzero, used)):
-        hardness = losses.cross_entropy(x[i, candidates], objects[i, candidates]).sum(axis=1)
+        hardness = cross_entropy(x[i, candidates], objects[i, candidates]).sum(axis=1)
         ratio = (positive[i, candidates], 3) if settings.kind == "ohem_1_3" else (None, None)
         rule = settings.ohem_batch_size, settings.ohem_iou_threshold
         chosen[i, candidates[ohem_sample(hardness, anchors[candidates], *rule, *ratio)]] = True
