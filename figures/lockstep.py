@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +37,6 @@ from minidet.reference.training import learning_rate, train_step
 RESULTS = Path(__file__).parent / "results" / "lockstep.json"
 MODEL = RetinaNetConfig.tiny(6)
 TRAINING = TrainingConfig(iterations=300, batch_size=2, warmup=20, resize=ResizeConfig(64, 64), winograd=False)
-DTYPES = ("float64", "float32")
 COLOURS = {"float64": "#0072B2", "float32": "#D55E00"}
 PARTED = 0.01
 """Two losses of which one is so much larger than the other, relatively, are of networks that have parted."""
@@ -48,13 +47,16 @@ def shapes() -> TrainingData:
     return TrainingData(Shapes(1000, image_size=(64, 64), objects=(1, 4), max_size=40), MODEL, TRAINING)
 
 
-def lockstep(net: RetinaNet, data: Any, training: TrainingConfig) -> dict[str, list[float]]:
+def lockstep(
+    net: RetinaNet, data: Any, training: TrainingConfig, progress: Callable[[range], Iterable[int]] = iter
+) -> dict[str, list[float]]:
     """Train a NumPy network and a PyTorch network with the same weights on the same batches, comparing every step.
 
     Args:
         net: the NumPy network, trained in place; the other is made from it and computes in the same type.
         data: has `batch(iteration)`, as ``minidet.data.batches.TrainingData``.
         training: the loss and the schedule of SGD.
+        progress: goes around the steps, as tqdm does.
 
     Returns:
         "numpy" and "torch": the training loss before each step; "difference": the largest difference of any weight
@@ -67,7 +69,7 @@ def lockstep(net: RetinaNet, data: Any, training: TrainingConfig) -> dict[str, l
     )
     velocity: dict[str, np.ndarray] = {}
     found: dict[str, list[float]] = {"numpy": [], "torch": [], "difference": []}
-    for iteration in tqdm(range(training.iterations), net.dtype.name, unit="step", leave=False):
+    for iteration in progress(range(training.iterations)):
         batch, rate = data.batch(iteration), learning_rate(iteration, training)
         ours = train_step(net, batch.images.numpy(), batch.ground_truth, training, rate, velocity)
 
@@ -107,11 +109,12 @@ def draw(results: Mapping[str, Any] | None = None) -> Figure:
         left.axhline(np.finfo(name).eps, color=colour, linewidth=0.8, linestyle=":")
         left.text(steps[-1], np.finfo(name).eps * 1.3, f"rounding of 1 in {name}", color=colour, ha="right", fontsize=8)
     left.set(xlabel="step", ylabel="largest difference of any weight", title="NumPy beside PyTorch, from one start")
-    left.legend(loc="lower right")
+    left.legend(loc="center right")
     found = results["float32"]
-    right.plot(found["torch"], color="#333333", label="PyTorch", linewidth=1.2)
-    right.plot(found["numpy"], color=COLOURS["float32"], label="NumPy", linewidth=1.2, linestyle="--")
-    right.set(xlabel="step", ylabel="training loss", ylim=(0, None), title="The losses of both in float32")
+    steps = np.arange(1, len(found["torch"]) + 1)
+    right.plot(steps, found["torch"], color="#333333", label="PyTorch", linewidth=1.2)
+    right.plot(steps, found["numpy"], color=COLOURS["float32"], label="NumPy", linewidth=1.2, linestyle="--")
+    right.set(xlabel="step", ylabel="training loss", ylim=(0, 2.2), title="The losses of both in float32")
     for parted in filter(None, [parting(found)]):
         for ax in (left, right):
             ax.axvline(parted, color=COLOURS["float32"], linewidth=0.8, linestyle="--")
@@ -123,7 +126,7 @@ def draw(results: Mapping[str, Any] | None = None) -> Figure:
 def measure() -> None:
     """Train in both types and keep what was found."""
     data = shapes()
-    found = {name: lockstep(RetinaNet(MODEL, dtype=name), data, TRAINING) for name in DTYPES}
+    found = {name: lockstep(RetinaNet(MODEL, dtype=name), data, TRAINING, tqdm) for name in COLOURS}
     print(files.write_json(RESULTS, found))
 
 
