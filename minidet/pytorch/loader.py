@@ -48,6 +48,6 @@ def load_batches(
 
 def _tensors(data: Data, rank: int, processes: int, iteration: int) -> Batch[Tensor]:
     """A batch whose images and assignments are tensors, which share the arrays' memory."""
-    batch = data.batch(iteration, rank, processes)
+    batch = data.batch(iteration, rank=rank, processes=processes)
     assignments = None if batch.assignments is None else torch.as_tensor(batch.assignments)
     return Batch(torch.as_tensor(batch.images), batch.ground_truth, batch.image_ids, assignments)
