@@ -22,11 +22,12 @@ def write_image(path: Path, size: tuple[int, int] = (30, 40), seed: int = 0) -> 
 
 def write_voc(
     root: Path, stem: str, *objects: tuple[str, tuple[Any, ...]], size: tuple[int, int] | None = (30, 40),
-    filename: str | None = None, image: bool = True, difficult: int = 0,
+    filename: str | None = None, image: bool = True, difficult: Any = 0,
+    annotations: str = "Annotations", images: str = "JPEGImages",
 ) -> Path:  # fmt: skip
     """One annotation of a VOC folder, its objects as (name, corners), and its image."""
-    (root / "Annotations").mkdir(parents=True, exist_ok=True)
-    (root / "JPEGImages").mkdir(exist_ok=True)
+    (root / annotations / stem).parent.mkdir(parents=True, exist_ok=True)
+    (root / images).mkdir(exist_ok=True)
     text = f"<annotation><filename>{stem + '.jpg' if filename is None else filename}</filename>"
     if size is not None:
         text += f"<size><width>{size[1]}</width><height>{size[0]}</height><depth>3</depth></size>"
@@ -34,10 +35,10 @@ def write_voc(
         sides = zip(("xmin", "ymin", "xmax", "ymax"), corners, strict=True)
         box = "".join(f"<{side}>{value}</{side}>" for side, value in sides)
         text += f"<object><name>{name}</name><difficult>{difficult}</difficult><bndbox>{box}</bndbox></object>"
-    path = root / "Annotations" / f"{stem}.xml"
+    path = root / annotations / f"{stem}.xml"
     path.write_text(text + "</annotation>")
     if image:
-        write_image(root / "JPEGImages" / f"{stem}.jpg")
+        write_image(root / images / f"{stem}.jpg")
     return path
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from minidet import checks
-from minidet.course.check import Case, Exercise, Function, variant_defaults
+from minidet.course.check import Case, Exercise, Function
 
 
 @dataclass(frozen=True)

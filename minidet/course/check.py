@@ -61,7 +61,6 @@ class Check:
     empty: bool = False
     """Whether the inputs have no rows."""
 
-
     @property
     def special(self) -> bool:
         """Whether a known mistake may be careless here, since the submission may have its own way with such inputs."""

@@ -8,9 +8,7 @@ nothing of all that fits, the hint is the rule that the check looks at.
 
 from __future__ import annotations
 
-import copy
 import inspect
-import warnings
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass, replace
 from functools import lru_cache
@@ -18,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from minidet.course.check import OTHER_INPUTS, Case, Check, Exercise, Function, Outcome
+from minidet.course.check import OTHER_INPUTS, Check, Exercise, Function, Outcome
 from minidet.course.judging import Tried, answers, local
 from minidet.course.relations import close, describe
 
@@ -69,7 +67,11 @@ def _of_error(check: Check, outcome: Outcome) -> str:
 def fits(exercise: Exercise, wrong: Function, check: Check, tried: list[Tried], variant: int) -> bool:
     """Whether a wrong function explains what the submission does."""
     for one, result in _beside(exercise, wrong, [one for one in tried if one.check is check], variant):
-        if one.problem and not one.outcome.error and (result.error or not close(one.expected, one.outcome.value, result.value)):
+        if (
+            one.problem
+            and not one.outcome.error
+            and (result.error or not close(one.expected, one.outcome.value, result.value))
+        ):
             return False
     right = [one for one in tried if one.check.compares == "values" and one.check.name != OTHER_INPUTS]
     for one, result in _beside(exercise, wrong, [one for one in right if not one.check.special], variant):
@@ -89,9 +91,7 @@ def explained(exercise: Exercise, wrong: Function, tried: list[Tried], variant: 
     )
 
 
-def _beside(
-    exercise: Exercise, wrong: Function, tried: list[Tried], variant: int
-) -> Iterator[tuple[Tried, Outcome]]:
+def _beside(exercise: Exercise, wrong: Function, tried: list[Tried], variant: int) -> Iterator[tuple[Tried, Outcome]]:
     """Calls of whole checks, each with what the wrong function does there."""
     results: dict[Check, Iterator[Outcome]] = {}
     for one in tried:
@@ -128,9 +128,7 @@ def _unused(exercise: Exercise, variant: int) -> Iterator[tuple[str, Function]]:
             yield told, _with(exercise, name, value, keep_none=True)
     for name in exercise.parameters:
         for setting, value in _settings(exercise, name):
-            told = (
-                f"{name}.{setting} makes no difference: your result is that of {value!r}, whatever the configuration says"
-            )
+            told = f"{name}.{setting} makes no difference: your result is that of {value!r}, whatever the configuration says"
             yield told, _with_setting(exercise, name, setting, value)
 
 

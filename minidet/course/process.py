@@ -95,7 +95,12 @@ class Process:
         )
 
     def call(
-        self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any], replaced: Sequence[str] = (), back: bool = False
+        self,
+        name: str,
+        args: Sequence[Any],
+        kwargs: Mapping[str, Any],
+        replaced: Sequence[str] = (),
+        back: bool = False,
     ) -> Outcome:
         """What a function of the module does with these arguments.
 

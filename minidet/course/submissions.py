@@ -179,7 +179,9 @@ def _limited(name: str, size: int, read: Callable[[], bytes]) -> bytes:
 
 def _module(file: _File, name: str) -> Source:
     called = PurePosixPath(file.path).name
-    return Source(file.read(), "" if file.path == f"{name}.py" else f"taken from {file.path}" * (called != f"{name}.py"))
+    return Source(
+        file.read(), "" if file.path == f"{name}.py" else f"taken from {file.path}" * (called != f"{name}.py")
+    )
 
 
 def _defines(text: bytes, functions: Sequence[str]) -> bool:
@@ -209,7 +211,9 @@ def notebook_source(content: bytes) -> bytes:
         try:
             tree = ast.parse("\n".join(lines))
         except (SyntaxError, ValueError, RecursionError, MemoryError):
-            parts += lines if any(line.startswith("def ") for line in lines) else []  # the error is the student's to see
+            parts += (
+                lines if any(line.startswith("def ") for line in lines) else []
+            )  # the error is the student's to see
             continue
         for node in tree.body:
             if isinstance(node, KEPT):

@@ -3,52 +3,240 @@
 from __future__ import annotations
 
 import inspect
+import mmap
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from minidet.data.coco import Coco
+from minidet.data.images import SUFFIXES
+from minidet.data.paths import child, files_below, files_in
 from minidet.data.records import Dataset
 from minidet.data.shapes import Shapes
 from minidet.data.voc import Voc
+from minidet.data.voc_files import annotation_folder, class_names, image_lists
+from minidet.data.yolo import Yolo
+from minidet.data.yolo_files import NAME_FILES, SPLIT_FOLDERS, describe, description_file
+from minidet.wording import counted
+
+READERS: dict[str, Callable[..., Dataset]] = {"shapes": Shapes, "coco": Coco, "voc": Voc, "yolo": Yolo}
+"""Who reads which kind."""
+_ALIKE = (("train", "training"), ("val", "valid", "validation", "dev"), ("test", "testing"))
 
 
-def open_dataset(source: str | Path, **options: Any) -> Dataset:
+@dataclass(frozen=True)
+class Layout:
+    """What a folder or a file was found to be."""
+
+    kind: str
+    """One of READERS."""
+    path: Path
+    """The folder or the file that the reader is given."""
+    says: str
+    """A sentence: what was found, and where."""
+    splits: tuple[str, ...] = ()
+    """The parts that the data set is divided into; none where it is whole."""
+    files: dict[str, Path] = field(default_factory=dict)
+    """For each split that is a data set of its own, its annotation file or its folder."""
+
+    def split_like(self, name: str) -> str | None:
+        """The split that is meant by a usual name: ``val`` is also valid, validation or val2017.
+
+        Args:
+            name: such as ``train``, ``val`` or ``test``.
+
+        Returns:
+            One of the splits, or None.
+        """
+        if name in self.splits:
+            return name
+        words = next((words for words in _ALIKE if name.lower() in words), (name.lower(),))
+        for test in (str.__eq__, str.startswith):
+            found = [split for split in self.splits if any(test(split.lower(), word) for word in words)]
+            if len(found) == 1:
+                return found[0]
+        return None
+
+    def open(self, split: str | None = None, **options: Any) -> Dataset:
+        """The data set, or one part of it.
+
+        Args:
+            split: one of ``splits`` or what `split_like` takes for one; None: everything.
+            options: what the reader takes.
+
+        Raises:
+            ValueError: there is no such split or option; or no split is given and the parts are data sets of their own.
+        """
+        known = [name for name in inspect.signature(READERS[self.kind]).parameters if name not in ("path", "root")]
+        for name in options:
+            if name not in known:
+                raise ValueError(
+                    f"{name} is not an option of {self.path}, which is read by {READERS[self.kind].__name__}: "
+                    f"it has {known}"
+                )
+        if split is not None and not self.splits:
+            raise ValueError(f"split = {split!r}: {self.says} has no parts; leave split out")
+        found = split and self.split_like(split)
+        if split is not None and found is None:
+            raise ValueError(f"split = {split!r} must be one of {list(self.splits)}: {self.says}")
+        if self.kind == "shapes":
+            return Shapes(**options)
+        if not self.files:
+            return READERS[self.kind](self.path, **({"split": found} if found else {}), **options)
+        if found is None:
+            raise ValueError(f"{self.says}: each part is a data set of its own; choose one with split")
+        if self.kind == "voc" and options.get("classes") is None:
+            options["classes"] = sorted(set().union(*map(class_names, self.files.values())))
+        return READERS[self.kind](self.files[found], **options)
+
+
+def open_dataset(source: str | Path, split: str | None = None, **options: Any) -> Dataset:
     """The data set that a name stands for.
 
     Args:
-        source: ``"shapes"``, drawn on the fly (``./shapes`` is a folder of that name); a COCO JSON file; a folder with
-            ``annotations.json``, which is COCO with its images in ``images/``; or one with ``Annotations/``, which is
-            Pascal VOC.
-        options: what Shapes, Coco (``images``, ``strict``) or Voc (``split``, ``classes``, ``strict``) takes.
+        source: ``"shapes"``, drawn on the fly (``./shapes`` is a folder of that name), or a folder or a file, of which
+            `recognise` finds out what it is.
+        split: a part of the data set, such as ``"train"`` or ``"val"``; None: everything.
+        options: what Shapes, Coco (``images``, ``strict``, ``oriented``), Voc (these, ``classes``, ``first_pixel``) or
+            Yolo (``strict``, ``oriented``) takes.
 
     Returns:
-        The data set; its faults are told in ``faults``.
+        The data set; what is wrong with it is told in ``faults``.
 
     Raises:
-        ValueError: the source is none of these, or has no such option.
+        ValueError: the source is no data set, or has no such split or option.
 
     >>> dataset = open_dataset("shapes", images=100)
     >>> dataset[0].image.shape, dataset.record(0).boxes.shape
     ((256, 256, 3), (11, 4))
     """
+    return recognise(source).open(split, **options)
+
+
+def recognise(source: str | Path) -> Layout:
+    """Find out what a folder or a file is.
+
+    Known are Pascal VOC (also with the XML files beside the images, or in folders named annotations and images), COCO
+    as COCO itself, CVAT, Label Studio, FiftyOne and Roboflow lay it out, and YOLO text files. Where a folder holds more
+    than one kind, COCO is taken before VOC and VOC before YOLO.
+
+    Args:
+        source: ``"shapes"``, a folder, a COCO JSON file, a YOLO data.yaml or obj.data.
+
+    Returns:
+        What it is.
+
+    Raises:
+        ValueError: it does not exist or is none of these; the message says what was found.
+
+    >>> recognise("shapes").says
+    'synthetic shapes, drawn on the fly'
+    """
     path = Path(source)
-    kind: Callable[..., Dataset] | None = None
     if source == "shapes":
-        kind = Shapes
-    elif path.is_file():
-        kind = Coco
-    elif (path / "annotations.json").is_file():
-        path, kind = path / "annotations.json", Coco
-    elif (path / "Annotations").is_dir():
-        kind = Voc
-    if kind is None:
-        state = (
-            "holds neither annotations.json (COCO) nor Annotations/ (Pascal VOC)" if path.is_dir() else "does not exist"
-        )
-        raise ValueError(f"source = {str(source)!r} {state}: give 'shapes', a COCO JSON file, or a COCO or VOC folder")
-    known = [name for name in inspect.signature(kind).parameters if name not in ("path", "root")]
-    for name in options:
-        if name not in known:
-            raise ValueError(f"{name} is not an option of {source}, which is read by {kind.__name__}: it has {known}")
-    return kind(**options) if source == "shapes" else kind(path, **options)
+        return Layout("shapes", path, "synthetic shapes, drawn on the fly")
+    if path.is_file():
+        return _file(path)
+    if not path.is_dir():
+        raise ValueError(f"source = {str(source)!r} does not exist: give 'shapes', or a file or folder of a data set")
+    for look in (_coco, _voc, _yolo):
+        found = look(path)
+        if found is not None:
+            return found
+    below = [one for one in path.iterdir() if one.is_dir() and not one.name.startswith((".", "__MACOSX"))]
+    if len(below) == 1 and files_below(below[0], ("",)):
+        return recognise(below[0])
+    images, tables = len(files_below(path, SUFFIXES)), files_below(path, (".json", ".xml", ".txt", ".csv"))
+    more = f", such as {tables[0]}" if tables else ""
+    raise ValueError(
+        f"source = {str(source)!r} holds no data set that is known, but {counted(images, 'image')} and "
+        f"{counted(len(tables), 'text file')}{more}: give a folder with annotations.json (COCO), Annotations/ (Pascal "
+        "VOC) or data.yaml (YOLO), or a COCO JSON file"
+    )
+
+
+def _file(path: Path) -> Layout:
+    """A single file that is a data set or describes one."""
+    if path.suffix.lower() in (".yaml", ".yml", ".data"):
+        splits = tuple(name for name in describe(path).splits if name)
+        return Layout("yolo", path, f"YOLO text files, described by {path}{_parts(splits)}", splits)
+    if path.suffix.lower() == ".xml":
+        raise ValueError(f"source = {str(path)!r} is the annotation of one image: give the folder of the data set")
+    return Layout("coco", path, f"COCO annotations in {path}")
+
+
+def _coco(root: Path) -> Layout | None:
+    """COCO JSON files in a folder, in its annotations/, or in its train/, valid/ and test/."""
+    alone = [root / name for name in ("annotations.json", "_annotations.coco.json", "labels.json", "result.json")]
+    alone = [path for path in alone if path.is_file() and (path.name == "annotations.json" or _is_coco(path))]
+    found = alone[:1] or _instances(root)
+    folder = child(root, ("annotations", "annotation"))
+    if not found and folder is not None:
+        found = _instances(folder)
+    if len(found) == 1:
+        return Layout("coco", found[0], f"COCO annotations in {found[0]}")
+    files = {path.stem.removeprefix("instances_"): path for path in found}
+    if not files:
+        below = [path for path in sorted(root.iterdir()) if path.is_dir() and path.name.lower() in SPLIT_FOLDERS]
+        files = {folder.name: path for folder in below for path in _instances(folder)[:1]}
+    if not files:
+        return None
+    return Layout("coco", root, f"COCO annotations in {root}{_parts(tuple(files))}", tuple(files), files)
+
+
+def _instances(folder: Path) -> list[Path]:
+    """A folder's COCO files with boxes: those named instances_… if there are any, else all."""
+    found = [path for path in files_in(folder, ".json") if _is_coco(path)]
+    return [path for path in found if path.name.startswith("instances_")] or found
+
+
+def _is_coco(path: Path) -> bool:
+    """Whether the three lists of a COCO file are named in it; quick, whatever its size."""
+    if not path.stat().st_size:
+        return False
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        return all(content.find(key) >= 0 for key in (b'"images"', b'"annotations"', b'"categories"'))
+
+
+def _voc(root: Path) -> Layout | None:
+    """XML files in Annotations/, beside the images, or in train/, valid/ and test/."""
+    folder = annotation_folder(root)
+    if folder != root or files_in(root, ".xml") or child(root, ("annotations",)):
+        splits = tuple(image_lists(root)) if (root / "ImageSets").is_dir() else ()
+        place = "beside the images" if folder == root else f"in {folder.name}/"
+        count = len(files_below(folder, (".xml",)))
+        says = f"Pascal VOC in {root}, {counted(count, 'XML file')} {place}{_parts(splits, 'lists')}"
+        return Layout("voc", root, says, splits) if count else None
+    below = [path for path in sorted(root.iterdir()) if path.is_dir() and path.name.lower() in SPLIT_FOLDERS]
+    files = {path.name: path for path in below if files_below(annotation_folder(path), (".xml",))}
+    says = f"Pascal VOC in {root}{_parts(tuple(files))}"
+    return Layout("voc", root, says, tuple(files), files) if files else None
+
+
+def _yolo(root: Path) -> Layout | None:
+    """A description of classes, or text files in labels/ or beside images."""
+    described = description_file(root)
+    names = next((root / name for name in NAME_FILES if (root / name).is_file()), None)
+    labels = child(root, ("labels",))
+    has_labels = labels is not None and files_below(labels, (".txt",))
+    if described is None and names is None and not has_labels and not _text_beside_images(root):
+        return None
+    splits = tuple(name for name in describe(root).splits if name)
+    how = (
+        f"described by {described.name}" if described else f"classes in {names.name}" if names else "classes not named"
+    )
+    return Layout("yolo", root, f"YOLO text files in {root}, {how}{_parts(splits)}", splits)
+
+
+def _text_beside_images(root: Path) -> bool:
+    """Whether some image has a text file of its own name beside it or in a folder labels/ beside its own."""
+    for name in files_below(root, SUFFIXES)[:20]:
+        path = root / name
+        if path.with_suffix(".txt").is_file() or (path.parent.parent / "labels" / f"{path.stem}.txt").is_file():
+            return True
+    return False
+
+
+def _parts(splits: tuple[str, ...], word: str = "parts") -> str:
+    return f"; {word} {', '.join(splits)}" if splits else ""

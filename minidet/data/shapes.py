@@ -22,10 +22,10 @@ import numpy as np
 from PIL import Image
 
 from minidet import checks, files
-from minidet.data.coco import write_coco
 from minidet.data.drawing import DISTRACTORS, OBJECTS, Item, clip, overlap, paint
 from minidet.data.faults import Fault
 from minidet.data.records import Record, Sample, numbered
+from minidet.data.writing import write_coco
 from minidet.progress import Progress
 
 CLASSES = tuple(OBJECTS)

@@ -11,6 +11,8 @@ marked ``ignore`` or ``crowd`` are not trained on: they are counted, and left ou
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from minidet import checks
@@ -18,11 +20,12 @@ from minidet.compiled.anchors import pyramid_anchors
 from minidet.compiled.assignment import assign_pyramid
 from minidet.compiled.boxes import box_iou
 from minidet.config import AnchorConfig, AssignmentConfig, LossConfig, ResizeConfig, RetinaNetConfig
-from minidet.data import Dataset, DatasetError, Record
+from minidet.data import Dataset, DatasetError, ImageFolder, Record
 from minidet.geometry import scale_boxes
 from minidet.inspection.report import COLUMNS, Boxes, Report
 from minidet.progress import Progress
 from minidet.structures import IGNORED
+from minidet.wording import counted
 
 
 def inspect(
@@ -55,11 +58,16 @@ def inspect(
     """
     faults = list(dataset.faults)
     records = []
+    stored: list[tuple[int, int]] = []  # orientation and bits of each image that could be decoded
     measured: list[tuple[np.ndarray, ...]] = []
     for i in Progress(range(len(dataset)), desc=f"inspecting {dataset.name}", unit="image", disable=not progress):
         if check_images:
             try:
-                dataset[i]
+                if isinstance(dataset, ImageFolder):
+                    picture = dataset.picture(i)
+                    stored.append((picture.orientation, picture.bits))
+                else:
+                    dataset[i]
             except DatasetError as error:
                 faults.append(error.fault)
         record = dataset.record(i)
@@ -75,6 +83,7 @@ def inspect(
         dataset.name, tuple(dataset.classes), anchors, assignment, loss, prior, resize, tuple(faults),
         tuple(record.image_id for record in records), np.array(image_sizes, np.int64).reshape(-1, 2),
         np.array(counts, np.int64).reshape(-1, 3), boxes, sum(int(record.ignore.sum()) for record in records),
+        _notes(dataset, stored),
     )  # fmt: skip
 
 
@@ -95,6 +104,29 @@ def network_boxes(record: Record, resize: ResizeConfig | None) -> tuple[tuple[in
     image_size = stored if resize is None else resize.resized(stored)
     boxes = checks.boxes(f"boxes of image {record.image_id!r}", record.boxes[~record.ignore], with_area=True)
     return image_size, scale_boxes(boxes, stored, image_size)
+
+
+def _notes(dataset: Dataset, stored: Sequence[tuple[int, int]]) -> tuple[str, ...]:
+    """What the reader decided, and how images are stored where that is a matter of choice."""
+    if not isinstance(dataset, ImageFolder):
+        return ()
+    notes = list(dataset.notes)
+    turned = sum(orientation != 1 for orientation, _ in stored)
+    if turned:
+        how = "as viewers show them" if dataset.oriented else "as they are stored (oriented=False)"
+        notes.append(
+            f"{counted(turned, 'image')} of {len(stored):,} {'is' if turned == 1 else 'are'} turned or mirrored by "
+            f"EXIF: pixels and boxes are taken {how}; look at the page whether the boxes lie on the objects"
+        )
+    depths = sorted({bits for _, bits in stored if bits > 8})
+    if depths:
+        deep = sum(bits > 8 for _, bits in stored)
+        notes.append(
+            f"{counted(deep, 'image')} of {len(stored):,} {'holds' if deep == 1 else 'hold'} grey values of "
+            f"{' or '.join(map(str, depths))} bits, of which the upper 8 are read"
+            + ("" if len(depths) == 1 else ": the same grey is not the same in all images; save them with 8 bits")
+        )
+    return tuple(notes)
 
 
 def _measure(

@@ -71,6 +71,8 @@ class Report:
     boxes: Boxes
     not_counted: int
     """Objects marked ``ignore`` or ``crowd``."""
+    notes: tuple[str, ...] = ()
+    """What the reader decided and a user may want to know; one sentence each."""
 
     def summary(self) -> str:
         """How many images, boxes and classes there are."""
@@ -196,6 +198,7 @@ class Report:
             "initial_losses": self.initial_losses(),
             "fault_kinds": dict(Counter(fault.kind for fault in self.faults)),
             "faults": [asdict(fault) for fault in self.faults],
+            "notes": list(self.notes),
             "verdict": self.verdict(),
         }  # fmt: skip
         plain: dict[str, Any] = json.loads(json.dumps(found, allow_nan=False))

@@ -35,6 +35,7 @@ def table(report: Report) -> str:
         (f"Anchors per image (1 positive to {ratio} background)", "-", _anchors(found)),
         ("Where the loss comes from when training starts (p: probability of every class)", "-", _losses(found)),
         ("Faults", "-", _faults(report)),
+        ("Notes", "-", [line for sentence in found["notes"] for line in wrapped(sentence, "- ")] or ["none"]),
         ("Verdict", "-", [line for sentence in found["verdict"] for line in wrapped(sentence, "- ")]),
     ]
     return "\n\n".join("\n".join([heading, mark * len(heading), *lines]) for heading, mark, lines in parts)

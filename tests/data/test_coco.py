@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from minidet import data
 from minidet.data import DatasetError, Record, open_dataset
-from minidet.data.coco import Coco, write_coco
+from minidet.data.coco import Coco
 from minidet.data.voc import Voc
+from minidet.data.writing import write_coco
 from tests.datasets import BCCD, write_image, write_json
 
 CATEGORIES = [{"id": 90, "name": "dog"}, {"id": 3, "name": "cat"}, {"id": 7, "name": "never used"}]

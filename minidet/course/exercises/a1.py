@@ -201,7 +201,9 @@ IOU = Exercise(
         Mistake(
             "you divide by the area of one box only: the area in either box is wanted", lambda a, b: _of_first(b, a).T
         ),
-        Mistake("that is Dice's measure, 2 intersection / (a + b): IoU is intersection / (a + b - intersection)", _dice),
+        Mistake(
+            "that is Dice's measure, 2 intersection / (a + b): IoU is intersection / (a + b - intersection)", _dice
+        ),
         Mistake("the union is not the smallest box around both: a + b - intersection", _hull),
         Mistake(
             "that is the intersection alone: divide it by the union",
@@ -448,8 +450,14 @@ CLIP = Exercise(
         Mistake("a box outside the image is inverted now: clip both corners to both borders", _clip_ends),
         Mistake("x and y are clipped at their lower border only", lambda b, size: np.maximum(b, 0)),
         Mistake("boxes outside the image are wanted too, as boxes of no area: you drop them", _clip_and_drop),
-        Mistake("only x is clipped", lambda b, size: np.stack([_clip(b, size)[:, i] if i % 2 == 0 else b[:, i] for i in range(4)], axis=1)),
-        Mistake("only y is clipped", lambda b, size: np.stack([_clip(b, size)[:, i] if i % 2 else b[:, i] for i in range(4)], axis=1)),
+        Mistake(
+            "only x is clipped",
+            lambda b, size: np.stack([_clip(b, size)[:, i] if i % 2 == 0 else b[:, i] for i in range(4)], axis=1),
+        ),
+        Mistake(
+            "only y is clipped",
+            lambda b, size: np.stack([_clip(b, size)[:, i] if i % 2 else b[:, i] for i in range(4)], axis=1),
+        ),
     ),
     sample=lambda rng: case(boxes(rng, 4) - 20, (int(rng.integers(20, 60)), int(rng.integers(20, 60)))),
     rows=((0,),),
@@ -532,7 +540,8 @@ CELL = Exercise(
             lambda size, scales, ratios: _cell(size, scales, ratios, power=0.5),
         ),
         Mistake(
-            "the corners are rounded: nothing is rounded here", lambda size, scales, ratios: np.round(_cell(size, scales, ratios))
+            "the corners are rounded: nothing is rounded here",
+            lambda size, scales, ratios: np.round(_cell(size, scales, ratios)),
         ),
         Mistake(
             "an anchor for each pair of a ratio and a scale: you pair them off one by one",
@@ -607,7 +616,10 @@ PYRAMID = Exercise(
             _pyramids(
                 ((16, 16), AnchorConfig(levels=(3,), sizes=(8,), scales=(1,), aspect_ratios=(1,), offset=0.0)),
                 ((50, 70), AnchorConfig.torchvision(levels=(4, 5), sizes=(20, 40))),
-                ((16, 24), AnchorConfig(levels=(3,), sizes=(9,), scales=(1.2,), aspect_ratios=(0.5, 2), round_cells=True)),
+                (
+                    (16, 24),
+                    AnchorConfig(levels=(3,), sizes=(9,), scales=(1.2,), aspect_ratios=(0.5, 2), round_cells=True),
+                ),
             ),
         ),
         Check(

@@ -187,7 +187,11 @@ def _nms(
     low, high = np.maximum(b[:, None, :2], b[None, :, :2]), np.minimum(b[:, None, 2:], b[None, :, 2:])
     inside = np.prod(np.maximum(high - low + more, 0), axis=2)
     area = np.prod(b[:, 2:] - b[:, :2] + more, axis=1)
-    whole = {"union": area[:, None] + area - inside, "smaller": np.minimum(area[:, None], area), "sum": area[:, None] + area}
+    whole = {
+        "union": area[:, None] + area - inside,
+        "smaller": np.minimum(area[:, None], area),
+        "sum": area[:, None] + area,
+    }
     iou = inside / whole[over]
     conflict = iou >= threshold if equal else iou > threshold
     ranks = {
@@ -308,12 +312,16 @@ NMS = Exercise(
         Mistake("your IoU adds a pixel to the sides: a width is x2 - x1", lambda *a: _nms(*a, more=1)),
         Mistake("you stop after the first box: repeat with what is left", lambda *a: _nms(*a, repeat=False)),
         Mistake(
-            "the indices are those of the sorted boxes: map them back to the input", lambda *a: _nms(*a, ranks_only=True)
+            "the indices are those of the sorted boxes: map them back to the input",
+            lambda *a: _nms(*a, ranks_only=True),
         ),
         Mistake(
-            "overlap is measured by IoU: you divide the intersection by the smaller box", lambda *a: _nms(*a, over="smaller")
+            "overlap is measured by IoU: you divide the intersection by the smaller box",
+            lambda *a: _nms(*a, over="smaller"),
         ),
-        Mistake("the union is a + b - intersection: yours counts the intersection twice", lambda *a: _nms(*a, over="sum")),
+        Mistake(
+            "the union is a + b - intersection: yours counts the intersection twice", lambda *a: _nms(*a, over="sum")
+        ),
         Mistake("nothing is suppressed: all that overlap a kept box by more than the threshold go", _nms_never),
         Mistake("the kept boxes are wanted, not those that are dropped", _nms_dropped),
     ),

@@ -38,7 +38,9 @@ def _usual(*rest: Any) -> tuple[Check, ...]:
     )
 
 
-def _plain(rest: Iterable[Any], formula: str, background_too: str = "x_t is x for an object and -x for background") -> tuple[Check, Check]:
+def _plain(
+    rest: Iterable[Any], formula: str, background_too: str = "x_t is x for an object and -x for background"
+) -> tuple[Check, Check]:
     """Objects, then background, then both."""
     rest = tuple(rest)
 
@@ -97,7 +99,10 @@ def _huge(rest: tuple[Any, ...]) -> Check:
     return Check(
         "gradients of huge losses",
         HUGE,
-        lambda rng: [case(np.array([-3e8, 1e8]), np.array([1.0, 0.0]), *rest), case(np.array([3e5, -2e6]), np.array([0.0, 1.0]), *rest)],
+        lambda rng: [
+            case(np.array([-3e8, 1e8]), np.array([1.0, 0.0]), *rest),
+            case(np.array([3e5, -2e6]), np.array([0.0, 1.0]), *rest),
+        ],
         extreme=True,
     )
 
@@ -323,7 +328,9 @@ FOCAL = Exercise(
         Mistake(
             "the factor (1 - p_t)**gamma is missing: that is the cross entropy", lambda *a: _focal(*a, modulate=False)
         ),
-        Mistake("the power belongs to 1 - p_t, not to p_t alone: (1 - p_t)**gamma", lambda *a: _focal(*a, factor="outside")),
+        Mistake(
+            "the power belongs to 1 - p_t, not to p_t alone: (1 - p_t)**gamma", lambda *a: _focal(*a, factor="outside")
+        ),
         Mistake(_OTHER, lambda x, y, gamma=2.0, alpha=None: _focal(x, 1 - y, gamma, None) * _alpha_t(y, alpha)),
         Mistake(_ONLY, lambda x, y, *a: _objects_only(_focal(x, y, *a), y)),
         Mistake(
@@ -364,9 +371,7 @@ FOCAL = Exercise(
     atol=0,
 )
 
-FG_FORMULA = (
-    "FL is a product, (1 - p_t)**gamma times -log p_t, so its derivative has two terms, and d p_t / d x_t = p_t (1 - p_t)"
-)
+FG_FORMULA = "FL is a product, (1 - p_t)**gamma times -log p_t, so its derivative has two terms, and d p_t / d x_t = p_t (1 - p_t)"
 FOCAL_GRAD = Exercise(
     reference.focal_loss_grad,
     25,
@@ -418,7 +423,8 @@ FOCAL_GRAD = Exercise(
             "the power falls by one when it is differentiated, and d p_t / d x_t = p_t (1 - p_t) raises it again: the "
             "factor is (1 - p_t)**gamma in both terms",
             lambda x, y, gamma=2.0, alpha=None: (
-                _slope(y) * _alpha_t(y, alpha)
+                _slope(y)
+                * _alpha_t(y, alpha)
                 * ((1 - (p := _p_t(x, y))) ** (gamma + 1) - gamma * (1 - p) ** (gamma - 1) * p * np.log(p))
             ),
         ),
@@ -428,7 +434,9 @@ FOCAL_GRAD = Exercise(
                 _slope(y) * _alpha_t(y, alpha) * (1 - (p := _p_t(x, y))) ** (gamma + 1) * p
             ),
         ),
-        Mistake(_GRAD_OTHER, lambda x, y, gamma=2.0, alpha=None: _focal_grad(x, 1 - y, gamma, None) * _alpha_t(y, alpha)),
+        Mistake(
+            _GRAD_OTHER, lambda x, y, gamma=2.0, alpha=None: _focal_grad(x, 1 - y, gamma, None) * _alpha_t(y, alpha)
+        ),
         Mistake(_GRAD_ONLY, lambda x, y, *a: _objects_only(_focal_grad(x, y, *a), y)),
         Mistake(
             "one gradient for each logit is wanted: no mean, no division by their number",
@@ -501,7 +509,9 @@ STAR = Exercise(
         Mistake(_SIDE, lambda *a: _star(*a, swapped=True)),
         Mistake(_BOTH, lambda *a: _star(*a, both=True)),
         Mistake(_NO_ALPHA, lambda x, y, gamma=2.0, beta=1.0, alpha=None: _star(x, y, gamma, beta)),
-        Mistake(_OTHER, lambda x, y, gamma=2.0, beta=1.0, alpha=None: _star(x, 1 - y, gamma, beta) * _alpha_t(y, alpha)),
+        Mistake(
+            _OTHER, lambda x, y, gamma=2.0, beta=1.0, alpha=None: _star(x, 1 - y, gamma, beta) * _alpha_t(y, alpha)
+        ),
         Mistake(_ONLY, lambda x, y, *a: _objects_only(_star(x, y, *a), y)),
         Mistake(
             "beta belongs to x_t, not to x: for background it is gamma (-x) + beta",
@@ -511,7 +521,9 @@ STAR = Exercise(
         ),
         Mistake(
             "the division is by gamma alone, not by gamma x_t + beta or by gamma + beta",
-            lambda x, y, gamma=2.0, beta=1.0, alpha=None: _star(x, y, gamma, beta, alpha, divide=False) / (gamma + beta),
+            lambda x, y, gamma=2.0, beta=1.0, alpha=None: (
+                _star(x, y, gamma, beta, alpha, divide=False) / (gamma + beta)
+            ),
         ),
         Mistake(POINTWISE, lambda *a: _star(*a).mean()),
         Mistake(POINTWISE, lambda *a: _star(*a).sum()),
@@ -555,7 +567,8 @@ STAR_GRAD = Exercise(
         Mistake(_BOTH, lambda *a: _star_grad(*a, both=True)),
         Mistake(_NO_ALPHA, lambda x, y, gamma=2.0, beta=1.0, alpha=None: _star_grad(x, y, gamma, beta)),
         Mistake(
-            _GRAD_OTHER, lambda x, y, gamma=2.0, beta=1.0, alpha=None: _star_grad(x, 1 - y, gamma, beta) * _alpha_t(y, alpha)
+            _GRAD_OTHER,
+            lambda x, y, gamma=2.0, beta=1.0, alpha=None: _star_grad(x, 1 - y, gamma, beta) * _alpha_t(y, alpha),
         ),
         Mistake(_GRAD_ONLY, lambda x, y, *a: _objects_only(_star_grad(x, y, *a), y)),
         Mistake(
@@ -570,9 +583,7 @@ STAR_GRAD = Exercise(
         ),
     ),
     sample=_sample(2.0, 1.0, None),
-    doc=GRAD_DOC.format(
-        loss="`focal_loss_star`", parameters="        gamma: steepness, > 0.\n        beta: shift.\n"
-    ),
+    doc=GRAD_DOC.format(loss="`focal_loss_star`", parameters="        gamma: steepness, > 0.\n        beta: shift.\n"),
     rows=((0, 1),),
     example="my.focal_loss_star_grad(np.array([2.0, -1.5, 1.0]), np.array([1, 1, 0]))",
     rtol=1e-9,
@@ -658,7 +669,9 @@ SMOOTH = Exercise(
             "the sign of d decides nothing: |d| < beta, not d < beta",
             lambda x, t, beta=1.0: np.where((d := x - t) < beta, d**2 / (2 * beta), np.abs(d) - beta / 2),
         ),
-        Mistake("that is the squared error: beyond beta it is a line", lambda x, t, beta=1.0: (x - t) ** 2 / (2 * beta)),
+        Mistake(
+            "that is the squared error: beyond beta it is a line", lambda x, t, beta=1.0: (x - t) ** 2 / (2 * beta)
+        ),
         Mistake("that is the squared error: beyond beta it is a line", lambda x, t, beta=1.0: (x - t) ** 2 / 2),
         Mistake("that is the L1 loss: below beta it is a parabola", lambda x, t, beta=1.0: np.abs(x - t)),
         Mistake("one loss for each prediction is wanted: no sum, no mean", lambda *a: _smooth(*a).mean()),
@@ -698,7 +711,10 @@ SMOOTH_DOC = """The gradient of `smooth_l1` with respect to the predictions: der
 SMOOTH_GRAD = Exercise(
     reference.smooth_l1_grad,
     10,
-    (*_both_sides("differentiate both pieces with respect to the predictions: at |d| = beta they meet"), *_usual_pairs()),
+    (
+        *_both_sides("differentiate both pieces with respect to the predictions: at |d| = beta they meet"),
+        *_usual_pairs(),
+    ),
     (
         Mistake(
             "that is the gradient with respect to the targets: d = predictions - targets",
@@ -721,9 +737,7 @@ SMOOTH_GRAD = Exercise(
         ),
         Mistake("beyond beta the derivative is +1 or -1, whatever the size of d", lambda *a: _smooth_grad(*a, far="d")),
         Mistake("beta is ignored", lambda x, t, beta=1.0: _smooth_grad(x, t)),
-        Mistake(
-            "that is the loss, or its size: the gradient has a sign", lambda *a: np.abs(_smooth_grad(*a))
-        ),
+        Mistake("that is the loss, or its size: the gradient has a sign", lambda *a: np.abs(_smooth_grad(*a))),
         Mistake(
             "the pieces are exchanged: d / beta is for |d| < beta",
             lambda x, t, beta=1.0: np.where(np.abs(d := x - t) >= beta, d / beta, np.sign(d)),

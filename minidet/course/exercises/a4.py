@@ -50,7 +50,15 @@ def _match(
             taken[g], right[i] = True, iou[i, g] >= threshold
         elif len(good):
             overlap = iou[i, good]
-            g = good[0] if first_fit else good[-1] if last_fit else good[overlap.argmax()] if lowest else good[overlap == overlap.max()][-1]
+            g = (
+                good[0]
+                if first_fit
+                else good[-1]
+                if last_fit
+                else good[overlap.argmax()]
+                if lowest
+                else good[overlap == overlap.max()][-1]
+            )
             right[i] = reuse or not taken[g]
             taken[g] = True
     return right[ranks] if unsorted else right
@@ -127,8 +135,18 @@ MATCH = Exercise(
             "equal IoUs",
             "of objects with equal IoU the one of the highest index is taken, as in pycocotools",
             lambda rng: [
-                case(np.array([[2.0, 0, 12, 10], [4, 0, 14, 10]]), np.array([0.9, 0.8]), np.array([[0.0, 0, 10, 10], [4, 0, 14, 10]]), 0.6),
-                case(np.array([[2.0, 0, 12, 10], [0, 0, 10, 10]]), np.array([0.9, 0.8]), np.array([[0.0, 0, 10, 10], [4, 0, 14, 10]]), 0.6),
+                case(
+                    np.array([[2.0, 0, 12, 10], [4, 0, 14, 10]]),
+                    np.array([0.9, 0.8]),
+                    np.array([[0.0, 0, 10, 10], [4, 0, 14, 10]]),
+                    0.6,
+                ),
+                case(
+                    np.array([[2.0, 0, 12, 10], [0, 0, 10, 10]]),
+                    np.array([0.9, 0.8]),
+                    np.array([[0.0, 0, 10, 10], [4, 0, 14, 10]]),
+                    0.6,
+                ),
             ],
         ),
         *usual(
@@ -191,7 +209,8 @@ MATCH = Exercise(
             lambda *a: _match(*a, below=True),
         ),
         Mistake(
-            "the detections choose in order of score: yours choose in order of overlap", lambda *a: _match(*a, order="overlap")
+            "the detections choose in order of score: yours choose in order of overlap",
+            lambda *a: _match(*a, order="overlap"),
         ),
     ),
     sample=lambda rng: _found(rng, 12, 5),
@@ -318,7 +337,9 @@ CURVE = Exercise(
         ),
         Mistake(
             "one pair for each detection is wanted: no point is added at recall 0 or 1",
-            lambda c, s, n: tuple(np.append(first, part) for first, part in zip((1.0, 0.0), _curve(c, s, n), strict=True)),
+            lambda c, s, n: tuple(
+                np.append(first, part) for first, part in zip((1.0, 0.0), _curve(c, s, n), strict=True)
+            ),
         ),
     ),
     sample=lambda rng: _outcomes(rng, 12),
@@ -353,7 +374,11 @@ def _curves(*rest: Any) -> Any:
 
     def cases(rng: np.random.Generator) -> list[Case]:
         curves = [([1.0], [1.0]), ([1.0, 0.5], [0.5, 0.5]), ([1.0, 0.5, 2 / 3], [0.5, 0.5, 1.0])]
-        curves += [([1.0, 0.5], [0.5, 1.0]), ([0.0, 0.5, 2 / 3], [0.0, 0.23, 0.46]), ([0.0, 0.0, 1 / 3, 0.5], [0.0, 0.0, 0.37, 0.74])]
+        curves += [
+            ([1.0, 0.5], [0.5, 1.0]),
+            ([0.0, 0.5, 2 / 3], [0.0, 0.23, 0.46]),
+            ([0.0, 0.0, 1 / 3, 0.5], [0.0, 0.0, 0.37, 0.74]),
+        ]
         found = [case(np.array(precision), np.array(recall), *rest) for precision, recall in curves]
         for n, num_gt in ((4, 7), (9, 13), (40, 47)):
             correct, scores, _ = _outcomes(rng, n).args
@@ -438,21 +463,15 @@ AP = Exercise(
         Mistake(_POINTS, lambda *a: _ap(*a, grid=lambda n: np.linspace(0, 1, n + 1))),
         Mistake("the first step of recall begins at 0", lambda *a: _ap(*a, first=None)),
         Mistake("the area is weighted with the steps of recall: a mean over detections is something else", _ap_mean),
-        Mistake(
-            "where a recall is never reached the envelope is 0: yours goes on with the last precision", _ap_last
-        ),
+        Mistake("where a recall is never reached the envelope is 0: yours goes on with the last precision", _ap_last),
         Mistake("the area under the curve needs no trapezia: the envelope is a step function", _ap_trapezia),
-        Mistake(
-            "no point of precision 1 at recall 0 is added: the first step has the envelope's height", _ap_sentinel
-        ),
+        Mistake("no point of precision 1 at recall 0 is added: the first step has the envelope's height", _ap_sentinel),
         Mistake(
             "at each point the highest precision at any recall >= r is wanted: you interpolate between detections",
             lambda p, r, points=101: float(np.interp(np.linspace(0, 1, points), r, p, right=0).mean()),
         ),
         Mistake("the mean over the points is wanted: yours is their sum", lambda p, r, n=101: _ap(p, r, n) * (n or 1)),
-        Mistake(
-            "points that are never reached count too, with 0: you take the mean over the others", _ap_reached
-        ),
+        Mistake("points that are never reached count too, with 0: you take the mean over the others", _ap_reached),
     ),
     sample=_one_curve,
     example="my.average_precision(np.array([1.0, 0.5]), np.array([0.5, 1.0]), points=None)",
@@ -714,14 +733,16 @@ POSTPROCESS = Exercise(
             lambda *a: _post(*a, early_cut=True),
         ),
         Mistake(
-            "clip before the suppression, not after it: clipped boxes overlap more", lambda *a: _post(*a, late_clip=True)
+            "clip before the suppression, not after it: clipped boxes overlap more",
+            lambda *a: _post(*a, late_clip=True),
         ),
         Mistake(
             "max_per_level comes before the suppression: you suppress within each level first",
             lambda *a: _post(*a, early_nms=True),
         ),
         Mistake(
-            "of equal logits the first goes first: a reversed argsort turns them round", lambda *a: _post(*a, ties="last")
+            "of equal logits the first goes first: a reversed argsort turns them round",
+            lambda *a: _post(*a, ties="last"),
         ),
         Mistake(
             "of equal logits the order is level, anchor, class: yours is level, class, anchor",

@@ -174,9 +174,7 @@ OHEM = Exercise(
             "at most batch_size // (1 + r) positives: a positive comes with r negatives, so it takes 1 + r places",
             lambda *a: _ohem(*a, room="batch"),
         ),
-        Mistake(
-            "positives and negatives are suppressed together: you suppress each kind by itself", _ohem_apart
-        ),
+        Mistake("positives and negatives are suppressed together: you suppress each kind by itself", _ohem_apart),
         Mistake(
             "positives and negatives_per_positive make no difference: with them the negatives are r times the positives",
             lambda x, b, n, t=0.7, *rest: _ohem(x, b, n, t),
@@ -330,7 +328,8 @@ DENSE = Exercise(
         Mistake("-1 as an index is the last class: background has no class at all", lambda *a: _dense(*a, last=True)),
         Mistake("without any object divide by 1: max(1, number of objects)", lambda *a: _dense(*a, at_least=False)),
         Mistake(
-            "background anchors (label -1) have a loss too, nearly all of it: you leave them out", _dense_without_background
+            "background anchors (label -1) have a loss too, nearly all of it: you leave them out",
+            _dense_without_background,
         ),
         Mistake(
             "label -1 is background and has no class: you take it for an object, of the last class",
@@ -343,14 +342,15 @@ DENSE = Exercise(
             "the number of objects is that of the anchors assigned to one: you divide by the number of classes present",
             _dense_classes,
         ),
-        Mistake(
-            "ignored anchors keep their row in the gradient, as 0: you leave the row out", _dense_short
-        ),
+        Mistake("ignored anchors keep their row in the gradient, as 0: you leave the row out", _dense_short),
         Mistake("alpha is not handed on: focal_loss has its own default", lambda x, y, g=2.0, a=0.25: _dense(x, y, g)),
         Mistake(
-            "alpha and gamma are not handed on: focal_loss has its own defaults", lambda x, y, g=2.0, a=0.25: _dense(x, y)
+            "alpha and gamma are not handed on: focal_loss has its own defaults",
+            lambda x, y, g=2.0, a=0.25: _dense(x, y),
         ),
-        Mistake("gamma is not handed on: focal_loss has its own default", lambda x, y, g=2.0, a=0.25: _dense(x, y, 2.0, a)),
+        Mistake(
+            "gamma is not handed on: focal_loss has its own default", lambda x, y, g=2.0, a=0.25: _dense(x, y, 2.0, a)
+        ),
     ),
     sample=lambda rng: _table(rng, 8, 3, 2.0, 0.25),
     rows=((0, 1),),
