@@ -21,7 +21,7 @@ def boxes(name: str, value: Any, with_area: bool = False) -> np.ndarray:
     if array.size == 0 and array.shape in ((0,), (0, 4), (1, 0)):
         return array.reshape(0, 4)
     if array.ndim != 2 or array.shape[1] != 4:
-        raise ValueError(f"{name} has shape {array.shape}: boxes are (N, 4), one row (x1, y1, x2, y2) a box")
+        raise ValueError(f"{name} has shape {array.shape}: boxes are (N, 4), one row (x1, y1, x2, y2) per box")
     with np.errstate(over="ignore", invalid="ignore"):
         sides = array[:, 2:].astype(np.float64) - array[:, :2]
         finite = np.isfinite(array).all(axis=1) & np.isfinite(sides[:, 0] * sides[:, 1])
@@ -40,12 +40,12 @@ def matching_boxes(name: str, value: Any, other_name: str, other: Any) -> tuple[
 
 
 def deltas(name: str, value: Any, anchors: np.ndarray) -> np.ndarray:
-    """(N, 4) offsets (tx, ty, tw, th), finite, one row an anchor."""
+    """(N, 4) offsets (tx, ty, tw, th), finite, one row per anchor."""
     array = floats(name, value)
     if array.size == 0 and array.ndim == 1:
         array = array.reshape(0, 4)
     if array.ndim != 2 or array.shape[1] != 4:
-        raise ValueError(f"{name} has shape {array.shape}: offsets are (N, 4), one row (tx, ty, tw, th) an anchor")
+        raise ValueError(f"{name} has shape {array.shape}: offsets are (N, 4), one row (tx, ty, tw, th) per anchor")
     same_length(name, array, "anchors", anchors)
     refuse(
         name, array, ~np.isfinite(array).all(axis=1), "is not finite: the network has diverged, or its input was not"
@@ -101,10 +101,10 @@ def no_nan(name: str, array: np.ndarray) -> np.ndarray:
 
 
 def class_scores(name: str, value: Any) -> np.ndarray:
-    """(N, K) without NaN; a row an anchor, a column a class."""
+    """(N, K) without NaN; a row per anchor, a column per class."""
     array = floats(name, value)
     if array.ndim != 2:
-        raise ValueError(f"{name} has shape {array.shape}: give (N, K), a row an anchor and a column a class")
+        raise ValueError(f"{name} has shape {array.shape}: give (N, K), a row per anchor and a column per class")
     return no_nan(name, array)
 
 

@@ -58,12 +58,12 @@ def softmax(logits: Any, labels: Any, alpha: Any) -> tuple[np.ndarray, np.ndarra
 
 
 def levels(*lists: Any) -> None:
-    """logits, deltas and anchors are lists with one entry a level, at least one."""
+    """logits, deltas and anchors are lists with one entry per level, at least one."""
     counts = [len(one) for one in lists]
     if len(set(counts)) != 1 or not counts[0]:
         raise ValueError(
-            f"logits, deltas and anchors have {counts[0]}, {counts[1]} and {counts[2]} levels: give one entry a level "
-            "in each, at least one level"
+            f"logits, deltas and anchors have {counts[0]}, {counts[1]} and {counts[2]} levels: give one entry per "
+            "level in each, at least one level"
         )
 
 

@@ -1,6 +1,6 @@
 """The path to run on a CPU: the same functions in Numba, to see how fast plain Python can be made.
 
-Kernels are compiled at the first call and kept in Numba's cache on disk. ``NUMBA_DISABLE_JIT=1`` runs them as plain
+Kernels are compiled at the first call and kept in Numba's cache on disk. `NUMBA_DISABLE_JIT=1` runs them as plain
 Python, to step through them in a debugger. Arrays are float32 or float64 as given; other types go through float64.
 """
 

@@ -13,7 +13,7 @@ from minidet.config import AnchorConfig
 
 
 def cell_anchors(size: float, scales: Sequence[float], aspect_ratios: Sequence[float]) -> np.ndarray:
-    """(A, 4) float64 anchors of one cell, centred on the origin. See `minidet.reference.cell_anchors`."""
+    """The anchors of one cell, centred on the origin. See `minidet.reference.cell_anchors`."""
     checks.number("size", size, above=0)
     for name, values in (("scales", scales), ("aspect_ratios", aspect_ratios)):
         for i, value in enumerate(values):
@@ -26,7 +26,7 @@ def cell_anchors(size: float, scales: Sequence[float], aspect_ratios: Sequence[f
 def pyramid_anchors(
     image_size: tuple[int, int], config: AnchorConfig, dtype: DTypeLike = np.float64
 ) -> list[np.ndarray]:
-    """One (N_level, 4) array of anchors a level. See `minidet.reference.pyramid_anchors`."""
+    """The anchors of every level of the pyramid over one image. See `minidet.reference.pyramid_anchors`."""
     levels = []
     for grid in config.grids(checks.image_size(image_size)):
         cell = cell_anchors(grid.size, grid.scales, config.aspect_ratios)  # (A, 4)

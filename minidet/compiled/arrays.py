@@ -12,7 +12,7 @@ from minidet.compiled.jit import kernel
 
 
 def native(array: np.ndarray) -> np.ndarray:
-    """The array as contiguous float32 or float64: float64 for any other floating type."""
+    """The array as contiguous float32 or float64; any other floating type becomes float64."""
     dtype = array.dtype if array.dtype in (np.float32, np.float64) else np.float64
     return np.ascontiguousarray(array, dtype)
 
@@ -23,7 +23,7 @@ def wide(array: np.ndarray) -> np.ndarray:
 
 
 def boxes(name: str, value: ArrayLike) -> np.ndarray:
-    """`checks.boxes` in one pass; only where that finds something wrong does NumPy look for the culprit."""
+    """Check boxes as `checks.boxes` does, in one pass; only if one is wrong does that function look for it."""
     array = value if isinstance(value, np.ndarray) else np.asarray(value)
     plain = (
         array.ndim == 2 and array.shape[1] == 4 and array.dtype in (np.float32, np.float64) and array.flags.c_contiguous
@@ -32,7 +32,7 @@ def boxes(name: str, value: ArrayLike) -> np.ndarray:
 
 
 def descending(scores: np.ndarray) -> np.ndarray:
-    """Indices from the highest score to the lowest, of equal ones the lower index first; no NaN.
+    """The indices (N,) of scores from the highest to the lowest, of equal ones the lower index first; no NaN.
 
     NumPy sorts 16-bit integers in linear time. The bits of a float, read as an integer, order like the float once the
     negative ones are flipped, so a stable sort by each 16 bits in turn, lowest first, sorts the floats.
@@ -53,7 +53,7 @@ def descending(scores: np.ndarray) -> np.ndarray:
 
 @kernel
 def _all_boxes(array):
-    """Every row has x1 <= x2 and y1 <= y2 and numbers of which none is NaN, infinite or too large to have an area."""
+    """Whether every row has x1 <= x2 and y1 <= y2, no NaN and no number that is too large to have an area."""
     bad = 0
     for i in range(len(array)):
         x1, y1, x2, y2 = array[i, 0], array[i, 1], array[i, 2], array[i, 3]
@@ -64,7 +64,7 @@ def _all_boxes(array):
 
 @kernel
 def all_finite(values):
-    """No element of a flat array is NaN or infinite."""
+    """Whether no element of a flat array is NaN or infinite."""
     bad = 0
     for i in range(len(values)):  # not over the values themselves: only this turns into vector instructions
         bad += not abs(values[i]) <= 1.7976931348623157e308  # the largest float64; false for a NaN

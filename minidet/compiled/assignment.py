@@ -26,7 +26,7 @@ def assign_anchors(
     anchors: ArrayLike, gt_boxes: ArrayLike,
     positive_iou: float = 0.5, negative_iou: float = 0.4, force_match: bool = False,
 ) -> np.ndarray:  # fmt: skip
-    """(N,) int64 index of a ground-truth box, -1 or -2, for each anchor. See `minidet.reference.assign_anchors`."""
+    """Match every anchor with the ground-truth box that it overlaps most. See `minidet.reference.assign_anchors`."""
     anchors, gt_boxes = arrays.boxes("anchors", anchors), arrays.boxes("gt_boxes", gt_boxes)
     positive_iou, negative_iou = checks.iou_thresholds(positive_iou, negative_iou)
     if len(gt_boxes) == 0:
@@ -44,11 +44,11 @@ def assign_pyramid(
     image_size: tuple[int, int], gt_boxes: ArrayLike, config: AnchorConfig,
     positive_iou: float = 0.5, negative_iou: float = 0.4, force_match: bool = False,
 ) -> np.ndarray:  # fmt: skip
-    """`assign_anchors` for all anchors of a pyramid. See `minidet.reference.assign_pyramid`.
+    """Match all anchors of a pyramid, level after level. See `minidet.reference.assign_pyramid`.
 
-    Fast because anchors are a grid: only cells near a ground-truth box can reach a threshold with it, and two
+    It is fast because the anchors are a grid: only cells near a ground-truth box can reach a threshold with it, and two
     inequalities give the rectangle that they lie in, so the cost is anchors + boxes x few instead of anchors x boxes.
-    What is left is mostly memory that is touched for the first time, so there is none but the result.
+    Most of the remaining time goes into memory that is touched for the first time; hence no array but the result.
     """
     gt_boxes = arrays.boxes("gt_boxes", gt_boxes)
     positive_iou, negative_iou = checks.iou_thresholds(positive_iou, negative_iou)
@@ -94,7 +94,7 @@ def _assign_block(anchors, gts, positive_iou, negative_iou, best_of_gt, out):
 
 @kernel
 def _best_of_gt(anchors, gts):
-    """(M,) best IoU that each ground-truth box has with any anchor."""
+    """The best IoU (M,) that each ground-truth box has with any anchor."""
     best = np.zeros(len(gts))
     iou = np.empty(_BLOCK)
     for start in range(0, len(anchors), _BLOCK):

@@ -19,13 +19,16 @@ from minidet.structures import MAX_LOG_SCALE
 
 
 def box_area(boxes: ArrayLike) -> np.ndarray:
-    """(N,) areas of (N, 4) corners, square pixels. See `minidet.reference.box_area`."""
+    """The area of each box. See `minidet.reference.box_area`."""
     boxes = arrays.boxes("boxes", boxes)
     return _areas(wide(boxes)).astype(boxes.dtype)
 
 
 def box_iou(boxes1: ArrayLike, boxes2: ArrayLike) -> np.ndarray:
-    """(N, M) intersection over union of (N, 4) and (M, 4) corners. See `minidet.reference.box_iou`."""
+    """The intersection over union of every box of one set with every box of another.
+
+    See `minidet.reference.box_iou`.
+    """
     boxes1, boxes2 = arrays.boxes("boxes1", boxes1), arrays.boxes("boxes2", boxes2)
     dtype = np.result_type(boxes1, boxes2)
     out = np.empty((len(boxes1), len(boxes2)), dtype if dtype == np.float32 else np.float64)
@@ -34,7 +37,7 @@ def box_iou(boxes1: ArrayLike, boxes2: ArrayLike) -> np.ndarray:
 
 
 def encode_boxes(boxes: ArrayLike, anchors: ArrayLike) -> np.ndarray:
-    """(N, 4) offsets (tx, ty, tw, th) from anchors to boxes. See `minidet.reference.encode_boxes`."""
+    """The offsets that carry each anchor to its box. See `minidet.reference.encode_boxes`."""
     boxes, anchors = checks.matching_boxes("boxes", boxes, "anchors", anchors)
     dtype = np.result_type(boxes, anchors)
     out = np.empty(boxes.shape, native(np.empty(0, dtype)).dtype)
@@ -43,7 +46,7 @@ def encode_boxes(boxes: ArrayLike, anchors: ArrayLike) -> np.ndarray:
 
 
 def decode_boxes(deltas: ArrayLike, anchors: ArrayLike) -> np.ndarray:
-    """(N, 4) corners that the offsets make of the anchors. See `minidet.reference.decode_boxes`."""
+    """The boxes that the offsets make of the anchors. See `minidet.reference.decode_boxes`."""
     anchors = checks.boxes("anchors", anchors)
     deltas = checks.deltas("deltas", deltas, anchors)
     dtype = np.result_type(deltas, anchors)
@@ -53,7 +56,7 @@ def decode_boxes(deltas: ArrayLike, anchors: ArrayLike) -> np.ndarray:
 
 
 def clip_boxes(boxes: ArrayLike, image_size: tuple[int, int]) -> np.ndarray:
-    """(N, 4) corners clipped to an image of (height, width). See `minidet.reference.clip_boxes`."""
+    """The part of each box that lies in the image. See `minidet.reference.clip_boxes`."""
     boxes = arrays.boxes("boxes", boxes)
     height, width = checks.image_size(image_size)
     clipped = native(boxes.copy())

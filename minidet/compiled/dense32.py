@@ -23,7 +23,7 @@ from numba import njit, prange
 from minidet.compiled.jit import compiler, helper, parallel_kernel
 
 BLOCK = 2048
-"""Logits that are worked on together: they, their losses and their gradients fit the first cache."""
+"""How many logits are worked on together: they, their losses and their gradients fit the first cache."""
 
 _vector = njit(nogil=True, error_model="numpy", inline="always")
 _loop = compiler(inner=True, fastmath={"contract"})
@@ -135,10 +135,10 @@ def _sum(values):
 
 @parallel_kernel
 def background_loss(x, labels, ignored, gamma, factor, sums, grad):
-    """All logits of (N, K) as background: their gradient times factor, and the losses summed block by block of rows.
+    """All logits of (N, K) as background: their gradient times `factor`, and their losses summed per block of rows.
 
-    ``gamma`` None stands for 2, for which there is a shorter loop; so only the one that is used is compiled.
-    Rows that are ignored count 0. The entries of objects are left out of the sums; their gradient is not theirs yet.
+    A `gamma` of None stands for 2, for which there is a shorter loop; so only the loop that is used is compiled.
+    Ignored rows count 0. The entries of objects are left out of the sums, and their gradient is still to be written.
     A NaN among the logits, wherever it is, makes the sum of its block NaN; nothing else does. The blocks do not depend
     on the number of threads, so neither does the result.
     """
@@ -174,5 +174,5 @@ def _left_out(loss):
 
 
 def block_count(n: int, classes: int) -> int:
-    """Blocks of `background_loss` for (n, classes) logits."""
+    """The number of blocks into which `background_loss` cuts (n, classes) logits."""
     return -(-n // max(1, BLOCK // max(1, classes)))

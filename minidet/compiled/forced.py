@@ -42,7 +42,10 @@ def _most(anchor, gts):
 
 @helper
 def _best_iou(cells, places, offset, gt, rounded, near):
-    """The best IoU of a box with any anchor; `near` gets the (level, shape, rows, columns) where it is, so many rows.
+    """The best IoU of a box with any anchor, and how many rectangles may hold anchors that reach it.
+
+    The rectangles are written into the rows of `near`: level, shape, first and last row, first and last column, each
+    last one exclusive.
 
     An anchor of a given shape overlaps a box most at the cell nearest the box's centre. The best of these few is the
     best of all up to rounding; whatever could reach it is then compared exactly.

@@ -19,8 +19,17 @@ from minidet.config import AnchorConfig
 
 @lru_cache(maxsize=16)
 def layout(image_size: tuple[int, int], config: AnchorConfig) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The anchors of each level's cell, (L, A, 4); each level's rows, columns and strides y and x, (L, 4) int64; and
-    the index of each level's first anchor, (L + 1,), the number of all at the end."""
+    """A pyramid as three arrays, the same for all images of one size.
+
+    Args:
+        image_size: (height, width) of the network's input, pixels.
+        config: the anchors.
+
+    Returns:
+        cells: (L, A, 4) float64, the anchors of each level's cell.
+        places: (L, 4) int64, each level's rows, columns, stride y and stride x.
+        first: (L + 1,) int64, the index of each level's first anchor, and at the end the number of all.
+    """
     grids = config.grids(image_size)
     cells = np.stack([cell_anchors(grid.size, grid.scales, config.aspect_ratios) for grid in grids])
     places = np.array([(grid.rows, grid.columns, grid.stride_y, grid.stride_x) for grid in grids], np.int64)
@@ -56,7 +65,7 @@ def candidates(cells, place, offset, gts, iou):
 
 @helper
 def iou_at(cell, place, offset, row, column, rounded, gt):
-    """IoU of the anchor at (row, column) with a box, made and measured as the reference makes and measures it."""
+    """The IoU of the anchor at (row, column) with a box, rounded exactly as in the reference."""
     x1, y1, x2, y2 = anchor_at(cell, place, offset, row, column, rounded)
     return iou_with(x1, y1, x2, y2, gt)
 
@@ -106,9 +115,9 @@ def reach(cell, place, offset, gt, iou):
 
 @helper
 def _slack(count):
-    """In cells, far more than rounding, of coordinates to float32 too, may cost a place among so many cells.
+    """Cells, or a part of one, added on each side, so that rounding (to float32 too) never loses an anchor.
 
-    A cell too many costs an IoU.
+    It is far more than rounding may cost in a row of `count` cells; a cell too many only costs one more IoU.
     """
     return 1e-3 + 1e-6 * count
 

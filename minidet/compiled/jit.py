@@ -11,11 +11,17 @@ from numba import get_num_threads, njit
 
 
 def compiler(inner: bool = False, **options: Any) -> Callable[[Callable[..., Any]], Any]:
-    """`numba.njit` with what all kernels share: no GIL, division by zero as in NumPy, and kept on disk.
+    """A decorator: `numba.njit` with what all kernels share: no GIL, division by zero as in NumPy, and kept on disk.
 
-    What is `inner` is called by kernels only, and compiles faster for having no way in from Python and from C.
     Numba keeps its cache beside the source, or in the user's cache folder where that is read-only. Where neither can be
     written it refuses to compile at all; then the kernel is compiled anew in each process.
+
+    Args:
+        inner: whether only kernels call the function; without an entry from Python and from C it compiles faster.
+        options: further arguments of `numba.njit`.
+
+    Returns:
+        A decorator for a function.
     """
 
     def decorate(function: Callable[..., Any]) -> Any:
@@ -33,14 +39,17 @@ def compiler(inner: bool = False, **options: Any) -> Callable[[Callable[..., Any
 
 
 kernel = compiler()
-"""IEEE arithmetic, no fast-math: what decides (IoU, order) decides as in the reference."""
+"""The decorator of kernels. IEEE arithmetic, no fast-math: what decides (IoU, order) decides as in the reference."""
 
 helper = compiler(inner=True)
-"""The same for what only kernels call."""
+"""The decorator of functions that only kernels call."""
 
 
 def parallel_kernel(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The same, with `prange` spread over the cores; compiles longer, so only where it pays, and with little inside."""
+    """A `kernel` whose `prange` is spread over the cores.
+
+    It takes longer to compile, so it is used only where it pays, and with little inside.
+    """
     compiled = compiler(parallel=True)(function)
 
     @functools.wraps(function)

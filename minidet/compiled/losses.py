@@ -24,57 +24,57 @@ _LARGEST = float(np.finfo(np.float64).max)
 
 
 def cross_entropy(logits: ArrayLike, targets: ArrayLike, alpha: float | None = None) -> np.ndarray:
-    """Equations 1 to 3, the focal loss at gamma = 0. See `minidet.reference.cross_entropy`."""
+    """The cross entropy (equations 1 to 3), the focal loss at gamma = 0. See `minidet.reference.cross_entropy`."""
     return elementwise(_focal_loop, 0, logits, targets, alpha, 0.0)
 
 
 def cross_entropy_grad(logits: ArrayLike, targets: ArrayLike, alpha: float | None = None) -> np.ndarray:
-    """d CE / d logits. See `minidet.reference.cross_entropy_grad`."""
+    """The derivative of the cross entropy. See `minidet.reference.cross_entropy_grad`."""
     return elementwise(_focal_loop, 1, logits, targets, alpha, 0.0)
 
 
 def cross_entropy_hess(logits: ArrayLike, targets: ArrayLike, alpha: float | None = None) -> np.ndarray:
-    """d2 CE / d logits2. See `minidet.reference.cross_entropy_hess`."""
+    """The second derivative of the cross entropy. See `minidet.reference.cross_entropy_hess`."""
     return elementwise(_focal_loop, 2, logits, targets, alpha, 0.0)
 
 
 def focal_loss(logits: ArrayLike, targets: ArrayLike, gamma: float = 2.0, alpha: float | None = 0.25) -> np.ndarray:
-    """Equations 4 and 5. See `minidet.reference.focal_loss`."""
+    """The focal loss (equations 4 and 5). See `minidet.reference.focal_loss`."""
     return elementwise(_focal_loop, 0, logits, targets, alpha, checks.gamma(gamma))
 
 
 def focal_loss_grad(
     logits: ArrayLike, targets: ArrayLike, gamma: float = 2.0, alpha: float | None = 0.25
 ) -> np.ndarray:
-    """d FL / d logits. See `minidet.reference.focal_loss_grad`."""
+    """The derivative of the focal loss. See `minidet.reference.focal_loss_grad`."""
     return elementwise(_focal_loop, 1, logits, targets, alpha, checks.gamma(gamma))
 
 
 def focal_loss_hess(
     logits: ArrayLike, targets: ArrayLike, gamma: float = 2.0, alpha: float | None = 0.25
 ) -> np.ndarray:
-    """d2 FL / d logits2. See `minidet.reference.focal_loss_hess`."""
+    """The second derivative of the focal loss. See `minidet.reference.focal_loss_hess`."""
     return elementwise(_focal_loop, 2, logits, targets, alpha, checks.gamma(gamma))
 
 
 def hinge_loss(logits: ArrayLike, targets: ArrayLike, margin: float = 0.5) -> np.ndarray:
-    """max(0, margin - p_t), section 5.1. See `minidet.reference.hinge_loss`."""
+    """The hinge loss on probabilities (section 5.1). See `minidet.reference.hinge_loss`."""
     return elementwise(_hinge_loop, 0, logits, targets, None, checks.number("margin", margin, low=0, high=1))
 
 
 def hinge_loss_grad(logits: ArrayLike, targets: ArrayLike, margin: float = 0.5) -> np.ndarray:
-    """d hinge / d logits. See `minidet.reference.hinge_loss_grad`."""
+    """The derivative of the hinge loss. See `minidet.reference.hinge_loss_grad`."""
     return elementwise(_hinge_loop, 1, logits, targets, None, checks.number("margin", margin, low=0, high=1))
 
 
 def dense_focal_loss(
     logits: ArrayLike, labels: ArrayLike, gamma: float = 2.0, alpha: float | None = 0.25
 ) -> tuple[np.floating, np.ndarray]:
-    """The loss of an image, a scalar, and its gradient (N, K). See `minidet.reference.dense_focal_loss`.
+    """The focal loss of an image and its gradient (section 4.1). See `minidet.reference.dense_focal_loss`.
 
-    Fast in float32, where nearly all logits are background and go through `dense32` on vectors; the few of the objects
-    are done over one by one. Float64 takes the formulas as they are. Rows are summed in a fixed order, so the result
-    does not depend on the number of threads.
+    It is fast in float32, where all logits go through `dense32` as background, on vectors, and the few that belong to
+    objects are then computed again one by one. Float64 takes the formulas as they are. Rows are summed in a fixed
+    order, so the result does not depend on the number of threads.
     """
     gamma, alpha = checks.gamma_alpha(gamma, alpha)
     x = checks.floats("logits", logits)

@@ -15,7 +15,7 @@ from minidet.compiled.jit import helper, kernel
 
 
 def nms(boxes: ArrayLike, scores: ArrayLike, iou_threshold: float = 0.5) -> np.ndarray:
-    """(D,) int64 indices of the kept boxes, best score first. See `minidet.reference.nms`."""
+    """Keep the best box, drop all that overlap it by more than the threshold, repeat. See `minidet.reference.nms`."""
     boxes = arrays.boxes("boxes", boxes)
     scores = checks.vector("scores", scores, len(boxes), of="boxes")
     threshold = checks.number("iou_threshold", iou_threshold, low=0, high=1)
@@ -24,7 +24,7 @@ def nms(boxes: ArrayLike, scores: ArrayLike, iou_threshold: float = 0.5) -> np.n
 
 
 def batched_nms(boxes: ArrayLike, scores: ArrayLike, classes: ArrayLike, iou_threshold: float = 0.5) -> np.ndarray:
-    """(D,) int64 indices of the boxes kept class by class, best score first. See `minidet.reference.batched_nms`."""
+    """Suppress within each class by itself. See `minidet.reference.batched_nms`."""
     boxes = arrays.boxes("boxes", boxes)
     scores = checks.vector("scores", scores, len(boxes), of="boxes")
     classes = checks.integers("classes", classes, len(boxes), of="boxes", low=0)
@@ -43,10 +43,10 @@ def batched_nms(boxes: ArrayLike, scores: ArrayLike, classes: ArrayLike, iou_thr
 def _suppress(boxes, starts, threshold):
     """(N,) bool of the greedy choice within each group boxes[starts[g] : starts[g + 1]], best box first.
 
-    Fast because a box is compared with few others: kept boxes are filed under the cell of a grid in which their centre
-    lies, and only those near enough to matter are looked up. IoU > t asks for an intersection wider than t max(w1, w2),
-    so the centres are less than (w1 + w2) / 2 - t max(w1, w2) apart, and no side is longer than 1 / t times the other;
-    the same holds for the heights. Boxes of no area overlap nothing; they are kept and filed nowhere.
+    It is fast because a box is compared with few others: kept boxes are filed under the cell of a grid in which their
+    centre lies, and only those near enough to matter are looked up. IoU > t asks for an intersection wider than
+    t max(w1, w2), so the centres are less than (w1 + w2) / 2 - t max(w1, w2) apart, and no side is longer than 1 / t
+    times the other; the same holds for the heights. Boxes of no area overlap nothing; they are kept and filed nowhere.
     """
     kept = np.empty(len(boxes), np.bool_)
     next_in_cell = np.empty(len(boxes), np.int64)
@@ -87,8 +87,10 @@ def _suppress(boxes, starts, threshold):
 
 @helper
 def _grid(boxes, start, stop):
-    """Origin, cells a pixel and shape of a grid over the centres with about as many cells as boxes; the longest sides;
-    and what rounding may cost a distance, in cells.
+    """A grid over the centres of some boxes, with about as many cells as boxes.
+
+    Returns its origin, cells per pixel, columns and rows; the longest sides; and what rounding may cost a distance, in
+    cells.
 
     Cells are no smaller than the average side, so that a look-up touches few of them.
     """

@@ -19,7 +19,7 @@ from minidet.config import PostprocessConfig
 from minidet.structures import Detections
 
 _BLOCK = 256
-"""Logits of which only the highest is looked at first."""
+"""How many logits form a block, of which only the highest is looked at first."""
 _MAGNITUDE = np.int32(0x7FFFFFFF)
 _INFINITY = 0x7F800000
 """The key of inf; that of -inf is ~_INFINITY."""
@@ -29,7 +29,7 @@ def postprocess(
     logits: Sequence[ArrayLike], deltas: Sequence[ArrayLike], anchors: Sequence[ArrayLike],
     image_size: tuple[int, int], config: PostprocessConfig,
 ) -> Detections:  # fmt: skip
-    """Detections(boxes, scores, classes) of one image. See `minidet.reference.postprocess`."""
+    """Turn the outputs for one image into detections. See `minidet.reference.postprocess`."""
     checks.levels(logits, deltas, anchors)
     candidates = [
         _best_of_level(i, *level, config) for i, level in enumerate(zip(logits, deltas, anchors, strict=True))
@@ -45,8 +45,8 @@ def _best_of_level(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Logits (C,), boxes (C, 4) and classes (C,) of the best scores above the threshold.
 
-    Fast because it looks at each logit once, many at a time, to find the highest of each block of 256. As many of those
-    as boxes are wanted are a bound: whatever is below the lowest of them is not among the best. Few blocks reach it.
+    It is fast because it looks at each logit once, many at a time, to find the highest of each block of 256. As many of
+    these as boxes are wanted give a bound: what is below the lowest of them is not among the best. Few blocks reach it.
     """
     x = checks.floats(f"logits[{level}]", logits)
     corners = arrays.boxes(f"anchors[{level}]", anchors)
@@ -73,7 +73,7 @@ def _best_of_level(
 
 @helper
 def _key(bits):
-    """The bits of a float32 as an integer that orders like it; NaN lies beyond the infinities."""
+    """The bits of a float32 as an integer that has the order of the number; NaN lies beyond the infinities."""
     return np.int32(bits ^ np.int32(np.int32(bits >> np.int32(31)) & _MAGNITUDE))
 
 

@@ -13,12 +13,12 @@ from minidet.compiled.jit import kernel
 
 
 def smooth_l1(predictions: ArrayLike, targets: ArrayLike, beta: float = 1.0) -> np.ndarray:
-    """Quadratic for |d| < beta, linear beyond. See `minidet.reference.smooth_l1`."""
+    """The smooth L1 loss of box regression (section 4.1). See `minidet.reference.smooth_l1`."""
     return _regression(0, predictions, targets, beta)
 
 
 def smooth_l1_grad(predictions: ArrayLike, targets: ArrayLike, beta: float = 1.0) -> np.ndarray:
-    """With respect to the predictions. See `minidet.reference.smooth_l1_grad`."""
+    """The gradient of the smooth L1 loss with respect to the predictions. See `minidet.reference.smooth_l1_grad`."""
     return _regression(1, predictions, targets, beta)
 
 

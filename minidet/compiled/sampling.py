@@ -14,7 +14,7 @@ def ohem_sample(
     losses: ArrayLike, boxes: ArrayLike, batch_size: int, iou_threshold: float = 0.7,
     positives: ArrayLike | None = None, negatives_per_positive: int | None = None,
 ) -> np.ndarray:  # fmt: skip
-    """(S,) int64 indices of the hardest examples, highest loss first. See `minidet.reference.ohem_sample`."""
+    """The hardest examples that do not overlap each other (section 5.1). See `minidet.reference.ohem_sample`."""
     positive, ratio = checks.ohem(losses, boxes, batch_size, positives, negatives_per_positive)
     keep = nms(boxes, losses, iou_threshold)
     if positive is None:

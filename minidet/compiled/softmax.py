@@ -17,14 +17,14 @@ from minidet.compiled.stable import two_sum, weighted
 def softmax_focal_loss(
     logits: ArrayLike, labels: ArrayLike, gamma: float = 2.0, alpha: ArrayLike | None = None
 ) -> np.ndarray:
-    """(N,) focal losses over K exclusive classes. See `minidet.reference.softmax_focal_loss`."""
+    """The focal loss over K exclusive classes. See `minidet.reference.softmax_focal_loss`."""
     return _softmax(logits, labels, gamma, alpha)[0]
 
 
 def softmax_focal_loss_grad(
     logits: ArrayLike, labels: ArrayLike, gamma: float = 2.0, alpha: ArrayLike | None = None
 ) -> np.ndarray:
-    """(N, K) gradient. See `minidet.reference.softmax_focal_loss_grad`."""
+    """The gradient of the focal loss over K exclusive classes. See `minidet.reference.softmax_focal_loss_grad`."""
     return _softmax(logits, labels, gamma, alpha)[1]
 
 

@@ -16,21 +16,21 @@ from minidet.compiled.stable import affine, decay, sigmoid, weighted
 def focal_loss_star(
     logits: ArrayLike, targets: ArrayLike, gamma: float = 2.0, beta: float = 1.0, alpha: float | None = None
 ) -> np.ndarray:
-    """Equations 7 and 8. See `minidet.reference.focal_loss_star`."""
+    """FL* (equations 7 and 8). See `minidet.reference.focal_loss_star`."""
     return elementwise(_star_loop, 0, logits, targets, alpha, *checks.star(gamma, beta))
 
 
 def focal_loss_star_grad(
     logits: ArrayLike, targets: ArrayLike, gamma: float = 2.0, beta: float = 1.0, alpha: float | None = None
 ) -> np.ndarray:
-    """d FL* / d logits. See `minidet.reference.focal_loss_star_grad`."""
+    """The derivative of FL*. See `minidet.reference.focal_loss_star_grad`."""
     return elementwise(_star_loop, 1, logits, targets, alpha, *checks.star(gamma, beta))
 
 
 def focal_loss_star_hess(
     logits: ArrayLike, targets: ArrayLike, gamma: float = 2.0, beta: float = 1.0, alpha: float | None = None
 ) -> np.ndarray:
-    """d2 FL* / d logits2. See `minidet.reference.focal_loss_star_hess`."""
+    """The second derivative of FL*. See `minidet.reference.focal_loss_star_hess`."""
     return elementwise(_star_loop, 2, logits, targets, alpha, *checks.star(gamma, beta))
 
 

@@ -13,7 +13,7 @@ from minidet.config import AnchorConfig
 
 
 def cell_anchors(size: float, scales: Sequence[float], aspect_ratios: Sequence[float]) -> Tensor:
-    """(A, 4) float64 anchors of one cell, centred on the origin. See `minidet.reference.cell_anchors`."""
+    """The anchors of one cell, centred on the origin. See `minidet.reference.cell_anchors`."""
     checks.number("size", size, above=0)
     for name, values in (("scales", scales), ("aspect_ratios", aspect_ratios)):
         for i, value in enumerate(values):
@@ -29,9 +29,14 @@ def pyramid_anchors(
     image_size: tuple[int, int], config: AnchorConfig,
     dtype: torch.dtype = torch.float32, device: torch.device | str | None = None,
 ) -> list[Tensor]:  # fmt: skip
-    """One (N_level, 4) tensor of anchors a level. See `minidet.reference.pyramid_anchors`.
+    """The anchors of every level of the pyramid over one image. See `minidet.reference.pyramid_anchors`.
 
-    Computed in float64 on the CPU and rounded once to `dtype`, so that they are the other paths' to the last bit.
+    They are computed in float64 on the CPU and rounded once, so that they are the other paths' to the last bit.
+
+    Args:
+        image_size, config: as there.
+        dtype: floating type of the result; here float32 unless another is asked for.
+        device: where the result is; None: PyTorch's default, the CPU.
     """
     levels = []
     for grid in config.grids(checks.image_size(image_size)):

@@ -17,7 +17,7 @@ def assign_anchors(
     anchors: Tensor, gt_boxes: Tensor,
     positive_iou: float = 0.5, negative_iou: float = 0.4, force_match: bool = False,
 ) -> Tensor:  # fmt: skip
-    """(N,) int64 index of a ground-truth box, -1 or -2, for each anchor. See `minidet.reference.assign_anchors`."""
+    """Match every anchor with the ground-truth box that it overlaps most. See `minidet.reference.assign_anchors`."""
     anchors, gt_boxes = tensors.boxes("anchors", anchors), tensors.boxes("gt_boxes", gt_boxes)
     positive_iou, negative_iou = checks.iou_thresholds(positive_iou, negative_iou)
     if len(anchors) == 0 or len(gt_boxes) == 0:
@@ -36,7 +36,7 @@ def assign_pyramid(
     image_size: tuple[int, int], gt_boxes: Tensor, config: AnchorConfig,
     positive_iou: float = 0.5, negative_iou: float = 0.4, force_match: bool = False,
 ) -> Tensor:  # fmt: skip
-    """`assign_anchors` for all anchors of a pyramid. See `minidet.reference.assign_pyramid`."""
+    """Match all anchors of a pyramid, level after level. See `minidet.reference.assign_pyramid`."""
     gt_boxes = tensors.boxes("gt_boxes", gt_boxes)
     anchors = torch.cat(pyramid_anchors(image_size, config, gt_boxes.dtype, gt_boxes.device))
     return assign_anchors(anchors, gt_boxes, positive_iou, negative_iou, force_match)

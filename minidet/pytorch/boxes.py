@@ -15,20 +15,23 @@ from minidet.structures import MAX_LOG_SCALE
 
 
 def box_area(boxes: Tensor) -> Tensor:
-    """(N,) areas of (N, 4) corners, square pixels. See `minidet.reference.box_area`."""
+    """The area of each box. See `minidet.reference.box_area`."""
     boxes = tensors.boxes("boxes", boxes)
     return _area(tensors.wide(boxes)).to(boxes)
 
 
 def box_iou(boxes1: Tensor, boxes2: Tensor) -> Tensor:
-    """(N, M) intersection over union of (N, 4) and (M, 4) corners. See `minidet.reference.box_iou`."""
+    """The intersection over union of every box of one set with every box of another.
+
+    See `minidet.reference.box_iou`.
+    """
     boxes1, boxes2 = tensors.boxes("boxes1", boxes1), tensors.boxes("boxes2", boxes2)
     iou = iou_matrix(tensors.wide(boxes1), tensors.wide(boxes2))
     return iou.to(boxes1.device, torch.result_type(boxes1, boxes2))
 
 
 def encode_boxes(boxes: Tensor, anchors: Tensor) -> Tensor:
-    """(N, 4) offsets (tx, ty, tw, th) from anchors to boxes. See `minidet.reference.encode_boxes`."""
+    """The offsets that carry each anchor to its box. See `minidet.reference.encode_boxes`."""
     boxes, anchors = tensors.matching_boxes("boxes", boxes, "anchors", anchors)
     centre, size = _centre_size(boxes)
     anchor_centre, anchor_size = _centre_size(anchors)
@@ -37,7 +40,7 @@ def encode_boxes(boxes: Tensor, anchors: Tensor) -> Tensor:
 
 
 def decode_boxes(deltas: Tensor, anchors: Tensor) -> Tensor:
-    """(N, 4) corners that the offsets make of the anchors. See `minidet.reference.decode_boxes`."""
+    """The boxes that the offsets make of the anchors. See `minidet.reference.decode_boxes`."""
     anchors = tensors.boxes("anchors", anchors)
     deltas = tensors.deltas("deltas", deltas, anchors)
     t = tensors.wide(deltas)
@@ -50,7 +53,7 @@ def decode_boxes(deltas: Tensor, anchors: Tensor) -> Tensor:
 
 
 def clip_boxes(boxes: Tensor, image_size: tuple[int, int]) -> Tensor:
-    """(N, 4) corners clipped to an image of (height, width). See `minidet.reference.clip_boxes`."""
+    """The part of each box that lies in the image. See `minidet.reference.clip_boxes`."""
     boxes = tensors.boxes("boxes", boxes)
     height, width = checks.image_size(image_size)
     x, y = boxes[:, 0::2].clamp(0, width), boxes[:, 1::2].clamp(0, height)

@@ -20,49 +20,51 @@ from minidet.structures import IGNORED
 
 
 def cross_entropy(logits: Tensor, targets: Tensor, alpha: float | None = None) -> Tensor:
-    """Equations 1 to 3, the focal loss at gamma = 0. See `minidet.reference.cross_entropy`."""
+    """The cross entropy (equations 1 to 3), the focal loss at gamma = 0. See `minidet.reference.cross_entropy`."""
     return elementwise(0, focal, logits, targets, alpha, 0.0)
 
 
 def cross_entropy_grad(logits: Tensor, targets: Tensor, alpha: float | None = None) -> Tensor:
-    """d CE / d logits. See `minidet.reference.cross_entropy_grad`."""
+    """The derivative of the cross entropy. See `minidet.reference.cross_entropy_grad`."""
     return elementwise(1, focal, logits, targets, alpha, 0.0)
 
 
 def cross_entropy_hess(logits: Tensor, targets: Tensor, alpha: float | None = None) -> Tensor:
-    """d2 CE / d logits2. See `minidet.reference.cross_entropy_hess`."""
+    """The second derivative of the cross entropy. See `minidet.reference.cross_entropy_hess`."""
     return elementwise(2, focal, logits, targets, alpha, 0.0)
 
 
 def focal_loss(logits: Tensor, targets: Tensor, gamma: float = 2.0, alpha: float | None = 0.25) -> Tensor:
-    """Equations 4 and 5. See `minidet.reference.focal_loss`."""
+    """The focal loss (equations 4 and 5). See `minidet.reference.focal_loss`."""
     return elementwise(0, focal, logits, targets, alpha, checks.gamma(gamma))
 
 
 def focal_loss_grad(logits: Tensor, targets: Tensor, gamma: float = 2.0, alpha: float | None = 0.25) -> Tensor:
-    """d FL / d logits. See `minidet.reference.focal_loss_grad`."""
+    """The derivative of the focal loss. See `minidet.reference.focal_loss_grad`."""
     return elementwise(1, focal, logits, targets, alpha, checks.gamma(gamma))
 
 
 def focal_loss_hess(logits: Tensor, targets: Tensor, gamma: float = 2.0, alpha: float | None = 0.25) -> Tensor:
-    """d2 FL / d logits2. See `minidet.reference.focal_loss_hess`."""
+    """The second derivative of the focal loss. See `minidet.reference.focal_loss_hess`."""
     return elementwise(2, focal, logits, targets, alpha, checks.gamma(gamma))
 
 
 def hinge_loss(logits: Tensor, targets: Tensor, margin: float = 0.5) -> Tensor:
-    """max(0, margin - p_t), section 5.1. See `minidet.reference.hinge_loss`."""
+    """The hinge loss on probabilities (section 5.1). See `minidet.reference.hinge_loss`."""
     return elementwise(0, _hinge, logits, targets, None, checks.number("margin", margin, low=0, high=1))
 
 
 def hinge_loss_grad(logits: Tensor, targets: Tensor, margin: float = 0.5) -> Tensor:
-    """d hinge / d logits. See `minidet.reference.hinge_loss_grad`."""
+    """The derivative of the hinge loss. See `minidet.reference.hinge_loss_grad`."""
     return elementwise(1, _hinge, logits, targets, None, checks.number("margin", margin, low=0, high=1))
 
 
 def dense_focal_loss(logits: Tensor, labels: Tensor, gamma: float = 2.0, alpha: float | None = 0.25) -> Tensor:
-    """The focal loss of an image, a scalar (section 4.1). See `minidet.reference.dense_focal_loss`.
+    """The focal loss of an image, a scalar that differentiates itself (section 4.1).
 
-    Its gradient is made in the backward pass. Nothing but the logits and labels is kept until then.
+    See `minidet.reference.dense_focal_loss`.
+
+    Its gradient is computed in the backward pass; until then nothing is kept but the logits and the labels.
     """
     gamma, alpha = checks.gamma_alpha(gamma, alpha)
     x = tensors.class_scores("logits", logits)

@@ -11,13 +11,13 @@ from minidet.pytorch.boxes import iou_matrix
 
 
 def nms(boxes: Tensor, scores: Tensor, iou_threshold: float = 0.5) -> Tensor:
-    """(D,) int64 indices of the kept boxes, best score first. See `minidet.reference.nms`."""
+    """Keep the best box, drop all that overlap it by more than the threshold, repeat. See `minidet.reference.nms`."""
     boxes = tensors.boxes("boxes", boxes)
     return batched_nms(boxes, scores, torch.zeros(len(boxes), dtype=torch.int64, device=boxes.device), iou_threshold)
 
 
 def batched_nms(boxes: Tensor, scores: Tensor, classes: Tensor, iou_threshold: float = 0.5) -> Tensor:
-    """(D,) int64 indices of the boxes kept class by class, best score first. See `minidet.reference.batched_nms`."""
+    """Suppress within each class by itself. See `minidet.reference.batched_nms`."""
     boxes = tensors.boxes("boxes", boxes)
     scores = tensors.vector("scores", scores, len(boxes), of="boxes")
     classes = tensors.integers("classes", classes, len(boxes), of="boxes", low=0)

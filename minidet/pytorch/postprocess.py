@@ -15,14 +15,14 @@ from minidet.pytorch.nms import batched_nms
 from minidet.structures import Detections
 
 _BLOCK = 256
-"""Logits of which only the highest is looked at first."""
+"""How many logits form a block, of which only the highest is looked at first."""
 
 
 def postprocess(
     logits: Sequence[Tensor], deltas: Sequence[Tensor], anchors: Sequence[Tensor],
     image_size: tuple[int, int], config: PostprocessConfig,
 ) -> Detections:  # fmt: skip
-    """Detections(boxes, scores, classes) of one image. See `minidet.reference.postprocess`."""
+    """Turn the outputs for one image into detections. See `minidet.reference.postprocess`."""
     checks.levels(logits, deltas, anchors)
     candidates = [
         _best_of_level(i, *level, config) for i, level in enumerate(zip(logits, deltas, anchors, strict=True))
@@ -34,7 +34,7 @@ def postprocess(
 
 
 def _first_kept(boxes: Tensor, x: Tensor, classes: Tensor, config: PostprocessConfig) -> Tensor:
-    """Indices of the ``max_detections`` best boxes that suppression keeps.
+    """The indices of the `max_detections` best boxes that suppression keeps.
 
     A box is only ever dropped by a better one, so the best few can be settled among themselves.
     """
@@ -69,11 +69,11 @@ def _best_of_level(
 
 
 def _high(blocks: Tensor, highest: Tensor, count: int) -> Tensor:
-    """Indices, in order, of the ``count`` highest of all values and perhaps some more.
+    """The indices, in order, of the `count` highest of all values and perhaps some more.
 
-    ``blocks`` (B, 256): the values but a rest; ``highest`` (B + R,): the highest of each block, then the R of the rest.
-    Each value has been looked at once, for these. As many of them as are wanted are a bound: what is below the lowest
-    is not among the best. Few blocks reach it.
+    `blocks` (B, 256) are the values but for a rest; `highest` (B + R,) is the highest of each block, then the R values
+    of the rest. As many of these as are wanted give a bound: what is below the lowest of them is not among the best.
+    Few blocks reach it.
     """
     rest = torch.arange(blocks.numel(), blocks.numel() + len(highest) - len(blocks), device=blocks.device)
     if len(highest) <= count:

@@ -11,13 +11,13 @@ from minidet.pytorch.autograd import Derivatives
 
 
 def smooth_l1(predictions: Tensor, targets: Tensor, beta: float = 1.0) -> Tensor:
-    """Quadratic for |d| < beta, linear beyond. See `minidet.reference.smooth_l1`."""
+    """The smooth L1 loss of box regression (section 4.1). See `minidet.reference.smooth_l1`."""
     x, t = tensors.predictions(predictions, targets)
     return Derivatives.apply(0, _smooth_l1, x, t, checks.number("beta", beta, low=0))
 
 
 def smooth_l1_grad(predictions: Tensor, targets: Tensor, beta: float = 1.0) -> Tensor:
-    """With respect to the predictions. See `minidet.reference.smooth_l1_grad`."""
+    """The gradient of the smooth L1 loss with respect to the predictions. See `minidet.reference.smooth_l1_grad`."""
     x, t = tensors.predictions(predictions, targets)
     return Derivatives.apply(1, _smooth_l1, x, t, checks.number("beta", beta, low=0))
 

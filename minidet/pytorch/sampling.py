@@ -13,7 +13,7 @@ def ohem_sample(
     losses: Tensor, boxes: Tensor, batch_size: int, iou_threshold: float = 0.7,
     positives: Tensor | None = None, negatives_per_positive: int | None = None,
 ) -> Tensor:  # fmt: skip
-    """(S,) int64 indices of the hardest examples, highest loss first. See `minidet.reference.ohem_sample`."""
+    """The hardest examples that do not overlap each other (section 5.1). See `minidet.reference.ohem_sample`."""
     losses, boxes = tensors.floats("losses", losses), tensors.boxes("boxes", boxes)
     positive, ratio = tensors.ohem(losses, boxes, batch_size, positives, negatives_per_positive)
     order = losses.argsort(descending=True, stable=True)

@@ -17,14 +17,14 @@ from minidet.pytorch.stable import two_sum
 def softmax_focal_loss(
     logits: Tensor, labels: Tensor, gamma: float = 2.0, alpha: Tensor | float | None = None
 ) -> Tensor:
-    """(N,) focal losses over K exclusive classes. See `minidet.reference.softmax_focal_loss`."""
+    """The focal loss over K exclusive classes. See `minidet.reference.softmax_focal_loss`."""
     return _Softmax.apply(0, *tensors.softmax(logits, labels, alpha), checks.gamma(gamma))
 
 
 def softmax_focal_loss_grad(
     logits: Tensor, labels: Tensor, gamma: float = 2.0, alpha: Tensor | float | None = None
 ) -> Tensor:
-    """(N, K) gradient. See `minidet.reference.softmax_focal_loss_grad`."""
+    """The gradient of the focal loss over K exclusive classes. See `minidet.reference.softmax_focal_loss_grad`."""
     return _Softmax.apply(1, *tensors.softmax(logits, labels, alpha), checks.gamma(gamma))
 
 

@@ -13,21 +13,21 @@ from minidet.pytorch.stable import affine, decay, sigmoid
 def focal_loss_star(
     logits: Tensor, targets: Tensor, gamma: float = 2.0, beta: float = 1.0, alpha: float | None = None
 ) -> Tensor:
-    """Equations 7 and 8. See `minidet.reference.focal_loss_star`."""
+    """FL* (equations 7 and 8). See `minidet.reference.focal_loss_star`."""
     return elementwise(0, _star, logits, targets, alpha, *checks.star(gamma, beta))
 
 
 def focal_loss_star_grad(
     logits: Tensor, targets: Tensor, gamma: float = 2.0, beta: float = 1.0, alpha: float | None = None
 ) -> Tensor:
-    """d FL* / d logits. See `minidet.reference.focal_loss_star_grad`."""
+    """The derivative of FL*. See `minidet.reference.focal_loss_star_grad`."""
     return elementwise(1, _star, logits, targets, alpha, *checks.star(gamma, beta))
 
 
 def focal_loss_star_hess(
     logits: Tensor, targets: Tensor, gamma: float = 2.0, beta: float = 1.0, alpha: float | None = None
 ) -> Tensor:
-    """d2 FL* / d logits2. See `minidet.reference.focal_loss_star_hess`."""
+    """The second derivative of FL*. See `minidet.reference.focal_loss_star_hess`."""
     return elementwise(2, _star, logits, targets, alpha, *checks.star(gamma, beta))
 
 

@@ -17,7 +17,7 @@ from minidet import checks
 
 
 def floats(name: str, value: Any) -> Tensor:
-    """A real tensor in its own floating type; integers become float64."""
+    """The value as a real tensor in its own floating type; integers become float64."""
     tensor = value if isinstance(value, Tensor) else torch.as_tensor(checks.floats(name, value))
     if tensor.is_complex():
         raise ValueError(f"{name} has dtype {tensor.dtype}: give real numbers")
@@ -141,7 +141,7 @@ def images(value: Any) -> Tensor:
 
 
 def finite_images(images: Tensor) -> None:
-    """Refuses a batch (B, 3, H, W) in which an image is not finite, naming it."""
+    """Refuse a batch (B, 3, H, W) in which an image is not finite, and say which one."""
     for i, image in enumerate(images):
         if not image.isfinite().all():
             raise ValueError(f"images[{i}] holds NaN or infinity: check how it was read and normalised")
@@ -150,7 +150,7 @@ def finite_images(images: Tensor) -> None:
 def ohem(
     losses: Tensor, boxes_: Tensor, batch_size: int, positives: Any, negatives_per_positive: Any
 ) -> tuple[Tensor | None, int]:
-    """See `checks.ohem`; the mask comes back on the device of the losses."""
+    """The mask of the positives (or None) and their ratio (or 0), on the device of the losses; see `checks.ohem`."""
     given = (
         None if positives is None else _array(positives if isinstance(positives, Tensor) else torch.tensor(positives))
     )

@@ -12,7 +12,7 @@ from minidet.config import AnchorConfig
 
 
 def cell_anchors(size: float, scales: Sequence[float], aspect_ratios: Sequence[float]) -> np.ndarray:
-    """The anchors of one cell, centred on the origin.
+    """The anchors of one cell, centred on the origin (section 4, "Anchors").
 
     For aspect ratio r = height / width and scale s the anchor has area (size * s)**2:
     width = size * s / sqrt(r), height = size * s * sqrt(r).
@@ -23,8 +23,8 @@ def cell_anchors(size: float, scales: Sequence[float], aspect_ratios: Sequence[f
         aspect_ratios: height / width, > 0.
 
     Returns:
-        (A, 4) float64 corners in pixels, A = len(aspect_ratios) * len(scales); the ratio is the outer loop, the
-        scale the inner one.
+        (A, 4) float64 corners in pixels, A = len(aspect_ratios) * len(scales); the ratio is the outer loop, the scale
+        the inner one.
 
     Raises:
         ValueError: a size, scale or ratio is not a positive number.
@@ -46,7 +46,7 @@ def cell_anchors(size: float, scales: Sequence[float], aspect_ratios: Sequence[f
 def pyramid_anchors(
     image_size: tuple[int, int], config: AnchorConfig, dtype: DTypeLike = np.float64
 ) -> list[np.ndarray]:
-    """The anchors of every level of the pyramid over one image.
+    """The anchors of every level of the pyramid over one image (section 4, "Anchors").
 
     Args:
         image_size: (height, width) of the network's input, pixels.
@@ -54,11 +54,14 @@ def pyramid_anchors(
         dtype: floating type of the result; the anchors are computed in float64 and rounded once.
 
     Returns:
-        A list, one (N_level, 4) array of corners in pixels a level. Order within a level: y, then x, then the anchor
-        of the cell. Anchors may reach outside the image.
+        A list with one (N_level, 4) array of corners per level, in pixels. Order within a level: y, then x, then the
+        anchor of the cell. Anchors may reach outside the image.
 
     Raises:
         ValueError: image_size is not two positive whole numbers.
+
+    >>> [len(level) for level in pyramid_anchors((64, 64), AnchorConfig())]  # 8 * 8 cells of 9 anchors, then 4 * 4, …
+    [576, 144, 36, 9, 9]
     """
     levels = []
     for grid in config.grids(checks.image_size(image_size)):

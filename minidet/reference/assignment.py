@@ -16,7 +16,7 @@ def assign_anchors(
     anchors: ArrayLike, gt_boxes: ArrayLike,
     positive_iou: float = 0.5, negative_iou: float = 0.4, force_match: bool = False,
 ) -> np.ndarray:  # fmt: skip
-    """Match every anchor with the ground-truth box it overlaps most.
+    """Match every anchor with the ground-truth box that it overlaps most (section 4, "Anchors").
 
     With IoU at least `positive_iou` the anchor is assigned to that box, below `negative_iou` it is background, and in
     between it is ignored in training. Of equal IoUs the box of the lowest index wins.
@@ -34,7 +34,10 @@ def assign_anchors(
         (N,) int64: index of a ground-truth box, -1 background, -2 ignored.
 
     Raises:
-        ValueError: a box is inverted or not finite, or the thresholds are out of range or order.
+        ValueError: a box is inverted or not finite, a threshold is out of range, or negative_iou is above positive_iou.
+
+    >>> assign_anchors([[0, 0, 10, 10], [0, 0, 10, 22], [30, 30, 40, 40]], gt_boxes=[[0, 0, 10, 10]])
+    array([ 0, -2, -1])
     """
     anchors, gt_boxes = checks.boxes("anchors", anchors), checks.boxes("gt_boxes", gt_boxes)
     positive_iou, negative_iou = checks.iou_thresholds(positive_iou, negative_iou)
@@ -55,7 +58,7 @@ def assign_pyramid(
     image_size: tuple[int, int], gt_boxes: ArrayLike, config: AnchorConfig,
     positive_iou: float = 0.5, negative_iou: float = 0.4, force_match: bool = False,
 ) -> np.ndarray:  # fmt: skip
-    """`assign_anchors` for all anchors of a pyramid, level after level.
+    """Match all anchors of a pyramid, level after level, as `assign_anchors` does.
 
     Args:
         image_size: (height, width) of the network's input, pixels.
@@ -64,7 +67,7 @@ def assign_pyramid(
         positive_iou, negative_iou, force_match: as in `assign_anchors`.
 
     Returns:
-        (N,) int64, N the anchors of all levels, in the order of `pyramid_anchors`.
+        (N,) int64 as from `assign_anchors`, N the anchors of all levels, in the order of `pyramid_anchors`.
 
     Raises:
         ValueError: as `assign_anchors` and `pyramid_anchors`.

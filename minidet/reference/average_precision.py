@@ -15,7 +15,7 @@ from minidet.reference.boxes import box_iou
 def match_detections(
     boxes: ArrayLike, scores: ArrayLike, gt_boxes: ArrayLike, iou_threshold: float = 0.5
 ) -> np.ndarray:
-    """Which detections of one image and class are right (COCO's rule).
+    """Which detections of one image and class are right, by COCO's rule.
 
     The detections choose in order of score, best first. Each takes the ground-truth box that it overlaps most, among
     those that are not taken yet, if their IoU is at least the threshold. So of several detections of an object one is
@@ -23,7 +23,7 @@ def match_detections(
 
     Args:
         boxes: (N, 4) corners of the detections, pixels.
-        scores: (N,); of equal scores the lower index goes first.
+        scores: (N,) numbers; of equal scores the lower index goes first.
         gt_boxes: (M, 4) corners, pixels. Of equal IoUs the box of the highest index is taken, as in pycocotools.
         iou_threshold: in (0, 1].
 
@@ -59,7 +59,7 @@ def precision_recall(correct: ArrayLike, scores: ArrayLike, num_gt: int) -> tupl
 
     Args:
         correct: (N,) bool, see `match_detections`.
-        scores: (N,); of equal scores the lower index goes first.
+        scores: (N,) numbers; of equal scores the lower index goes first.
         num_gt: ground-truth boxes of the class in all images, >= the number of right detections.
 
     Returns:
@@ -89,7 +89,7 @@ def average_precision(precision: ArrayLike, recall: ArrayLike, points: int | Non
     Args:
         precision: (N,) in [0, 1].
         recall: (N,) in [0, 1], not falling.
-        points: how many recalls, >= 2, or None.
+        points: how many recalls, >= 2; None: the whole area.
 
     Returns:
         In [0, 1]; 0 without any detection.

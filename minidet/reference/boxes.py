@@ -13,7 +13,7 @@ from minidet.structures import MAX_LOG_SCALE
 
 
 def box_area(boxes: ArrayLike) -> np.ndarray:
-    """Area of each box.
+    """The area of each box.
 
     Args:
         boxes: (N, 4) corners (x1, y1, x2, y2), pixels.
@@ -23,20 +23,23 @@ def box_area(boxes: ArrayLike) -> np.ndarray:
 
     Raises:
         ValueError: a box is inverted or not finite, or the shape is not (N, 4).
+
+    >>> box_area([[0, 0, 4, 5], [2, 2, 2, 9]])
+    array([20.,  0.])
     """
     boxes = checks.boxes("boxes", boxes)
     return _area(boxes.astype(np.float64)).astype(boxes.dtype)
 
 
 def box_iou(boxes1: ArrayLike, boxes2: ArrayLike) -> np.ndarray:
-    """Intersection over union of every box of one set with every box of another.
+    """The intersection over union (IoU) of every box of one set with every box of another.
 
     Args:
         boxes1: (N, 4) corners, pixels.
         boxes2: (M, 4) corners, pixels.
 
     Returns:
-        (N, M) in [0, 1]. A box of no area has IoU 0 with every box, another of no area and itself included.
+        (N, M) IoUs in [0, 1]. A box of no area has IoU 0 with every box, itself included.
 
     Raises:
         ValueError: a box is inverted or not finite, or a shape is not (N, 4).
@@ -56,7 +59,7 @@ def box_iou(boxes1: ArrayLike, boxes2: ArrayLike) -> np.ndarray:
 
 
 def encode_boxes(boxes: ArrayLike, anchors: ArrayLike) -> np.ndarray:
-    """The offsets that carry each anchor to its box, the standard parameterisation of R-CNN (section 4).
+    """The offsets that carry each anchor to its box, in the parameterisation of R-CNN (section 4).
 
     With centres (x, y), widths w and heights h, a the anchor's:
     tx = (x - xa) / wa, ty = (y - ya) / ha, tw = log(w / wa), th = log(h / ha).
@@ -69,8 +72,11 @@ def encode_boxes(boxes: ArrayLike, anchors: ArrayLike) -> np.ndarray:
         (N, 4) offsets (tx, ty, tw, th), without unit.
 
     Raises:
-        ValueError: a box or anchor is inverted, not finite or has no area (its logarithm is infinite), or the
-            lengths differ.
+        ValueError: a box or an anchor is inverted, not finite or of no area (its logarithm is infinite), or the lengths
+            differ.
+
+    >>> encode_boxes([[5, 0, 15, 10]], anchors=[[0, 0, 10, 10]])
+    array([[0.5, 0. , 0. , 0. ]])
     """
     boxes, anchors = checks.matching_boxes("boxes", boxes, "anchors", anchors)
     centre, size = _centre_size(boxes)
@@ -93,6 +99,9 @@ def decode_boxes(deltas: ArrayLike, anchors: ArrayLike) -> np.ndarray:
 
     Raises:
         ValueError: an offset is not finite, an anchor is inverted or not finite, or the lengths differ.
+
+    >>> decode_boxes([[0.5, 0.0, 0.0, 0.0]], anchors=[[0, 0, 10, 10]])
+    array([[ 5.,  0., 15., 10.]])
     """
     anchors = checks.boxes("anchors", anchors)
     deltas = checks.deltas("deltas", deltas, anchors)
@@ -115,6 +124,9 @@ def clip_boxes(boxes: ArrayLike, image_size: tuple[int, int]) -> np.ndarray:
 
     Raises:
         ValueError: a box is inverted or not finite, or image_size is not two positive whole numbers.
+
+    >>> clip_boxes([[-5, 20, 30, 90]], image_size=(60, 80))
+    array([[ 0., 20., 30., 60.]])
     """
     boxes = checks.boxes("boxes", boxes)
     height, width = checks.image_size(image_size)

@@ -10,12 +10,12 @@ from minidet.reference.boxes import box_iou
 
 
 def nms(boxes: ArrayLike, scores: ArrayLike, iou_threshold: float = 0.5) -> np.ndarray:
-    """Keep the best box, drop all that overlap it by more than the threshold, repeat with what is left.
+    """Keep the best box, drop all boxes that overlap it by more than the threshold, and repeat with what is left.
 
     Args:
         boxes: (N, 4) corners, pixels.
-        scores: (N,); of equal scores the lower index goes first.
-        iou_threshold: in [0, 1]; a box goes when its IoU with a kept one is above it, and stays when equal.
+        scores: (N,) numbers, the higher the better; of equal scores the lower index goes first.
+        iou_threshold: in [0, 1]; a box is dropped when its IoU with a kept one is above it, and stays when equal.
 
     Returns:
         (D,) int64 indices of the kept boxes, best score first.
@@ -41,19 +41,22 @@ def nms(boxes: ArrayLike, scores: ArrayLike, iou_threshold: float = 0.5) -> np.n
 
 
 def batched_nms(boxes: ArrayLike, scores: ArrayLike, classes: ArrayLike, iou_threshold: float = 0.5) -> np.ndarray:
-    """`nms` for each class by itself: a box is never suppressed by one of another class.
+    """Suppress within each class by itself: no box is dropped because of one of another class.
 
     Args:
         boxes: (N, 4) corners, pixels.
-        scores: (N,); of equal scores the lower index goes first.
-        classes: (N,) integers.
-        iou_threshold: in [0, 1].
+        scores: (N,) numbers, the higher the better; of equal scores the lower index goes first.
+        classes: (N,) integers >= 0.
+        iou_threshold: in [0, 1]; a box is dropped when its IoU with a kept one is above it, and stays when equal.
 
     Returns:
         (D,) int64 indices of the kept boxes of all classes, best score first.
 
     Raises:
-        ValueError: as `nms`; or classes are no integers, negative or of another length.
+        ValueError: as `nms`, or the classes are no integers, negative or of another length.
+
+    >>> batched_nms([[0, 0, 10, 10], [1, 0, 11, 10]], [0.8, 0.9], classes=[0, 1])
+    array([1, 0])
     """
     boxes = checks.boxes("boxes", boxes)
     scores = checks.vector("scores", scores, len(boxes), of="boxes")

@@ -19,15 +19,15 @@ def postprocess(
     logits: Sequence[ArrayLike], deltas: Sequence[ArrayLike], anchors: Sequence[ArrayLike],
     image_size: tuple[int, int], config: PostprocessConfig,
 ) -> Detections:  # fmt: skip
-    """The detections of one image: threshold, best of each level, decode, clip, suppress class by class.
+    """Turn the outputs for one image into detections: threshold, best per level, decode, clip, suppress per class.
 
-    Candidates are ranked by their logits, which order like the scores but do not saturate; of equal ones the first in
-    the order level, anchor, class goes first.
+    Candidates are ranked by their logits, which have the order of the scores but do not saturate; of equal ones the
+    first in the order level, anchor, class goes first. Section 4.1, "Inference".
 
     Args:
-        logits: one (N_level, K) array a level; scores are their sigmoids.
-        deltas: one (N_level, 4) array of offsets a level.
-        anchors: one (N_level, 4) array of corners a level, pixels.
+        logits: one (N_level, K) array per level; the scores are their sigmoids.
+        deltas: one (N_level, 4) array of offsets (tx, ty, tw, th) per level.
+        anchors: one (N_level, 4) array of corners per level, pixels.
         image_size: (height, width), pixels; boxes are clipped to it.
         config: thresholds and limits.
 
@@ -35,7 +35,12 @@ def postprocess(
         Detections(boxes (D, 4), scores (D,), classes (D,) int64), best score first, D <= config.max_detections.
 
     Raises:
-        ValueError: the lists differ in length or a level's arrays in shape, a logit is NaN, an offset not finite.
+        ValueError: the lists differ in length or the arrays of a level in shape, a logit is NaN, an offset is not
+            finite, or an anchor is inverted.
+
+    >>> found = postprocess([[[3.0]]], [[[0, 0, 0, 0]]], [[[2, 2, 8, 8]]], (16, 16), PostprocessConfig())
+    >>> found.boxes, found.scores.round(3), found.classes
+    (array([[2., 2., 8., 8.]]), array([0.953]), array([0]))
     """
     checks.levels(logits, deltas, anchors)
     candidates = [

@@ -9,7 +9,9 @@ from minidet import checks
 
 
 def smooth_l1(predictions: ArrayLike, targets: ArrayLike, beta: float = 1.0) -> np.ndarray:
-    """Smooth L1: with d = prediction - target, d**2 / (2 beta) for |d| < beta and |d| - beta / 2 beyond.
+    """The smooth L1 loss of Fast R-CNN, which section 4.1 trains the box subnet with.
+
+    With d = prediction - target it is d**2 / (2 beta) for |d| < beta and |d| - beta / 2 beyond.
 
     Args:
         predictions: any shape, floating; for boxes the offsets (tx, ty, tw, th), without unit.
@@ -21,8 +23,6 @@ def smooth_l1(predictions: ArrayLike, targets: ArrayLike, beta: float = 1.0) -> 
 
     Raises:
         ValueError: a number is NaN, the shapes differ, or beta is negative.
-
-    Fast R-CNN's loss, which section 4.1 trains the box subnet with.
 
     >>> smooth_l1([0.5, 3.0], [0.0, 0.0])
     array([0.125, 2.5  ])

@@ -13,7 +13,7 @@ def ohem_sample(
     losses: ArrayLike, boxes: ArrayLike, batch_size: int, iou_threshold: float = 0.7,
     positives: ArrayLike | None = None, negatives_per_positive: int | None = None,
 ) -> np.ndarray:  # fmt: skip
-    """The hardest examples that do not overlap each other.
+    """The hardest examples that do not overlap each other (section 5.1, "Online Hard Example Mining").
 
     Non-maximum suppression over all boxes with the losses as scores, then the `batch_size` highest losses of what is
     left (the paper's OHEM). With `positives` and `negatives_per_positive` = r (the paper's OHEM 1:3 has r = 3): the
@@ -23,16 +23,20 @@ def ohem_sample(
     Args:
         losses: (N,) loss of each example.
         boxes: (N, 4) corners, pixels.
-        batch_size: examples to choose, >= 1; with a ratio >= 1 + r.
-        iou_threshold: of the suppression, in [0, 1].
-        positives: (N,) bool, which examples are assigned to a ground-truth box.
-        negatives_per_positive: r >= 1.
+        batch_size: how many examples to choose, >= 1; with negatives_per_positive = r at least 1 + r.
+        iou_threshold: threshold of the suppression, in [0, 1].
+        positives: (N,) bool, which examples are assigned to a ground-truth box; None: make no difference.
+        negatives_per_positive: r, a whole number >= 1; given together with positives.
 
     Returns:
-        (S,) int64 indices of the chosen examples, highest loss first.
+        (S,) int64 indices of the chosen examples, highest loss first, S <= batch_size.
 
     Raises:
-        ValueError: a loss is NaN, the lengths differ, or only one of positives and negatives_per_positive is given.
+        ValueError: a loss is NaN, the lengths differ, a number is out of range, or only one of positives and
+            negatives_per_positive is given.
+
+    >>> ohem_sample([0.1, 2.0, 3.0], [[0, 0, 9, 9], [20, 0, 29, 9], [20, 0, 29, 9]], batch_size=2)
+    array([2, 0])
     """
     positive, ratio = checks.ohem(losses, boxes, batch_size, positives, negatives_per_positive)
     keep = nms(boxes, losses, iou_threshold)

@@ -27,7 +27,7 @@ def test_a_cell_by_hand(ops):
 
 
 def test_the_papers_anchors(ops):
-    """Section 4: A = 9 anchors a level, areas from 32^2 on P3 to 512^2 on P7, covering 32 to 813 pixels."""
+    """Section 4: A = 9 anchors per cell, areas from 32^2 on P3 to 512^2 on P7, covering 32 to 813 pixels."""
     config = AnchorConfig()
     levels = ops.pyramid_anchors((600, 800), config)
     assert [len(a) for a in levels] == [9 * -(-600 // s) * -(-800 // s) for s in (8, 16, 32, 64, 128)]

@@ -212,7 +212,7 @@ def test_dense_focal_loss_is_the_sum(ops, dtype):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("gamma", [*GAMMAS, 1.3, 3.7])
 def test_dense_focal_loss_to_the_last_digits(ops, dtype, gamma):
-    """One logit an anchor, so that the gradient is the elementwise one; and the loss of each alone."""
+    """One logit per anchor, so that the gradient is the elementwise one; and the loss of each alone."""
     x = np.concatenate([LOGIT_TABLE, np.linspace(-100, 100, 4001)]).astype(dtype)
     smallest = float(np.finfo(dtype).tiny)
     for label in (-1, 0):
