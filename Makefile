@@ -14,7 +14,7 @@ install: $(INSTALLED)  ## a virtual environment in .venv with everything in it
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed: make PYTHON=/path/to/it")'
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[book,test,lint]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[all]'
 	touch $@
 
 reproduce: $(INSTALLED)  ## the main job: inspect made data, train a small detector on it, draw the figures
