@@ -13,12 +13,10 @@ number of threads.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numba import prange
 
-from minidet.compiled._numba import compiler, parallel_kernel
+from minidet.compiled.jit import parallel_kernel, sums
 
 _PIXELS = 24
 """Output pixels whose windows are laid out at a time: with K = 576 they fill a tenth of the second-level cache."""
@@ -26,10 +24,6 @@ _WEIGHTS = 36
 """Weights per filter whose gradient is one task."""
 _CHUNK = 512
 """Pixels, about, over which a gradient of the filters is summed at a time."""
-
-sums = compiler(inner=True, fastmath={"contract", "reassoc", "nsz"})
-"""For sums whose terms may be added in any order: LLVM then adds vectors, with fused multiplications."""
-
 
 def correlate(
     x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None, stride: int, padding: int, groups: int

@@ -44,6 +44,9 @@ kernel = compiler()
 helper = compiler(inner=True)
 """The decorator of functions that only kernels call."""
 
+sums = compiler(inner=True, fastmath={"contract", "reassoc", "nsz"})
+"""The same for sums, whose terms may be added in any order: LLVM then adds vectors, and multiplies and adds at once."""
+
 
 def parallel_kernel(function: Callable[..., Any]) -> Callable[..., Any]:
     """A `kernel` whose `prange` is spread over the cores.

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 TOLERANCE = 1e-12  # sums of at most some hundred products of numbers near 1, each rounded to 1e-16
 
 
-@pytest.fixture(scope="module", params=["reference"])
+@pytest.fixture(scope="module", params=["reference", "compiled"])
 def layers(request):
     """The layers of each path that has them."""
     return importlib.import_module(f"minidet.{request.param}.layers")

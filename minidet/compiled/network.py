@@ -1,0 +1,138 @@
+"""RetinaNet in Numba, forwards and backwards. The contract is that of `minidet.reference.network`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
+
+from minidet import layer_checks
+from minidet.compiled.anchors import pyramid_anchors
+from minidet.compiled.architecture import retinanet
+from minidet.compiled.postprocess import postprocess
+from minidet.compiled.tape import Tape, Value
+from minidet.config import RetinaNetConfig
+from minidet.structures import Detections
+
+
+class RetinaNet:
+    """The network of figure 3, initialised as section 4.1 says: from one seed, with the weights of the reference.
+
+    >>> net = RetinaNet(RetinaNetConfig.tiny(num_classes=3), dtype=np.float32)
+    >>> logits, deltas = net.forward(np.zeros((2, 3, 64, 64), np.float32))
+    >>> [level.shape for level in logits]
+    [(2, 576, 3), (2, 144, 3), (2, 36, 3), (2, 9, 3)]
+
+    Args:
+        config: the architecture; the same as the PyTorch network's.
+        seed: of the first weights.
+        dtype: np.float64, or np.float32, which is twice as fast.
+
+    Raises:
+        ValueError: another dtype.
+    """
+
+    def __init__(self, config: RetinaNetConfig, seed: int = 0, dtype: DTypeLike = np.float64) -> None:
+        self.config, self.dtype = config, np.dtype(dtype)
+        if self.dtype not in (np.float32, np.float64):
+            raise ValueError(f"dtype = {self.dtype} must be float32 or float64")
+        self.state: dict[str, np.ndarray] = {}
+        """Name -> array: what PyTorch's ``state_dict()`` holds, in its order."""
+        rng = np.random.default_rng(seed)
+        tape = Tape(self.state, False, lambda name, shape: _first_value(name, shape, config, rng, self.dtype))
+        retinanet(tape, Value(np.zeros((0, 1, 1, 3), self.dtype)), config)  # a batch of no images meets every layer
+        self._last: tuple[Tape, Value, list[Value], list[Value]] | None = None  # what `backward` starts from
+
+    def load(self, state: Mapping[str, ArrayLike]) -> None:
+        """Take over weights, all or none.
+
+        Args:
+            state: name -> array, the names and shapes of `self.state`; values are rounded to the network's type.
+
+        Raises:
+            ValueError: names are missing or unknown, shapes differ, or a value is no array of numbers.
+        """
+        arrays = {name: layer_checks.numbers(f"state[{name!r}]", value) for name, value in state.items()}
+        faults = {
+            "missing": [name for name in self.state if name not in arrays],
+            "unknown": [name for name in arrays if name not in self.state],
+            "of another shape": [
+                f"{name} {value.shape} instead of {self.state[name].shape}"
+                for name, value in arrays.items()
+                if name in self.state and value.shape != self.state[name].shape
+            ],
+        }
+        if any(faults.values()):
+            raise ValueError(
+                "the weights do not fit the network, check its configuration; "
+                + "; ".join(f"{len(names)} {fault}: {', '.join(names)}" for fault, names in faults.items() if names)
+            )
+        for name, value in arrays.items():
+            self.state[name][...] = value
+
+    def forward(self, images: ArrayLike, training: bool = True) -> tuple[list[np.ndarray], list[np.ndarray]]:
+        """The logits and box deltas of every anchor. See `minidet.reference.network.RetinaNet.forward`."""
+        x = Value(_channels_last(layer_checks.images(images), self.dtype))
+        tape = Tape(self.state, training)
+        logits, deltas = retinanet(tape, x, self.config)
+        self._last = (tape, x, logits, deltas) if training else None
+        return [level.data for level in logits], [level.data for level in deltas]
+
+    def backward(
+        self, grad_logits: Sequence[ArrayLike], grad_deltas: Sequence[ArrayLike], images: bool = False
+    ) -> dict[str, np.ndarray]:
+        """The gradient of every parameter, by name. See `minidet.reference.network.RetinaNet.backward`."""
+        if self._last is None:
+            raise ValueError("there is nothing to go back through: call forward(images) once for each backward")
+        tape, x, logits, deltas = self._last
+        grads = layer_checks.gradients("grad_logits", grad_logits, [level.data for level in logits])
+        grads += layer_checks.gradients("grad_deltas", grad_deltas, [level.data for level in deltas])
+        self._last = None
+        for level, grad in zip(logits + deltas, grads, strict=True):
+            level.collect(grad)
+        x.wanted = images
+        found = tape.backward()
+        return found if x.grad is None else {**found, "images": x.grad.transpose(0, 3, 1, 2)}
+
+    def detect(
+        self, images: ArrayLike, image_sizes: Sequence[tuple[int, int]] | None = None
+    ) -> list[Detections[np.ndarray]]:  # fmt: skip
+        """What the network finds in each image. See `minidet.reference.network.RetinaNet.detect`."""
+        x = layer_checks.images(images, finite=True)
+        sizes = layer_checks.image_sizes(image_sizes, x)
+        logits, deltas = self.forward(x, training=False)
+        anchors = pyramid_anchors(x.shape[2:], self.config.anchors, self.dtype)
+        return [
+            postprocess([x[i] for x in logits], [d[i] for d in deltas], anchors, size, self.config.postprocess)
+            for i, size in enumerate(sizes)
+        ]
+
+
+def _channels_last(images: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """(B, 3, H, W) -> (B, H, W, 3)."""
+    out = np.empty((len(images), *images.shape[2:], 3), dtype)
+    for c in range(3):
+        out[..., c] = images[:, c]
+    return out
+
+
+def _first_value(
+    name: str, shape: tuple[int, ...], config: RetinaNetConfig, rng: np.random.Generator, dtype: np.dtype
+) -> np.ndarray:
+    """How a parameter or buffer starts (section 4.1, "Initialization"), drawn as in `minidet.reference.network`."""
+    if name == "class_subnet.output.bias":
+        return np.full(shape, config.prior_logit, dtype)
+    if len(shape) < 4:
+        kind = np.int64 if name.endswith("num_batches_tracked") else dtype
+        return np.full(shape, name.endswith(("weight", "running_var")), kind)
+    outputs, inputs, k, _ = shape
+    if name.startswith("backbone"):
+        value = rng.normal(0, math.sqrt(2 / (outputs * k * k)), shape)
+    elif name.startswith("fpn"):
+        bound = math.sqrt(3 / (inputs * k * k))  # a uniform distribution's variance is bound**2 / 3
+        value = rng.uniform(-bound, bound, shape)
+    else:
+        value = rng.normal(0, 0.01, shape)
+    return value.astype(dtype)
