@@ -1,0 +1,127 @@
+"""The training objective in Numba. Contracts are those of `minidet.reference.objective`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from minidet import checks
+from minidet.compiled import losses
+from minidet.compiled.assignment import assign_anchors
+from minidet.compiled.boxes import encode_boxes
+from minidet.compiled.sampling import ohem_sample
+from minidet.config import LossConfig, RetinaNetConfig, TrainingConfig
+from minidet.structures import BACKGROUND, IGNORED, GroundTruth
+
+
+class Losses(NamedTuple):
+    """The two parts of the training loss."""
+
+    classification: float
+    box: float
+    assigned: int
+    """Number of anchors assigned to a ground-truth box, by which the sums of both are divided (at least by 1)."""
+
+
+def detection_loss(
+    logits: Sequence[np.ndarray], deltas: Sequence[np.ndarray], anchors: Sequence[np.ndarray],
+    ground_truth: Sequence[GroundTruth], model_config: RetinaNetConfig, training_config: TrainingConfig | None = None,
+    assignments: Sequence[np.ndarray] | None = None,
+) -> tuple[Losses, list[np.ndarray], list[np.ndarray]]:  # fmt: skip
+    """The training loss of a batch and its gradients. See `minidet.reference.objective.detection_loss`.
+
+    Args:
+        logits, deltas, anchors, ground_truth, model_config, training_config: as there.
+        assignments: (N,) for each image, where `assign_pyramid` has been called before.
+    """
+    settings = (training_config or TrainingConfig()).loss
+    x, t, every_anchor = np.concatenate(logits, axis=1), np.concatenate(deltas, axis=1), np.concatenate(anchors)
+    if len(ground_truth) != len(x):
+        raise ValueError(f"ground_truth has {len(ground_truth)} entries for {len(x)} images: give one for each image")
+    if assignments is None:
+        rule = model_config.assignment
+        how = rule.positive_iou, rule.negative_iou, rule.force_match
+        assignments = [assign_anchors(every_anchor, image[0], *how) for image in ground_truth]
+    pairs = zip(ground_truth, assignments, strict=True)
+    targets = [_targets(every_anchor, image, assignment, model_config) for image, assignment in pairs]
+    labels = np.array([label for label, _ in targets], np.int64).reshape(x.shape[:2])  # (B, N)
+    positive = labels >= 0
+    normaliser = max(1, int(positive.sum()))
+    classification, grad_x = _class_loss(x, labels, every_anchor, settings, normaliser)
+
+    predicted = t[positive]  # (P, 4)
+    wanted = np.concatenate([offsets for _, offsets in targets] or [predicted]).astype(t.dtype)  # (P, 4)
+    box = losses.smooth_l1(predicted, wanted, settings.smooth_l1_beta).sum() / normaliser
+    grad_t = np.zeros_like(t)
+    slope = losses.smooth_l1_grad(predicted, wanted, settings.smooth_l1_beta)
+    grad_t[positive] = settings.box_weight * slope / normaliser
+
+    ends = np.cumsum([len(level) for level in anchors])[:-1]
+    found = Losses(float(classification), float(box), int(positive.sum()))
+    return found, np.split(grad_x, ends, axis=1), np.split(grad_t, ends, axis=1)
+
+
+def _targets(
+    anchors: np.ndarray, image: GroundTruth, assignment: np.ndarray, config: RetinaNetConfig
+) -> tuple[np.ndarray, np.ndarray]:
+    """(N,) dense labels and, for the P anchors that have a class, (P, 4) offsets to their boxes."""
+    boxes, classes, ignore = (np.asarray(values) for values in image)
+    if not len(boxes) == len(classes) == len(ignore):
+        raise ValueError(f"{len(boxes)} boxes, {len(classes)} classes and {len(ignore)} ignore flags: give one per box")
+    classes = checks.integers("classes", classes, len(boxes), of="boxes", low=0, high=config.num_classes - 1)
+    meaning = np.where(ignore.astype(bool), IGNORED, classes)  # (M,)
+    labels = np.append(meaning, [IGNORED, BACKGROUND])[assignment]  # found from the end as -2 and -1
+    positive = labels >= 0
+    return labels, encode_boxes(boxes.reshape(-1, 4)[assignment[positive]], anchors[positive])
+
+
+def _class_loss(
+    x: np.ndarray, labels: np.ndarray, anchors: np.ndarray, settings: LossConfig, normaliser: int
+) -> tuple[float, np.ndarray]:
+    """The class losses of (B, N, K) logits, summed and divided, and their gradient."""
+    match settings.kind:
+        case "focal":
+            return _dense(x, labels, settings.gamma, settings.alpha)
+        case "cross_entropy":
+            return _dense(x, labels, 0.0, None)
+        case "balanced_cross_entropy":
+            return _dense(x, labels, 0.0, settings.alpha)
+    objects = labels[..., None] == np.arange(x.shape[2])  # (B, N, K)
+    used = labels != IGNORED
+    loss, loss_grad, parameters = _elementwise(settings)
+    if settings.kind.startswith("ohem"):
+        used = _hard_examples(x, objects, labels >= 0, used, anchors, settings)
+    grad = np.zeros_like(x)
+    grad[used] = loss_grad(x[used], objects[used], *parameters) / normaliser
+    return loss(x[used], objects[used], *parameters).sum() / normaliser, grad
+
+
+def _dense(x: np.ndarray, labels: np.ndarray, gamma: float, alpha: float | None) -> tuple[float, np.ndarray]:
+    loss, grad = losses.dense_focal_loss(x.reshape(-1, x.shape[2]), labels.ravel(), gamma, alpha)
+    return float(loss), grad.reshape(x.shape)
+
+
+def _elementwise(settings: LossConfig) -> tuple[Any, Any, tuple[float | None, ...]]:
+    """A loss that is not dense, its gradient and their parameters."""
+    match settings.kind:
+        case "focal_star":
+            return losses.focal_loss_star, losses.focal_loss_star_grad, (settings.gamma, settings.beta, settings.alpha)
+        case "hinge":
+            return losses.hinge_loss, losses.hinge_loss_grad, (settings.margin,)
+    return losses.cross_entropy, losses.cross_entropy_grad, (None,)  # of the anchors that OHEM chooses
+
+
+def _hard_examples(
+    x: np.ndarray, objects: np.ndarray, positive: np.ndarray, used: np.ndarray, anchors: np.ndarray,
+    settings: LossConfig,
+) -> np.ndarray:  # fmt: skip
+    """(B, N) bool: the anchors that OHEM chooses in each image (section 5.1), NMS being applied to the anchors."""
+    chosen = np.zeros_like(used)
+    for i, candidates in enumerate(map(np.flatnonzero, used)):
+        hardness = losses.cross_entropy(x[i, candidates], objects[i, candidates]).sum(axis=1)
+        ratio = (positive[i, candidates], 3) if settings.kind == "ohem_1_3" else (None, None)
+        rule = settings.ohem_batch_size, settings.ohem_iou_threshold
+        chosen[i, candidates[ohem_sample(hardness, anchors[candidates], *rule, *ratio)]] = True
+    return chosen
