@@ -13,6 +13,7 @@ from collections.abc import Sequence
 
 import minidet
 from minidet.cli import assignment, data, detect, evaluate, experiments, inspect, train
+from minidet.cli.arguments import raise_pixel_limit
 
 COMMANDS = (inspect, train, evaluate, detect, data, experiments, assignment)
 
@@ -43,6 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         command.add(commands)
     options = parser.parse_args(arguments)
     try:
+        raise_pixel_limit(options)
         options.run(options)
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] != "torch":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -54,6 +55,29 @@ def preset(name: str, classes: int) -> RetinaNetConfig:
         "tiny": RetinaNetConfig.tiny, "paper": RetinaNetConfig, "torchvision": RetinaNetConfig.torchvision,
     }  # fmt: skip
     return makers[name](classes)
+
+
+def add_pixel_limit(command: argparse.ArgumentParser) -> None:
+    """Add ``--max-pixels``, which `raise_pixel_limit` applies."""
+    command.add_argument(
+        "--max-pixels", type=int, metavar="N",
+        help="open images of up to so many pixels (if not 89,478,485): for files that you trust, because a small file "
+        "can unpack to fill all memory",
+    )  # fmt: skip
+
+
+def raise_pixel_limit(options: argparse.Namespace) -> None:
+    """Let larger images be opened, here and in processes that are started from here, where that was asked for."""
+    limit = getattr(options, "max_pixels", None)
+    if limit is None:
+        return
+    from PIL import Image
+
+    from minidet import checks
+    from minidet.data.images import LIMIT
+
+    Image.MAX_IMAGE_PIXELS = checks.integer("max_pixels", limit, low=1)
+    os.environ[LIMIT] = str(limit)
 
 
 def add_settings(command: argparse.ArgumentParser, more: str = "") -> None:

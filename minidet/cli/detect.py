@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from minidet.cli.arguments import RUNS, add_command
+from minidet.cli.arguments import RUNS, add_command, add_pixel_limit
 from minidet.cli.outputs import file_identity
 from minidet.cli.runs import load_run
 
@@ -34,6 +34,7 @@ def add(commands: Any) -> None:
     command.add_argument("images", type=Path, nargs="+", metavar="IMAGE", help="image files of any size")
     command.add_argument("--out", type=Path, default=RUNS / "detect", help="folder for pictures and detections.json")
     command.add_argument("--score", type=float, default=0.3, help="draw detections from this score on, 0 to 1")
+    add_pixel_limit(command)
 
 
 def run(options: argparse.Namespace) -> None:

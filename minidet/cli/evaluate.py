@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from minidet.cli import scores
-from minidet.cli.arguments import add_command
+from minidet.cli.arguments import add_command, add_pixel_limit
 from minidet.cli.outputs import check_outputs, slug
 from minidet.cli.runs import FILES, load_run
 from minidet.cli.sources import SOURCES, absolute, add_source_options, source_options
@@ -33,6 +33,7 @@ def add(commands: Any) -> None:
     command.add_argument("run_folder", type=Path, metavar="RUN", help="folder of the run")
     command.add_argument("--data", help=f"{SOURCES}; by default what the run was evaluated on while it was trained")
     add_source_options(command, "the data that is measured on")
+    add_pixel_limit(command)
     command.add_argument(
         "--json", type=Path, metavar="FILE",
         help="where the numbers go, if not RUN/evaluation.json (for other data RUN/evaluation_DATA.json)",
@@ -46,7 +47,7 @@ def add(commands: Any) -> None:
 def run(options: argparse.Namespace) -> None:
     """Measure, print the table and write the numbers."""
     from minidet.data import open_dataset
-    from minidet.data.summary import in_words
+    from minidet.data.faults import counted
     from minidet.evaluation.detector import evaluate_model
     from minidet.files import write_json
 
@@ -54,7 +55,7 @@ def run(options: argparse.Namespace) -> None:
     source = _source(options, settings)
     dataset = open_dataset(**source)
     if dataset.faults:
-        told = f"{dataset.name}: {in_words(dataset.faults)}; minidet inspect lists them"
+        told = f"{dataset.name}: {counted(dataset.faults)}; minidet inspect lists them"
         print(told, file=sys.stderr)
     own = source == settings.val
     json_file = options.json or _record_path(options.run_folder, dataset, source, own)

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from minidet.cli.arguments import PRESETS, RUNS, add_command, preset
+from minidet.cli.arguments import PRESETS, RUNS, add_command, add_pixel_limit, preset
 from minidet.cli.outputs import check_outputs, slug
 from minidet.cli.sources import SOURCES, add_source_options, source_options
 from minidet.config import AssignmentConfig, ResizeConfig
@@ -28,6 +28,7 @@ def add(commands: Any) -> None:
     )  # fmt: skip
     command.add_argument("source", metavar="DATA", help=SOURCES)
     add_source_options(command, "DATA")
+    add_pixel_limit(command)
     command.add_argument(
         "--suggest", action="store_true",
         help="also find the cheapest anchors that fit 99 in 100 boxes at this size, and show the coverage with them",

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 TRAINING_SHAPES: dict[str, Any] = {"images": 100_000, "objects": (8, 25), "distractors": (3, 10)}
 """What a run on shapes sees: more of them per image than `Shapes()` has, so a short run learns from more objects."""
-RESUMED = ("run", "out", "resume", "changed_data", "set", "tensorboard")
+RESUMED = ("run", "out", "resume", "changed_data", "set", "tensorboard", "max_pixels")
 """The options that can be given when a run is resumed without --data."""
 
 
@@ -69,13 +69,13 @@ def _resumed(options: argparse.Namespace, changes: dict[str, dict[str, Any]]) ->
 
 def _begun(options: argparse.Namespace, changes: dict[str, dict[str, Any]]) -> Plan:
     """From the arguments alone."""
-    from minidet.data import open_dataset
+    from minidet.data import open_dataset, require_objects
 
     if not options.data:
-        raise ValueError("give --data: shapes, a Pascal VOC folder, a COCO JSON file or folder")
+        raise ValueError("give --data: shapes, or a data set in Pascal VOC, COCO or YOLO form")
     data, val = _sources(options, changes)
     dataset = open_dataset(**data)
-    _check_trainable(dataset)
+    require_objects(dataset, "to learn from")
     model, training = _preset(options.preset or "tiny", len(dataset.classes))
     if options.shorter_side:
         longer = round(options.shorter_side * training.resize.longer_side / training.resize.shorter_side)
@@ -95,27 +95,14 @@ def _begun(options: argparse.Namespace, changes: dict[str, dict[str, Any]]) -> P
 
 def _checked(settings: RunSettings, dataset: Dataset) -> Plan:
     """The plan, if there is something to learn from and, where it is to be measured, something to measure on."""
-    from minidet.data import open_dataset
+    from minidet.data import open_dataset, require_objects
     from minidet.evaluation.detector import check_measurable
 
-    _check_trainable(dataset)
+    require_objects(dataset, "to learn from")
     unseen = open_dataset(**settings.val) if settings.val else None
     if unseen is not None:
         check_measurable(unseen, settings.categories)
     return Plan(settings, dataset, unseen)
-
-
-def _check_trainable(dataset: Dataset) -> None:
-    from minidet.data.summary import has_objects, in_words
-
-    left_out = f": {in_words(dataset.faults)}, which minidet inspect lists" if dataset.faults else ""
-    if not len(dataset):
-        raise ValueError(f"{dataset.name} has no image to learn from{left_out}")
-    if not has_objects(dataset):
-        raise ValueError(
-            f"{dataset.name} has no box to learn from in its {len(dataset)} images, or only such as are to be ignored "
-            f"(COCO crowd, VOC difficult){left_out}"
-        )
 
 
 def _sources(

@@ -6,9 +6,9 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-SOURCES = "a Pascal VOC folder, a COCO JSON file or folder, or: shapes"
+SOURCES = "a data set in Pascal VOC, COCO or YOLO form (a folder or a file), or: shapes"
 """What can be given as a data set."""
-FILES = {"split": "split", "image_folder": "images"}
+FILES = {"split": "split", "image_folder": "images", "first_pixel": "first_pixel", "as_stored": "oriented"}
 """Options of data sets that are read from files, and what `open_dataset` calls them."""
 SHAPES = {"images": "images", "seed": "seed", "min_size": "min_size", "max_size": "max_size"}
 """Options of the synthetic data set, and what `open_dataset` calls them."""
@@ -25,11 +25,21 @@ def add_source_options(command: argparse.ArgumentParser, of: str, prefix: str = 
     group = command.add_argument_group(f"options of {of}")
     name = f"--{prefix}"
     group.add_argument(
-        f"{name}split", metavar="LIST", help="Pascal VOC: the list in ImageSets/Main to read (train, val, …)"
+        f"{name}split",
+        metavar="LIST",
+        help="the part to read (train, val, …); of Pascal VOC, the list in ImageSets/Main",
     )
     group.add_argument(
-        f"{name}image-folder", metavar="DIR", help="COCO: where the images are, if not beside the JSON file"
+        f"{name}image-folder", metavar="DIR", help="COCO, VOC: where the images are, if not beside the annotations"
     )
+    group.add_argument(
+        f"{name}first-pixel", type=int, choices=(0, 1),
+        help="Pascal VOC: what the first pixel is counted as; 0 for the files of some tools (if not 1)",
+    )  # fmt: skip
+    group.add_argument(
+        f"{name}as-stored", action="store_const", const=False,
+        help="leave images as they are stored, without turning them as their EXIF orientation asks",
+    )  # fmt: skip
     group.add_argument(f"{name}images", type=int, metavar="N", help="shapes: how many images")
     group.add_argument(f"{name}seed", type=int, metavar="N", help="shapes: which images")
     add_sizes(group, "shapes: ", prefix)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from minidet.cli import scores
-from minidet.cli.arguments import PRESETS, add_command, add_settings
+from minidet.cli.arguments import PRESETS, add_command, add_pixel_limit, add_settings
 from minidet.cli.identity import check_images, remembered
 from minidet.cli.outputs import check_outputs
 from minidet.cli.plan import Plan, plan
@@ -67,6 +67,7 @@ def add(commands: Any) -> None:
         "--tensorboard", action="store_true",
         help="write the metrics for TensorBoard too, into RUN/tensorboard (pip install tensorboard)",
     )  # fmt: skip
+    add_pixel_limit(command)
     add_source_options(command, "--data")
     add_source_options(command, "--val, or another part of --data to evaluate on", "val-")
 
@@ -101,11 +102,10 @@ def run(options: argparse.Namespace) -> None:
 
     begins = options.resume or not (options.out / "config.json").exists()  # else it is refused
     data = TrainingData(dataset, settings.model, settings.training)
-    about = {name: value for name, value in settings.to_dict().items() if name not in ("model", "training")}
     with remembered(options.out, dataset) if first and begins and _is_read(ready) else nullcontext():
         try:
             metrics = training.train(
-                model, data, settings.training, options.out, options.resume, about, measure if unseen else None
+                model, data, settings.training, options.out, options.resume, settings, measure if unseen else None
             )
         except KeyboardInterrupt:
             print(f"\ngo on from the last checkpoint with: minidet train --out {options.out} --resume", file=sys.stderr)

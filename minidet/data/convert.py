@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
-from tqdm import tqdm
 
 from minidet import wording
 from minidet.data.coco import Coco
@@ -26,6 +25,7 @@ from minidet.data.voc import Voc
 from minidet.data.writing import voc_annotation, write_coco, yolo_description, yolo_labels
 from minidet.data.yolo import Yolo
 from minidet.data.yolo_files import SPLIT_FOLDERS
+from minidet.progress import Progress
 
 KINDS = ("coco", "voc", "yolo")
 """What can be written."""
@@ -130,7 +130,7 @@ def _renamed(record: Record, name: str) -> Record:
 
 def _copy_images(dataset: Dataset, records: Sequence[Record], folder: Path, progress: bool) -> None:
     """The image files as they are; where there are none, or they are read otherwise than a viewer would, as PNG."""
-    bar = tqdm(records, f"copying {dataset.name}", unit="image", disable=not progress)
+    bar = Progress(records, f"copying {dataset.name}", unit="image", disable=not progress)
     for i, record in enumerate(bar):
         path = folder / record.file_name
         if path.exists():

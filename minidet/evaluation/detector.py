@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from minidet.config import ResizeConfig
-from minidet.data import Dataset
-from minidet.data.summary import has_objects, in_words
+from minidet.data import Dataset, require_objects
 from minidet.evaluation.coco import Evaluation, evaluate
 from minidet.progress import Progress
 from minidet.pytorch.inference import coco_results, detect_images
@@ -75,14 +74,7 @@ def check_measurable(dataset: Dataset, categories: Categories) -> None:
     Raises:
         ValueError: the data set has no image left, no object that counts, or a class that the model does not know.
     """
-    left_out = f": {in_words(dataset.faults)}, which minidet inspect lists" if dataset.faults else ""
-    if not len(dataset):
-        raise ValueError(f"{dataset.name} has no image to measure on{left_out}")
-    if not has_objects(dataset):
-        raise ValueError(
-            f"{dataset.name} has no object to measure on in its {len(dataset)} images, or only such as are to be "
-            f"ignored (COCO crowd, VOC difficult){left_out}"
-        )
+    require_objects(dataset, "to measure on")
     model_classes(dataset, categories)
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from minidet.config import RunSettings
 from minidet.experiments.circumstances import circumstances
 from minidet.experiments.experiment import Experiment
 from minidet.experiments.lock import locked
@@ -95,8 +96,7 @@ def _train(experiment: Experiment, seed: int, folder: Path, results: Path) -> di
 
     config = replace(experiment.training, seed=seed)
     dataset, val = InMemory(open_dataset(**experiment.data)), open_dataset(**experiment.val)
-    categories = Categories.numbered(dataset.classes)
-    about = {"classes": list(categories.names), "category_ids": list(categories.ids)}
+    categories, settings = Categories.numbered(dataset.classes), RunSettings(classes=dataset.classes)
     torch.manual_seed(seed)
     model = RetinaNet(experiment.model)
     backbone = None
@@ -106,7 +106,7 @@ def _train(experiment: Experiment, seed: int, folder: Path, results: Path) -> di
     diverged_at = None
     if not (folder / "model.pt").exists():
         try:
-            train(model, TrainingData(dataset, experiment.model, config), config, folder, resume=True, about=about)
+            train(model, TrainingData(dataset, experiment.model, config), config, folder, True, settings)
         except Diverged as error:
             diverged_at = error.iteration
     else:  # it was trained before and not measured yet

@@ -26,9 +26,9 @@ from minidet.pytorch.retinanet import RetinaNet
 
 FREE = (
     "training.workers", "training.log_every", "training.checkpoint_every", "training.evaluate_every",
-    "training.tensorboard",
+    "training.tensorboard", "val",
 )  # fmt: skip
-"""Settings that may change when a run is resumed: no weight depends on them."""
+"""Settings that may change when a run is resumed, with all that they hold: no weight depends on them."""
 
 
 def load_model(run: str | os.PathLike[str]) -> RetinaNet:
@@ -117,7 +117,7 @@ class Run:
             if config.exists():
                 _compare(config, load_settings(self.folder), self.settings)
         self.folder.mkdir(parents=True, exist_ok=True)
-        if not config.exists():
+        if not config.exists() or load_settings(self.folder) != self.settings:  # those in FREE may have changed
             write_json(config, self.settings)
 
     def save(self, state: Mapping[str, Any]) -> None:
@@ -206,7 +206,7 @@ def _compare(path: Path, saved: Mapping[str, Any], wanted: Mapping[str, Any]) ->
     differing = [
         f"{name} = {before.get(name)!r}, not {now.get(name)!r}"
         for name in {**before, **now}
-        if before.get(name) != now.get(name) and name not in FREE
+        if before.get(name) != now.get(name) and not any(name == free or name.startswith(f"{free}.") for free in FREE)
     ]
     if differing:
         raise ValueError(

@@ -8,9 +8,9 @@ from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from minidet import checks
+from minidet.progress import Progress
 from minidet.pytorch.inference import batch_images
 from minidet.structures import Diverged
 
@@ -67,7 +67,7 @@ def fit(
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, learning_rate, total_steps=steps + 1)
     history = []
     indices = _endless(len(samples), torch.Generator().manual_seed(seed))
-    bar = tqdm(range(1, steps + 1), "training", unit="step", mininterval=1)
+    bar = Progress(range(1, steps + 1), "training", unit="step", mininterval=1)
     for step in bar:
         batch = [samples[next(indices)] for _ in range(batch_size)]
         with _noticing_divergence(model, step, learning_rate):

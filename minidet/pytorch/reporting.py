@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from torch import Tensor
-from tqdm import tqdm
 
 from minidet.config import TrainingConfig
+from minidet.progress import Progress
 from minidet.pytorch import tensorboard
 from minidet.pytorch.checkpoint import Run, load_metrics
 from minidet.pytorch.objective import Losses
@@ -45,7 +45,9 @@ class Reporter:
         """The same batches, and while they are taken a bar that shows how far the training has come."""
         if not self.run:
             return batches
-        self._bar = tqdm(batches, "training", self.config.iterations, initial=self.start, unit="step", mininterval=1)
+        self._bar = Progress(
+            batches, "training", self.config.iterations, initial=self.start, unit="step", mininterval=1
+        )
         return self._bar
 
     def step(self, done: int, losses: Losses, learning_rate: float, gradient_norm: Tensor | None = None) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -15,7 +16,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from minidet.config import TrainingConfig
+from minidet.config import RunSettings, TrainingConfig
 from minidet.pytorch import tensorboard, tensors
 from minidet.pytorch.checkpoint import Run, load_metrics
 from minidet.pytorch.loader import Data, load_batches
@@ -33,7 +34,7 @@ ADVICE = "lower learning_rate, lengthen warmup or set gradient_clip"
 
 def train(
     model: RetinaNet, data: Data, training_config: TrainingConfig, out: str | os.PathLike[str], resume: bool = False,
-    about: Mapping[str, Any] | None = None, evaluate: Callable[[RetinaNet], Mapping[str, float]] | None = None,
+    settings: RunSettings | None = None, evaluate: Callable[[RetinaNet], Mapping[str, float]] | None = None,
 ) -> list[dict[str, Any]]:  # fmt: skip
     """Train a model in place and keep the run in a folder (see `minidet.pytorch.checkpoint`).
 
@@ -56,7 +57,7 @@ def train(
         out: the run's folder, a new one unless `resume`.
         resume: go on from the last checkpoint, or begin where there is none. On a CPU the weights become, to the bit,
             what they would have become without the interruption.
-        about: put into the run's settings beside "model" and "training"; JSON types.
+        settings: what the run keeps beside the two configurations: where its data is, and the names of its classes.
         evaluate: given the model every `evaluate_every` steps and at the end; what it returns joins the metrics.
 
     Returns:
@@ -70,10 +71,10 @@ def train(
             naming the iteration and the images, an annotation is wrong.
         OSError: a checkpoint cannot be written.
     """
-    settings = {**(about or {}), "model": model.config.to_dict(), "training": training_config.to_dict()}
+    settings = replace(settings or RunSettings(), model=model.config, training=training_config)
     with joined() as process:
         _check(training_config, process)
-        run = _open_run(out, settings, resume, process)
+        run = _open_run(out, settings.to_dict(), resume, process)
         learner = Learner(model, training_config, process)
         start, seconds = learner.restore(run)
         batches = learner.batches(data, start)

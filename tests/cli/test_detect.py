@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import shutil
 
 from PIL import Image
 
 from minidet.cli import main
 from minidet.data.coco import Coco
+from minidet.data.images import LIMIT
 from minidet.pytorch.checkpoint import load_settings
 from tests.cli.commands import words
 
@@ -61,6 +63,20 @@ def test_every_image_has_a_picture_of_its_own(trained, folder, tmp_path):
     assert names == ["x_3.png", "x.png", "x_2.png", "x_2_2.png", "X_3.png"][:4] + names[4:]
     assert len({name.casefold() for name in names}) == 5
     assert {path.name for path in (tmp_path / "out").glob("*.png")} == set(names)
+
+
+def test_larger_images_where_they_are_trusted(trained, folder, tmp_path, monkeypatch, capsys):
+    """The limit holds here and, by the environment, in processes that make batches."""
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
+    monkeypatch.delenv(LIMIT, raising=False)
+    command = words("detect", trained, folder / "images/000000.png", "--out", tmp_path / "out")
+    assert main(command) == 1
+    assert "more than PIL.Image.MAX_IMAGE_PIXELS = 1000 pixels" in capsys.readouterr().err
+    monkeypatch.setenv(LIMIT, "")
+    assert main([*command, "--max-pixels", "6000"]) == 0
+    assert os.environ[LIMIT] == "6000"
+    assert main([*command, "--max-pixels", "0"]) == 1
+    assert "max_pixels = 0 must be >= 1" in capsys.readouterr().err
 
 
 def test_an_image_is_never_overwritten(trained, folder, tmp_path):

@@ -99,6 +99,9 @@ def test_resuming_gives_the_same_weights(tmp_path, monkeypatch, capsys):
     assert "model.width = 8, not 16" in capsys.readouterr().err
     assert main(["train", "--out", str(tmp_path / "parts"), "--resume", "--set", "data.images=9"]) == 1
     assert "data.images = 8, not 9" in capsys.readouterr().err
+    assert main(["train", "--out", str(tmp_path / "parts"), "--resume", "--set", "val.images=2"]) == 0
+    assert load_settings(tmp_path / "parts")["val"]["images"] == 2
+    assert json.loads((tmp_path / "parts/evaluation.json").read_text())["images"] == 2
 
 
 def test_train_on_voc_at_a_size_of_its_own(tmp_path):
@@ -259,9 +262,10 @@ def images_missing(content):
 
 
 @pytest.mark.parametrize(("change", "message"), [
-    (nothing_annotated, "has no box to learn from in its 3 images"), (all_crowd, "only such as are to be ignored"),
-    (no_categories, "has no box to learn from"),
-    (images_missing, "has no image to learn from: 3 faults (3 missing image)"),
+    (nothing_annotated, "holds no object to learn from: 3 images, 0 objects to be ignored, no faults"),
+    (all_crowd, "holds no object to learn from: 3 images, 24 objects to be ignored"),
+    (no_categories, "holds no object to learn from"),
+    (images_missing, "holds no image to learn from: 0 images, 0 objects to be ignored, 3 faults (3 missing image)"),
 ])  # fmt: skip
 def test_nothing_to_learn_from(folder, tmp_path, capsys, change, message):
     data, _ = small_coco(folder, tmp_path, change)
@@ -273,7 +277,7 @@ def test_nothing_to_learn_from(folder, tmp_path, capsys, change, message):
 def test_nothing_to_measure_on_is_told_before_training(folder, tmp_path, capsys):
     val, _ = small_coco(folder, tmp_path, images_missing)
     assert main(train_command(tmp_path / "run", "--val", val, data=folder, settings=[])) == 1
-    assert "coco has no image to measure on: 3 faults (3 missing image)" in capsys.readouterr().err
+    assert "coco holds no image to measure on" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
 
 

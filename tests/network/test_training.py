@@ -12,7 +12,15 @@ import numpy as np
 import pytest
 import torch
 
-from minidet.config import LOSSES, AssignmentConfig, LossConfig, ResizeConfig, RetinaNetConfig, TrainingConfig
+from minidet.config import (
+    LOSSES,
+    AssignmentConfig,
+    LossConfig,
+    ResizeConfig,
+    RetinaNetConfig,
+    RunSettings,
+    TrainingConfig,
+)
 from minidet.data.batches import TrainingData
 from minidet.data.shapes import Shapes
 from minidet.pytorch.checkpoint import Run, load_metrics, load_model, load_settings
@@ -174,7 +182,7 @@ def test_a_bad_annotation_names_iteration_and_images(tmp_path):
 
 def test_settings_are_stored_and_checked(tmp_path):
     config = replace(QUICK, iterations=2)
-    train(fresh(), data(), config, tmp_path / "run", about={"classes": ["disk"]})
+    train(fresh(), data(), config, tmp_path / "run", settings=RunSettings(classes=("disk",)))
     stored = json.loads((tmp_path / "run/config.json").read_text())
     assert stored["classes"] == ["disk"]
     assert TrainingConfig.from_dict(stored["training"]) == config
