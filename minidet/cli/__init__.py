@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         raise_pixel_limit(options)
         options.run(options)
-    except ModuleNotFoundError as error:
+    except ImportError as error:
         if (error.name or "").partition(".")[0] != "torch":
             raise
         print("minidet: this command needs PyTorch: pip install 'minidet[train]'", file=sys.stderr)

@@ -58,3 +58,12 @@ def test_options_of_the_other_kind_of_data_are_refused(folder, tmp_path, capsys)
     for command in (["inspect", "shapes", "--split", "train"], ["inspect", folder, "--seed", "0"]):
         assert main(words(*command, "--out", tmp_path)) == 1
         assert f"{command[2]} is not an option of" in capsys.readouterr().err
+
+
+def test_a_data_set_in_the_form_of_another(folder, tmp_path, capsys):
+    assert main(words("data", "convert", folder, "--to", "voc", "--out", tmp_path / "voc")) == 0
+    assert f"wrote {tmp_path / 'voc'}: 3 images, 24 boxes" in capsys.readouterr().out
+    before, after = open_dataset(folder), open_dataset(tmp_path / "voc")
+    assert [len(after.record(i).boxes) for i in range(3)] == [len(before.record(i).boxes) for i in range(3)]
+    assert main(words("data", "convert", folder, "--to", "voc", "--out", tmp_path / "voc")) == 1
+    assert str(tmp_path / "voc") in capsys.readouterr().err
