@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import sys
 from dataclasses import replace
 from typing import Any
@@ -57,7 +58,12 @@ class Interrupted:
 
 
 def main(out: str, iterations: int, batch_size: int, workers: int) -> None:
-    """Train, or go on training, with one thread: the bits of the weights depend on their number."""
+    """Train, or go on training, with one thread: the bits of the weights depend on their number.
+
+    Workers are started as on macOS, on Windows and by Python 3.14: each imports this file and gets a pickled copy of
+    the data.
+    """
+    multiprocessing.set_start_method("spawn")
     torch.set_num_threads(1)
     config = replace(QUICK, iterations=iterations, batch_size=batch_size, checkpoint_every=1, workers=workers)
     train(fresh(), data(config), config, out, resume=True)

@@ -67,10 +67,10 @@ def test_the_random_state_is_restored(tmp_path):
 ROOT = Path(__file__).parents[2]
 
 
-def start(*arguments, code=("-m", "tests.network.small"), **variables):
+def start(*arguments, **variables):
     """A process that trains; it imports no more than it needs."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", **variables}
-    command = [sys.executable, *code, *map(str, arguments)]
+    command = [sys.executable, "-m", "tests.network.small", *map(str, arguments)]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
     return subprocess.Popen(command, env=environment, cwd=ROOT, **pipes)
 
@@ -78,8 +78,9 @@ def start(*arguments, code=("-m", "tests.network.small"), **variables):
 @pytest.mark.slow
 @pytest.mark.subprocess
 def test_killed_and_resumed_is_undisturbed(tmp_path):
-    """SIGKILL at a moment that no step chooses, while checkpoints are written all the time.
+    """SIGKILL at a moment that no step chooses, while checkpoints are written all the time and a worker makes batches.
 
+    The worker is not forked, so that the data has to come to it as on macOS, on Windows and with Python 3.14.
     Bits are the same for the same number of threads: one here, and one in the process that is killed.
     """
     torch.set_num_threads(1)
@@ -113,7 +114,7 @@ def test_two_processes_equal_one(tmp_path):
     together = {"MASTER_ADDR": "localhost", "MASTER_PORT": str(port), "WORLD_SIZE": "2"}  # as torchrun tells them
     ranks = [start(tmp_path / "two", 3, 4, 0, **together, RANK=rank, LOCAL_RANK=rank) for rank in "01"]
     try:
-        outputs = [process.communicate(timeout=120)[0] for process in ranks]
+        outputs = [process.communicate(timeout=300)[0] for process in ranks]
     finally:
         for process in ranks:
             process.kill()
@@ -122,28 +123,3 @@ def test_two_processes_equal_one(tmp_path):
         assert two["assigned"] == one["assigned"]
         assert two["classification"] == pytest.approx(one["classification"], rel=1e-6)
         assert two["box"] == pytest.approx(one["box"], rel=1e-6)
-
-
-@pytest.mark.slow
-@pytest.mark.subprocess
-def test_workers_that_are_not_forked_make_the_same_batches(tmp_path):
-    """What macOS, Windows and Python 3.14 do, asked for here: a worker gets a pickled copy and imports the script."""
-    script = tmp_path / "script.py"
-    script.write_text(
-        """
-import multiprocessing, sys
-from tests.network.small import main
-if __name__ == "__main__":
-    multiprocessing.set_start_method("spawn")
-    main(sys.argv[1], 3, 2, 1)
-""",
-        encoding="utf-8",
-    )
-    process = start(tmp_path / "spawned", code=(script,))
-    output, _ = process.communicate(timeout=120)
-    assert process.returncode == 0, output
-    torch.set_num_threads(1)
-    config = replace(QUICK, iterations=3)
-    model = fresh()
-    train(model, data(config), config, tmp_path / "here")
-    assert weights_equal(load_model(tmp_path / "spawned"), model)
