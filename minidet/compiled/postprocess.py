@@ -28,7 +28,7 @@ _INFINITY = 0x7F800000
 def postprocess(
     logits: Sequence[ArrayLike], deltas: Sequence[ArrayLike], anchors: Sequence[ArrayLike],
     image_size: tuple[int, int], config: PostprocessConfig,
-) -> Detections:  # fmt: skip
+) -> Detections[np.ndarray]:  # fmt: skip
     """Turn the outputs for one image into detections. See `minidet.reference.postprocess`."""
     checks.levels(logits, deltas, anchors)
     candidates = [

@@ -21,7 +21,7 @@ _BLOCK = 256
 def postprocess(
     logits: Sequence[Tensor], deltas: Sequence[Tensor], anchors: Sequence[Tensor],
     image_size: tuple[int, int], config: PostprocessConfig,
-) -> Detections:  # fmt: skip
+) -> Detections[Tensor]:  # fmt: skip
     """Turn the outputs for one image into detections. See `minidet.reference.postprocess`."""
     checks.levels(logits, deltas, anchors)
     candidates = [

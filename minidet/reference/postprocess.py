@@ -18,7 +18,7 @@ from minidet.structures import Detections
 def postprocess(
     logits: Sequence[ArrayLike], deltas: Sequence[ArrayLike], anchors: Sequence[ArrayLike],
     image_size: tuple[int, int], config: PostprocessConfig,
-) -> Detections:  # fmt: skip
+) -> Detections[np.ndarray]:  # fmt: skip
     """Turn the outputs for one image into detections: threshold, best per level, decode, clip, suppress per class.
 
     Candidates are ranked by their logits, which have the order of the scores but do not saturate; of equal ones the
