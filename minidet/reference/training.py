@@ -133,8 +133,10 @@ def train(
 ) -> Iterator[dict[str, float]]:  # fmt: skip
     """Train a network in place, one step for each record that is asked for.
 
-    >>> for record in train(net, (data.batch(i) for i in range(config.iterations)), config):
-    ...     print(record["iteration"], record["classification"])
+    The caller decides what to do with each record:
+
+        for record in train(net, (data.batch(i) for i in range(config.iterations)), config):
+            print(record["iteration"], record["classification"])
 
     Args:
         net: the network.

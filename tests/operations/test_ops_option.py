@@ -30,13 +30,12 @@ def box_area(boxes):
     raise TypeError("a tensor is wanted")
 """
 
-UNCHECKED_AREA = """
+UNCHECKED_CELL = """
 import numpy as np
 
-def box_area(boxes):
-    boxes = np.asarray(boxes, float if np.asarray(boxes).dtype.kind in "iu" else None)
-    wide = boxes.astype(float).reshape(-1, 4)
-    return ((wide[:, 2] - wide[:, 0]) * (wide[:, 3] - wide[:, 1])).astype(boxes.dtype)
+def cell_anchors(size, scales, aspect_ratios):
+    half = [[size * s / r**0.5 / 2, size * s * r**0.5 / 2] for r in aspect_ratios for s in scales]
+    return np.concatenate([-np.array(half), np.array(half)], axis=1)
 """
 
 
@@ -80,13 +79,13 @@ def test_a_module_of_tensors(tmp_path):
 
 def test_what_bad_input_is_told_is_graded_on_request(tmp_path):
     """A researcher's own function need not raise minidet's errors."""
-    tests = ("tests/operations/test_boxes.py", "-k", "area or bad")
-    report = grade(tmp_path, UNCHECKED_AREA, *tests)
+    tests = ("tests/operations/test_anchors.py", "-k", "cell")
+    report = grade(tmp_path, UNCHECKED_CELL, *tests)
     assert " failed" not in report
-    assert " passed" in report
-    assert "FAILED tests/operations/test_boxes.py::test_bad_boxes" in grade(
-        tmp_path, UNCHECKED_AREA, *tests, "--ops-errors"
-    )
+    assert "1 passed" in report
+    report = grade(tmp_path, UNCHECKED_CELL, *tests, "--ops-errors")
+    assert "FAILED tests/operations/test_anchors.py::test_bad_cells" in report
+    assert "1 passed" in report
 
 
 def test_a_missing_file(tmp_path):
