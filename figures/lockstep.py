@@ -29,8 +29,8 @@ from minidet.config import ResizeConfig, RetinaNetConfig, TrainingConfig
 from minidet.data.batches import TrainingData
 from minidet.data.shapes import Shapes
 from minidet.plotting import new_figure
-from minidet.pytorch.objective import detection_loss
-from minidet.pytorch.retinanet import RetinaNet as TorchRetinaNet
+from minidet.pytorch import RetinaNet as TorchRetinaNet
+from minidet.pytorch import detection_loss
 from minidet.reference.network import RetinaNet
 from minidet.reference.training import learning_rate, train_step
 
@@ -71,15 +71,15 @@ def lockstep(
     found: dict[str, list[float]] = {"numpy": [], "torch": [], "difference": []}
     for iteration in progress(range(training.iterations)):
         batch, rate = data.batch(iteration), learning_rate(iteration, training)
-        ours = train_step(net, batch.images.numpy(), batch.ground_truth, training, rate, velocity)
+        ours = train_step(net, batch.images, batch.ground_truth, training, rate, velocity)
 
-        images = batch.images.to(next(model.parameters()).dtype)
-        anchors = model.anchors(images.shape[2:])
+        images = torch.from_numpy(batch.images.astype(net.dtype))
+        anchors = model.anchors((images.shape[2], images.shape[3]))
         logits, deltas = model(images)
         theirs = detection_loss(logits, deltas, anchors, batch.ground_truth, net.config, training)
         loss = theirs.classification + training.loss.box_weight * theirs.box
         optimizer.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimizer.param_groups[0]["lr"] = rate
         optimizer.step()
 

@@ -15,7 +15,6 @@ PACKAGE = Path(minidet.__file__).parent
 ROOT = PACKAGE.parent
 FLOORS = (
     ("checks", "structures", "files", "wording", "progress"),
-    ("layer_checks",),
     ("config",),
     ("geometry",),
     ("reference", "compiled", "pytorch"),
@@ -34,7 +33,6 @@ WITHOUT_TORCH = (
     "structures",
     "files",
     "wording",
-    "layer_checks",
     "config",
     "geometry",
     "data",

@@ -5,6 +5,7 @@ Arguments are checked at the door, by public functions; the kernels behind them 
 PyTorch path has its own door for tensors in `minidet.pytorch.tensors`.
 """
 
+from minidet.checks import layers
 from minidet.checks.arrays import (
     boxes,
     class_scores,
@@ -28,4 +29,5 @@ __all__ = [
     "floats", "boxes", "matching_boxes", "deltas", "same_length", "vector", "integers", "mask", "no_nan",
     "class_scores", "refuse",
     "binary", "predictions", "softmax", "levels", "level", "ohem",
+    "layers",
 ]  # fmt: skip

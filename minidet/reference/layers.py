@@ -18,7 +18,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import ArrayLike
 
-from minidet import checks, layer_checks
+from minidet import checks
 from minidet.reference.normalisation import (
     batch_norm,
     batch_norm_grad,
@@ -63,7 +63,7 @@ def conv2d(
     x, weight, shape = _open_convolution(x, weight, stride, padding, groups)
     y = _rows(weight, groups) @ _columns(x, weight.shape[2], stride, padding, groups)  # (B, groups, O / groups, H' W')
     y = y.reshape(shape)
-    return y if bias is None else y + layer_checks.vector("bias", bias, len(weight))[:, None, None]
+    return y if bias is None else y + checks.layers.vector("bias", bias, len(weight))[:, None, None]
 
 
 def conv2d_grad(
@@ -75,7 +75,7 @@ def conv2d_grad(
         (B, C, H, W), (O, C / groups, k, k) and (O,).
     """
     x, weight, shape = _open_convolution(x, weight, stride, padding, groups)
-    grad = layer_checks.feature_map("grad", grad, shape)
+    grad = checks.layers.feature_map("grad", grad, shape)
     how = (stride, padding, groups)
     return conv2d_grad_x(grad, x, weight, *how), conv2d_grad_weight(grad, x, weight, *how), grad.sum(axis=(0, 2, 3))
 
@@ -95,7 +95,7 @@ def conv2d_grad_x(
     (batch, channels, height, width), (filters, _, k, _) = x.shape, weight.shape
     spread = np.zeros((batch, filters, height + 2 * padding + k - 1, width + 2 * padding + k - 1), x.dtype)
     rows, columns = (slice(k - 1, k - 1 + stride * n, stride) for n in shape[2:])
-    spread[:, :, rows, columns] = layer_checks.feature_map("grad", grad, shape)
+    spread[:, :, rows, columns] = checks.layers.feature_map("grad", grad, shape)
     spread = spread[:, :, padding : padding + height + k - 1, padding : padding + width + k - 1]
     parts = weight.reshape(groups, filters // groups, channels // groups, k, k).swapaxes(1, 2)
     return conv2d(spread, parts.reshape(channels, -1, k, k)[:, :, ::-1, ::-1], groups=groups)
@@ -111,7 +111,7 @@ def conv2d_grad_weight(
     padding]: the windows of `conv2d` again, summed over the places instead of over the window.
     """
     x, weight, shape = _open_convolution(x, weight, stride, padding, groups)
-    grad = layer_checks.feature_map("grad", grad, shape)
+    grad = checks.layers.feature_map("grad", grad, shape)
     grad = grad.reshape(len(x), groups, len(weight) // groups, shape[2] * shape[3])
     windows = _columns(x, weight.shape[2], stride, padding, groups)  # (B, groups, C / groups k k, H' W')
     return (grad @ windows.swapaxes(2, 3)).sum(axis=0).reshape(weight.shape)
@@ -130,7 +130,7 @@ def relu(x: ArrayLike) -> np.ndarray:
 def relu_grad(grad: ArrayLike, x: ArrayLike) -> np.ndarray:
     """grad where x > 0, else 0; x may be the layer's output, which is positive at the same places."""
     x = checks.floats("x", x)
-    return np.where(x > 0, layer_checks.gradient("grad", grad, x), 0)
+    return np.where(x > 0, checks.layers.gradient("grad", grad, x), 0)
 
 
 def max_pool2d(x: ArrayLike, size: int = 3, stride: int = 2, padding: int = 1) -> np.ndarray:
@@ -155,7 +155,7 @@ def max_pool2d_grad(grad: ArrayLike, x: ArrayLike, size: int = 3, stride: int = 
     """
     windows = _pooling_windows(x, size, stride, padding)  # (B, C, size, size, H', W')
     batch, channels, _, _, rows, columns = windows.shape
-    grad = layer_checks.feature_map("grad", grad, (batch, channels, rows, columns))
+    grad = checks.layers.feature_map("grad", grad, (batch, channels, rows, columns))
     winner = windows.reshape(batch, channels, size * size, rows, columns).argmax(axis=2)  # u size + v of the largest
     height, width = np.shape(x)[2:]
     grad_x = np.zeros((batch, channels, height + 2 * padding, width + 2 * padding), windows.dtype)
@@ -175,7 +175,7 @@ def upsample_nearest(x: ArrayLike, size: tuple[int, int]) -> np.ndarray:
     Returns:
         (B, C, H', W').
     """
-    x = layer_checks.feature_map("x", x)
+    x = checks.layers.feature_map("x", x)
     rows, columns = _sources(x, size)
     return x[:, :, rows[:, None], columns]
 
@@ -186,8 +186,8 @@ def upsample_nearest_grad(grad: ArrayLike, x: ArrayLike) -> np.ndarray:
     Copying is linear, y = R x C' with matrices R (H', H) and C (W', W) of zeros and ones, one 1 in each row; so
     grad_x = R' grad C.
     """
-    x, grad = layer_checks.feature_map("x", x), layer_checks.feature_map("grad", grad)
-    layer_checks.feature_map("grad", grad, (*x.shape[:2], *grad.shape[2:]))
+    x, grad = checks.layers.feature_map("x", x), checks.layers.feature_map("grad", grad)
+    checks.layers.feature_map("grad", grad, (*x.shape[:2], *grad.shape[2:]))
     rows, columns = _sources(x, grad.shape[2:])
     r = (rows[:, None] == np.arange(x.shape[2])).astype(grad.dtype)  # (H', H)
     c = (columns[:, None] == np.arange(x.shape[3])).astype(grad.dtype)  # (W', W)
@@ -197,7 +197,7 @@ def upsample_nearest_grad(grad: ArrayLike, x: ArrayLike) -> np.ndarray:
 def _windows(x: np.ndarray, size: int, stride: int, padding: int, border: float) -> np.ndarray:
     """(B, C, size, size, H', W'): pixel (u, v) of the window at (i, j), a view of the padded map."""
     batch, channels, height, width = x.shape
-    layer_checks.window(size, stride, padding, height, width)
+    checks.layers.window(size, stride, padding, height, width)
     padded = np.full((batch, channels, height + 2 * padding, width + 2 * padding), border, x.dtype)
     padded[:, :, padding : padding + height, padding : padding + width] = x
     windows = sliding_window_view(padded, (size, size), axis=(2, 3))[:, :, ::stride, ::stride]
@@ -217,7 +217,7 @@ def _rows(weight: np.ndarray, groups: int) -> np.ndarray:
 
 
 def _pooling_windows(x: ArrayLike, size: int, stride: int, padding: int) -> np.ndarray:
-    x = layer_checks.feature_map("x", x)
+    x = checks.layers.feature_map("x", x)
     checks.integer("padding", padding, low=0, high=checks.integer("size", size, low=1) // 2)
     return _windows(x, size, stride, padding, -np.inf)
 
@@ -232,7 +232,7 @@ def _open_convolution(
     x: ArrayLike, weight: ArrayLike, stride: int, padding: int, groups: int
 ) -> tuple[np.ndarray, np.ndarray, tuple[int, int, int, int]]:
     """The checked map and weight, and the shape of the result."""
-    x = layer_checks.feature_map("x", x)
-    weight = layer_checks.filters(weight, x.shape[1], groups)
-    rows, columns = layer_checks.window(weight.shape[2], stride, padding, *x.shape[2:])
+    x = checks.layers.feature_map("x", x)
+    weight = checks.layers.filters(weight, x.shape[1], groups)
+    rows, columns = checks.layers.window(weight.shape[2], stride, padding, *x.shape[2:])
     return x, weight, (len(x), len(weight), rows, columns)

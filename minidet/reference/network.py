@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from minidet import layer_checks
+from minidet import checks
 from minidet.config import RetinaNetConfig
 from minidet.reference.anchors import pyramid_anchors
 from minidet.reference.architecture import retinanet
@@ -52,7 +52,7 @@ class RetinaNet:
         Raises:
             ValueError: names are missing or unknown, shapes differ, or a value is no array of numbers.
         """
-        arrays = {name: layer_checks.numbers(f"state[{name!r}]", value) for name, value in state.items()}
+        arrays = {name: checks.layers.numbers(f"state[{name!r}]", value) for name, value in state.items()}
         faults = {
             "missing": [name for name in self.state if name not in arrays],
             "unknown": [name for name in arrays if name not in self.state],
@@ -71,7 +71,7 @@ class RetinaNet:
             self.state[name][...] = value
 
     def forward(self, images: ArrayLike, training: bool = True) -> tuple[list[np.ndarray], list[np.ndarray]]:
-        """The logits and box deltas of every anchor.
+        """The logits and box deltas of every anchor. NaN and infinity pass through: a training loop sees them.
 
         Args:
             images: (B, 3, H, W), floating, RGB normalised with the configuration's mean and std; any H and W from 1 on.
@@ -84,9 +84,10 @@ class RetinaNet:
         Raises:
             ValueError: images of another shape or no floating type.
         """
-        x = Value(layer_checks.images(images).astype(self.dtype))
+        x = Value(checks.layers.images(images).astype(self.dtype))
         tape = Tape(self.state, training)
-        logits, deltas = retinanet(tape, x, self.config)
+        with np.errstate(all="ignore"):  # NaN and infinity pass through
+            logits, deltas = retinanet(tape, x, self.config)
         self._last = (tape, x, logits, deltas) if training else None
         return [level.data for level in logits], [level.data for level in deltas]
 
@@ -108,13 +109,14 @@ class RetinaNet:
         if self._last is None:
             raise ValueError("there is nothing to go back through: call forward(images) once for each backward")
         tape, x, logits, deltas = self._last
-        grads = layer_checks.gradients("grad_logits", grad_logits, [level.data for level in logits])
-        grads += layer_checks.gradients("grad_deltas", grad_deltas, [level.data for level in deltas])
+        grads = checks.layers.gradients("grad_logits", grad_logits, [level.data for level in logits])
+        grads += checks.layers.gradients("grad_deltas", grad_deltas, [level.data for level in deltas])
         self._last = None
         for level, grad in zip(logits + deltas, grads, strict=True):
             level.collect(grad)
         x.wanted = images
-        found = tape.backward()
+        with np.errstate(all="ignore"):
+            found = tape.backward()
         return found if x.grad is None else {**found, "images": x.grad}
 
     def detect(
@@ -133,8 +135,8 @@ class RetinaNet:
         Raises:
             ValueError: bad images, or sizes that do not fit them.
         """
-        x = layer_checks.images(images, finite=True)
-        sizes = layer_checks.image_sizes(image_sizes, x)
+        x = checks.layers.images(images, finite=True)
+        sizes = checks.layers.image_sizes(image_sizes, x)
         logits, deltas = self.forward(x, training=False)
         anchors = pyramid_anchors(x.shape[2:], self.config.anchors, self.dtype)
         return [

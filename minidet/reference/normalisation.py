@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from minidet import checks, layer_checks
+from minidet import checks
 
 
 def batch_norm(x: ArrayLike, weight: ArrayLike, bias: ArrayLike, eps: float = 1e-5) -> np.ndarray:
@@ -59,15 +59,15 @@ def frozen_batch_norm(
     Returns:
         (B, C, H, W).
     """
-    x = layer_checks.feature_map("x", x)
-    mean = layer_checks.vector("mean", mean, x.shape[1])
+    x = checks.layers.feature_map("x", x)
+    mean = checks.layers.vector("mean", mean, x.shape[1])
     scale = _frozen_scale(weight, var, eps, x.shape[1])
     return _affine(x - mean[:, None, None], scale, bias)
 
 
 def frozen_batch_norm_grad(grad: ArrayLike, weight: ArrayLike, var: ArrayLike, eps: float = 1e-5) -> np.ndarray:
     """The gradient of x, grad weight / sqrt(var + eps): the rest is not trained."""
-    grad = layer_checks.feature_map("grad", grad)
+    grad = checks.layers.feature_map("grad", grad)
     return grad * _frozen_scale(weight, var, eps, grad.shape[1])[:, None, None]
 
 
@@ -86,7 +86,7 @@ def group_norm(x: ArrayLike, groups: int, weight: ArrayLike, bias: ArrayLike, ep
     Returns:
         (B, C, H, W).
     """
-    x = layer_checks.feature_map("x", x)
+    x = checks.layers.feature_map("x", x)
     return _affine(_standardised(_grouped(x, groups), (2, 3, 4), eps)[0].reshape(x.shape), weight, bias)
 
 
@@ -94,7 +94,7 @@ def group_norm_grad(
     grad: ArrayLike, x: ArrayLike, groups: int, weight: ArrayLike, eps: float = 1e-5
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The gradients of x, weight and bias: as `batch_norm_grad` has them, the means in grad_x being the group's."""
-    x = layer_checks.feature_map("x", x)
+    x = checks.layers.feature_map("x", x)
     z, s = _standardised(_grouped(x, groups), (2, 3, 4), eps)  # (B, groups, C / groups, H, W), (B, groups, 1, 1, 1)
     g, grad_weight, grad_bias = _affine_grad(grad, z.reshape(x.shape), weight)
     return _standardised_grad(g.reshape(z.shape), z, s, (2, 3, 4)).reshape(x.shape), grad_weight, grad_bias
@@ -113,28 +113,28 @@ def _standardised_grad(g: np.ndarray, z: np.ndarray, s: np.ndarray, axes: tuple[
 
 
 def _affine(z: np.ndarray, weight: ArrayLike, bias: ArrayLike) -> np.ndarray:
-    weight, bias = (layer_checks.vector(n, v, z.shape[1]) for n, v in (("weight", weight), ("bias", bias)))
+    weight, bias = (checks.layers.vector(n, v, z.shape[1]) for n, v in (("weight", weight), ("bias", bias)))
     return z * weight[:, None, None] + bias[:, None, None]
 
 
 def _affine_grad(grad: ArrayLike, z: np.ndarray, weight: ArrayLike) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Of z, weight and bias."""
-    grad, weight = layer_checks.feature_map("grad", grad, z.shape), layer_checks.vector("weight", weight, z.shape[1])
+    grad, weight = checks.layers.feature_map("grad", grad, z.shape), checks.layers.vector("weight", weight, z.shape[1])
     return grad * weight[:, None, None], (grad * z).sum(axis=(0, 2, 3)), grad.sum(axis=(0, 2, 3))
 
 
 def _frozen_scale(weight: ArrayLike, var: ArrayLike, eps: float, channels: int) -> np.ndarray:
     checks.number("eps", eps, low=0)
-    return layer_checks.vector("weight", weight, channels) / np.sqrt(layer_checks.vector("var", var, channels) + eps)
+    return checks.layers.vector("weight", weight, channels) / np.sqrt(checks.layers.vector("var", var, channels) + eps)
 
 
 def _open_batch(x: ArrayLike) -> np.ndarray:
-    x = layer_checks.feature_map("x", x)
-    layer_checks.batch_values(x.shape)
+    x = checks.layers.feature_map("x", x)
+    checks.layers.batch_values(x.shape)
     return x
 
 
 def _grouped(x: np.ndarray, groups: int) -> np.ndarray:
     """(B, groups, C / groups, H, W)."""
     batch, channels, height, width = x.shape
-    return x.reshape(batch, layer_checks.channel_groups(groups, channels), channels // groups, height, width)
+    return x.reshape(batch, checks.layers.channel_groups(groups, channels), channels // groups, height, width)

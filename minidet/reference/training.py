@@ -13,11 +13,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from minidet import checks
 from minidet.config import TrainingConfig
 from minidet.reference.anchors import pyramid_anchors
 from minidet.reference.network import RetinaNet
 from minidet.reference.objective import Losses, detection_loss
-from minidet.structures import GroundTruth
+from minidet.structures import Batch, Diverged, GroundTruth
+
+ADVICE = "lower learning_rate, lengthen warmup or set gradient_clip"
+"""What helps against a training that diverges."""
 
 
 def train_step(
@@ -38,17 +42,19 @@ def train_step(
         The losses before the step.
 
     Raises:
-        ValueError: the loss is not finite, or an argument is refused. The weights are then as they were, but the
-            averages that batch normalisation keeps may have moved.
+        Diverged: the outputs or the loss are not finite.
+        ValueError: an image or an annotation is wrong. In both cases the weights are as they were, but the averages
+            that batch normalisation keeps may have moved.
     """
     logits, deltas = net.forward(images)
+    if any(np.isnan(level).any() for level in logits + deltas):
+        checks.layers.images(images, finite=True)
+        raise Diverged(f"the network's outputs are not finite: {ADVICE}", 0)
     anchors = pyramid_anchors(np.shape(images)[2:], net.config.anchors, net.dtype)
     losses, grad_logits, grad_deltas = detection_loss(logits, deltas, anchors, ground_truth, net.config, training)
     if not math.isfinite(losses.classification + losses.box):
-        raise ValueError(
-            f"the loss is not finite (classification {losses.classification:g}, box {losses.box:g}): lower "
-            "learning_rate, lengthen warmup or set gradient_clip"
-        )
+        parts = f"classification {losses.classification:g}, box {losses.box:g}"
+        raise Diverged(f"the loss is not finite ({parts}): {ADVICE}", 0)
     grads = net.backward(grad_logits, grad_deltas)
     grads = {name: grad for name, grad in grads.items() if not name.startswith(frozen_parts(training.freeze_at))}
     if training.gradient_clip is not None:
@@ -114,11 +120,17 @@ def frozen_parts(freeze_at: int) -> tuple[str, ...]:
     return sum(parts[:freeze_at], ())
 
 
-def learning_rate(iteration: int, config: TrainingConfig) -> float:
-    """The learning rate of step `iteration`, counted from 0: a linear warm-up, then the schedule.
+def learning_rate(iteration: int, training_config: TrainingConfig) -> float:
+    """The learning rate of one step: a linear warm-up, then the schedule.
 
-    The paper's is 0.01, from step 60,000 on 0.001 and from 80,000 on 0.0001.
+    >>> [learning_rate(i, TrainingConfig()) for i in (499, 59_999, 60_000, 80_000)]
+    [0.01, 0.01, 0.001, 0.0001]
+
+    Args:
+        iteration: the step, counted from 0.
+        training_config: has the rate, the warm-up and the schedule; the defaults are the paper's.
     """
+    config = training_config
     if iteration < config.warmup:
         return config.learning_rate * (iteration + 1) / config.warmup
     if config.schedule == "cosine":
@@ -128,20 +140,18 @@ def learning_rate(iteration: int, config: TrainingConfig) -> float:
 
 
 def train(
-    net: RetinaNet, batches: Iterable[Any], config: TrainingConfig, velocity: dict[str, np.ndarray] | None = None,
-    start: int = 0,
+    net: RetinaNet, batches: Iterable[Batch[Any]], training_config: TrainingConfig,
+    velocity: dict[str, np.ndarray] | None = None, start: int = 0,
 ) -> Iterator[dict[str, float]]:  # fmt: skip
     """Train a network in place, one step for each record that is asked for.
 
-    The caller decides what to do with each record:
-
-        for record in train(net, (data.batch(i) for i in range(config.iterations)), config):
+        for record in train(net, map(data.batch, range(config.iterations)), config):
             print(record["iteration"], record["classification"])
 
     Args:
         net: the network.
-        batches: of each step from `start` on, images and ground truth as for `train_step` (a longer tuple will do).
-        config: the schedule, the loss and the optimizer; training ends after `config.iterations` steps.
+        batches: those of the steps from `start` on.
+        training_config: the loss, the optimizer and the schedule; training ends after its `iterations`.
         velocity: what the optimizer remembers; to go on with a training, give what its last step left.
         start: steps done before.
 
@@ -150,13 +160,11 @@ def train(
         "learning_rate".
 
     Raises:
-        ValueError: as `train_step`, naming the iteration.
+        Diverged, ValueError: as `train_step`, naming the iteration and the images.
     """
     velocity = {} if velocity is None else velocity
-    for iteration, (images, ground_truth, *_) in zip(range(start, config.iterations), batches, strict=False):
-        rate = learning_rate(iteration, config)
-        try:
-            losses = train_step(net, images, ground_truth, config, rate, velocity)
-        except ValueError as error:
-            raise ValueError(f"iteration {iteration}: {error}") from error
+    for iteration, batch in zip(range(start, training_config.iterations), batches, strict=False):
+        rate = learning_rate(iteration, training_config)
+        with batch.naming(iteration):
+            losses = train_step(net, batch.images, batch.ground_truth, training_config, rate, velocity)
         yield {"iteration": iteration + 1, **losses._asdict(), "learning_rate": rate}

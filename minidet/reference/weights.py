@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike
 
-from minidet import files, layer_checks
+from minidet import checks, files
 
 
 def save_weights(path: str | os.PathLike[str], state: Mapping[str, ArrayLike]) -> None:
@@ -25,7 +25,7 @@ def save_weights(path: str | os.PathLike[str], state: Mapping[str, ArrayLike]) -
         ValueError: a value is not an array of numbers.
         OSError: the file cannot be written.
     """
-    arrays = {name: layer_checks.numbers(f"state[{name!r}]", value) for name, value in state.items()}
+    arrays = {name: checks.layers.numbers(f"state[{name!r}]", value) for name, value in state.items()}
     file = io.BytesIO()
     np.savez(file, **arrays)  # type: ignore[arg-type]  # any name but "file" is free
     files.write_bytes(path, file.getvalue())

@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 import torch
 
+from minidet import pytorch
 from minidet.config import AnchorConfig, AssignmentConfig, LossConfig, RetinaNetConfig, TrainingConfig
-from minidet.pytorch import training as torch_training
+from minidet.pytorch import optimization
 from minidet.pytorch.objective import detection_loss as torch_detection_loss
-from minidet.pytorch.retinanet import RetinaNet as TorchRetinaNet
 from minidet.reference import pyramid_anchors
 from minidet.reference.network import RetinaNet
 from minidet.reference.objective import detection_loss
 from minidet.reference.training import learning_rate, train, train_step
-from minidet.structures import GroundTruth
+from minidet.structures import Batch, Diverged, GroundTruth
 
 ANCHORS = AnchorConfig(levels=(3, 4, 5, 6), sizes=(16, 32, 64, 128))
 MODEL = RetinaNetConfig(
@@ -42,17 +42,17 @@ class Squares:
             for (x1, y1, x2, y2), klass in zip(boxes, classes, strict=True):
                 image[klass, y1:y2, x1:x2] += 1
             truth.append(GroundTruth(boxes.astype(np.float64), classes, rng.random(n) < 0.2))
-        return torch_training.Batch(torch.from_numpy(images), truth, list(range(self.batch_size)))
+        return Batch(images, truth, list(range(self.batch_size)))
 
 
 def both(model_config, training, tmp_path, steps=None):
     """Records and state after training in NumPy, and by PyTorch's own trainer."""
     training = dataclasses.replace(training, iterations=steps or training.iterations, warmup=min(10, steps or 10))
     net = RetinaNet(model_config, seed=3)
-    model = TorchRetinaNet(model_config).double()
+    model = pytorch.RetinaNet(model_config).double()
     model.load_state_dict({name: torch.from_numpy(value.copy()) for name, value in net.state.items()})
     data = Squares(training.batch_size)
-    wanted = torch_training.train(model, data, training, tmp_path / "run")
+    wanted = pytorch.train(model, data, training, tmp_path / "run")
     found = list(train(net, map(data.batch, range(training.iterations)), training))
     return found, wanted, net.state, {name: value.numpy() for name, value in model.state_dict().items()}
 
@@ -110,7 +110,7 @@ def test_frozen_parts_stay_as_they_are(freeze_at, tmp_path):
 
 def test_a_batch_of_one_image_and_an_image_without_objects(tmp_path):
     net = RetinaNet(MODEL, seed=3)
-    model = TorchRetinaNet(MODEL).double().train()
+    model = pytorch.RetinaNet(MODEL).double().train()
     model.load_state_dict({name: torch.from_numpy(value.copy()) for name, value in net.state.items()})
     images = np.random.default_rng(0).standard_normal((1, 3, 64, 64))
     truth = [GroundTruth(np.zeros((0, 4)), np.zeros(0, int), np.zeros(0, bool))]
@@ -161,7 +161,7 @@ def test_a_training_goes_on_where_it_stopped(tmp_path):
 def test_the_schedule_is_torchs(schedule):
     config = dataclasses.replace(TRAINING, schedule=schedule)
     for iteration in range(config.iterations):
-        assert learning_rate(iteration, config) == torch_training.learning_rate(iteration, config)
+        assert learning_rate(iteration, config) == optimization.learning_rate(iteration, config)
 
 
 def test_training_needs_no_torch():
@@ -176,10 +176,11 @@ from minidet.config import (
 )
 from minidet.reference.network import RetinaNet
 from minidet.reference.training import train
+from minidet.structures import Batch, GroundTruth
 net = RetinaNet({MODEL!r})
 images = np.zeros((2, 3, 64, 64))
 images[:, 0, 8:40, 8:40] = 1
-batch = images, [([[8, 8, 40, 40]], [0], [False])] * 2
+batch = Batch(images, [GroundTruth([[8, 8, 40, 40]], [0], [False])] * 2, [0, 1])
 config = TrainingConfig(iterations=8, batch_size=2, warmup=0)
 losses = [record["classification"] for record in train(net, [batch] * 8, config)]
 assert losses[-1] < losses[0], losses
@@ -198,16 +199,29 @@ def test_a_loss_that_is_not_finite_stops_before_the_weights_change():
     net.state["box_subnet.output.bias"][...] = np.inf
     before = {name: value.copy() for name, value in net.state.items()}
     batch = Squares().batch(1)
-    with pytest.raises(ValueError, match=r"the loss is not finite .*box inf.*lower learning_rate"):
+    with pytest.raises(Diverged, match=r"the loss is not finite .*box inf.*lower learning_rate"):
         train_step(net, batch.images, batch.ground_truth, TRAINING, 0.01, {})
     weights = [name for name in before if name.endswith(("weight", "bias"))]
     assert all(np.array_equal(net.state[name], before[name]) for name in weights)
 
 
+def test_a_divergence_names_its_iteration_and_images():
+    net = RetinaNet(MODEL)
+    net.state["fpn.output.0.bias"][0] = np.nan
+    with pytest.raises(Diverged, match="iteration 4, images 0, 1: the network's outputs are not finite") as error:
+        next(train(net, [Squares().batch(0)], TRAINING, start=4))
+    assert error.value.iteration == 4
+    batch = Squares().batch(0)
+    batch.images[1, 0, 5, 5] = np.inf
+    with pytest.raises(ValueError, match=r"images\[1\] holds NaN or infinity") as error:
+        next(train(RetinaNet(MODEL), [batch], TRAINING))
+    assert not isinstance(error.value, Diverged)
+
+
 @pytest.mark.parametrize(
     ("truth", "words"),
     [
-        ([], "iteration 0: ground_truth has 0 entries for 2 images"),
+        ([], "iteration 0, images a, b: ground_truth has 0 entries for 2 images"),
         ([([[1, 1, 9, 9]], [0, 1], [False])] * 2, "1 boxes, 2 classes and 1 ignore flags"),
         ([([[9, 1, 1, 9]], [0], [False])] * 2, "is inverted"),
         ([([[1, 1, 9, 9]], [3], [False])] * 2, r"classes\[0\] = 3 is out of range: it must be in 0 … 2"),
@@ -215,4 +229,4 @@ def test_a_loss_that_is_not_finite_stops_before_the_weights_change():
 )
 def test_bad_ground_truth_is_named(truth, words):
     with pytest.raises(ValueError, match=words):
-        next(train(RetinaNet(MODEL), [(np.zeros((2, 3, 64, 64)), truth)], TRAINING))
+        next(train(RetinaNet(MODEL), [Batch(np.zeros((2, 3, 64, 64)), truth, ["a", "b"])], TRAINING))

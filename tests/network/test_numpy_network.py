@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
+from minidet import pytorch
 from minidet.config import AnchorConfig, PostprocessConfig, RetinaNetConfig
-from minidet.pytorch.retinanet import RetinaNet as TorchRetinaNet
 from minidet.pytorch.weights import load_torchvision
 from minidet.reference.weights import load_weights, save_weights
 from tests.network.test_weights import GOLDEN, state_for
@@ -50,7 +50,7 @@ def tensors(state):
 
 def torchs(net):
     """The PyTorch network with the same weights."""
-    model = TorchRetinaNet(net.config).to(torch.from_numpy(np.empty(0, net.dtype)).dtype)
+    model = pytorch.RetinaNet(net.config).to(torch.from_numpy(np.empty(0, net.dtype)).dtype)
     model.load_state_dict(tensors(net.state))
     return model
 
@@ -93,7 +93,7 @@ def test_outputs_gradients_and_buffers_are_torchs(network, config):
 @pytest.mark.parametrize("config", [*CONFIGS.values(), RetinaNetConfig(depth=50), RetinaNetConfig.torchvision(91)])
 def test_names_shapes_and_order_are_torchs(network, config):
     with torch.device("meta"):
-        wanted = TorchRetinaNet(config).state_dict()
+        wanted = pytorch.RetinaNet(config).state_dict()
     state = network(config, dtype=np.float32).state
     assert {name: value.shape for name, value in state.items()} == {n: tuple(t.shape) for n, t in wanted.items()}
     assert list(state) == list(wanted)
@@ -141,8 +141,8 @@ def golden():
 def test_torchvisions_golden_weights_give_its_outputs_and_detections(network, golden):
     config = RetinaNetConfig.torchvision(5)
     with torch.device("meta"):
-        batch = TorchRetinaNet(RetinaNetConfig.torchvision(5, norm="batch"))
-    model = TorchRetinaNet(config)
+        batch = pytorch.RetinaNet(RetinaNetConfig.torchvision(5, norm="batch"))
+    model = pytorch.RetinaNet(config)
     load_torchvision(model, state_for(batch, golden["names"].tolist(), int(golden["seed"])))
     net = network(config, dtype=np.float32)
     net.load(model.state_dict())
@@ -237,7 +237,7 @@ def test_weights_go_to_a_file_and_back_and_to_torch(network, tmp_path):
     assert all(np.array_equal(value, net.state[name]) for name, value in other.state.items())
     other.state["backbone.conv1.weight"][...] = 0  # a copy: the file's arrays and the network's are not shared
     assert net.state["backbone.conv1.weight"].any()
-    model = TorchRetinaNet(net.config).double()
+    model = pytorch.RetinaNet(net.config).double()
     model.load_state_dict(tensors(load_weights(tmp_path / "weights.npz")))
     save_weights(tmp_path / "back.npz", model.state_dict())
     assert all(np.array_equal(value, net.state[name]) for name, value in load_weights(tmp_path / "back.npz").items())

@@ -1,7 +1,6 @@
 """What a bad argument of a layer is told: feature maps, filters, and the vectors of a normalisation.
 
-As in ``minidet.checks``, every check raises ValueError with the argument's name, what came and what was wanted. NumPy
-only. NaN and infinity pass: a training loop sees them in its loss.
+NaN and infinity pass: a training loop sees them in its loss.
 """
 
 from __future__ import annotations
@@ -10,12 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from minidet import checks
+from minidet.checks import arrays
+from minidet.checks.numbers import image_size, integer
 
 
 def feature_map(name: str, value: Any, like: tuple[int, ...] | None = None) -> np.ndarray:
     """(B, C, H, W) floating, of exactly the shape `like` where that is given."""
-    array = checks.floats(name, value)
+    array = arrays.floats(name, value)
     if like is not None and array.shape != like:
         raise ValueError(f"{name} has shape {array.shape}: give {like}, the shape of the output")
     if array.ndim != 4 or 0 in array.shape[1:]:
@@ -25,8 +25,8 @@ def feature_map(name: str, value: Any, like: tuple[int, ...] | None = None) -> n
 
 def filters(value: Any, channels: int, groups: Any) -> np.ndarray:
     """(O, C / groups, k, k) for a map of C channels; O and C are multiples of groups."""
-    weight = checks.floats("weight", value)
-    checks.integer("groups", groups, low=1)
+    weight = arrays.floats("weight", value)
+    integer("groups", groups, low=1)
     if weight.ndim != 4 or weight.shape[2] != weight.shape[3] or 0 in weight.shape:
         raise ValueError(f"weight has shape {weight.shape}: give (O, C / groups, k, k), square filters")
     if weight.shape[1] * groups != channels or weight.shape[0] % groups:
@@ -39,9 +39,9 @@ def filters(value: Any, channels: int, groups: Any) -> np.ndarray:
 
 def window(size: Any, stride: Any, padding: Any, height: int, width: int) -> tuple[int, int]:
     """(H', W'): how often a window of `size` fits into a padded map of (height, width); at least once each way."""
-    checks.integer("size", size, low=1)
-    checks.integer("stride", stride, low=1)
-    checks.integer("padding", padding, low=0)
+    integer("size", size, low=1)
+    integer("stride", stride, low=1)
+    integer("padding", padding, low=0)
     if min(height, width) + 2 * padding < size:
         raise ValueError(
             f"a window of {size} x {size} does not fit into {height} x {width} pixels with padding = {padding}: "
@@ -52,7 +52,7 @@ def window(size: Any, stride: Any, padding: Any, height: int, width: int) -> tup
 
 def vector(name: str, value: Any, channels: int) -> np.ndarray:
     """(C,) floating: one number for each channel (or filter)."""
-    array = checks.floats(name, value)
+    array = arrays.floats(name, value)
     if array.shape != (channels,):
         raise ValueError(f"{name} has shape {array.shape}: give ({channels},), one number for each channel")
     return array
@@ -60,7 +60,7 @@ def vector(name: str, value: Any, channels: int) -> np.ndarray:
 
 def channel_groups(groups: Any, channels: int) -> int:
     """A number of groups that divides the channels."""
-    if channels % checks.integer("groups", groups, low=1):
+    if channels % integer("groups", groups, low=1):
         raise ValueError(f"groups = {groups} must divide the {channels} channels")
     return int(groups)
 
@@ -76,7 +76,7 @@ def batch_values(shape: tuple[int, ...]) -> None:
 
 def gradient(name: str, value: Any, output: np.ndarray) -> np.ndarray:
     """The gradient of an output, of its shape and type."""
-    array = checks.floats(name, value)
+    array = arrays.floats(name, value)
     if array.shape != output.shape:
         raise ValueError(f"{name} has shape {array.shape}: give {output.shape}, the shape of the output")
     return array.astype(output.dtype, copy=False)
@@ -113,7 +113,7 @@ def images(value: Any, finite: bool = False) -> np.ndarray:
 def image_sizes(value: Any, batch: np.ndarray) -> list[tuple[int, int]]:
     """(height, width) of each image of a padded batch, none larger than the batch; None: all as large."""
     height, width = batch.shape[2:]
-    sizes = [(height, width)] * len(batch) if value is None else [checks.image_size(size) for size in value]
+    sizes = [(height, width)] * len(batch) if value is None else [image_size(size) for size in value]
     if len(sizes) != len(batch):
         raise ValueError(f"image_sizes has {len(sizes)} entries for {len(batch)} images: give one for each image")
     for i, size in enumerate(sizes):
