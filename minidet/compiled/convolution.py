@@ -1,14 +1,16 @@
 """The convolution of the compiled path: windows as rows, and products of matrices that stay in the registers.
 
-A convolution is a product of matrices: a row per output pixel, its window of K = k * k * C inputs laid out one after
-the other, times a row per output channel, its filter laid out in the same way. Its two gradients are products of the
-same kind: that of the input is a convolution of the upstream gradient with the filters turned round, and that of the
-filters multiplies windows and upstream gradients over all pixels.
+A convolution is a product of matrices: a row for each output pixel, its window of K = k * k * C inputs laid out one
+after the other, times a row for each output channel, its filter laid out in the same way. Its two gradients are products
+of the same kind: that of the input is a convolution of the upstream gradient with the filters turned round, and that of
+the filters multiplies inputs and upstream gradients over all pixels.
 
 All three go through `_multiply`, whose innermost loop reads seven rows and adds to twelve sums. LLVM makes each sum a
-vector register (all sixteen of AVX2 are in use), so that one load serves almost two multiplications; that is what a BLAS
-does, and why none is needed here. Work is divided by outputs, never within a sum: the result does not depend on the
-number of threads.
+vector register (all sixteen of AVX2 are in use), so that a number that is read serves almost two multiplications on
+average. That is what a BLAS does, and why none is needed here, nor its threads beside Numba's. Work is divided by
+outputs, never within a sum: the result does not depend on the number of threads.
+
+Maps have their channels last, (B, H, W, C); filters are (O, C / groups, k, k).
 """
 
 from __future__ import annotations
@@ -21,9 +23,10 @@ from minidet.compiled.jit import parallel_kernel, sums
 _PIXELS = 24
 """Output pixels whose windows are laid out at a time: with K = 576 they fill a tenth of the second-level cache."""
 _WEIGHTS = 36
-"""Weights per filter whose gradient is one task."""
-_CHUNK = 512
-"""Pixels, about, over which a gradient of the filters is summed at a time."""
+"""Weights of every filter whose gradient is one task."""
+_CHUNK = 1024
+"""Pixels over which a gradient of the filters is summed at a time: seven rows of them fill the first-level cache."""
+
 
 def correlate(
     x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None, stride: int, padding: int, groups: int
@@ -48,8 +51,9 @@ def grad_input(
     smaller: for each remainder it is a convolution of stride 1 with those filter rows in reverse order.
     """
     out = np.zeros(shape, grad.dtype)
-    k, channels = weight.shape[2], shape[3]
+    channels = shape[3]
     turned = weight.reshape(groups, -1, *weight.shape[1:]).swapaxes(1, 2)  # (G, C / G, O / G, k, k)
+    nothing = np.zeros(channels, grad.dtype)
     for y, x in np.ndindex(min(stride, shape[1]), min(stride, shape[2])):
         from_y, from_x = ((i + padding) % stride for i in (y, x))  # the first filter row and column that they see
         part = turned[..., from_y::stride, from_x::stride][..., ::-1, ::-1]
@@ -57,7 +61,7 @@ def grad_input(
         if ky and kx:
             top, left = (y + padding) // stride - ky + 1, (x + padding) // stride - kx + 1
             filters = _filters(part.reshape(channels, -1, ky, kx), groups)
-            _windows_times(grad, ky, kx, 1, top, left, filters, np.zeros(channels, grad.dtype), out, y, x, stride)
+            _windows_times(grad, ky, kx, 1, top, left, filters, nothing, out, y, x, stride)
     return out
 
 
@@ -73,12 +77,14 @@ def grad_filters(
     _, rows, columns, channels = grad.shape
     height = max(rows, _up(x.shape[1] + padding, stride) // stride)  # a row's last zeros are the next one's first
     width = max(columns, _up(x.shape[2] + padding, stride) // stride)
-    upstream = _lines(grad, groups, 1, 0, height, width, 0)
+    upstream = _lines(grad, groups, 1, 0, height, width, 0)[:, :, 0]  # (G, O / G, pixels)
     beyond = (k - 1) // stride * (width + 1)
     inputs = _lines(x, groups, stride, padding, height, width, beyond)
-    out = np.empty((channels, x.shape[3] // groups * k * k), x.dtype)
-    _inputs_times_upstream(inputs, upstream, k, stride, width, out)
-    return out.reshape(channels, -1, k, k), upstream[:, : channels // groups].sum(3).ravel()
+    per_filter = x.shape[3] // groups * k * k
+    out = np.empty((channels, per_filter), x.dtype)
+    length = _up(len(x) * height * width, 8)
+    _inputs_times_upstream(inputs, upstream, length, k, stride, width, out, -(-per_filter // _WEIGHTS))
+    return out.reshape(channels, -1, k, k), upstream[:, : channels // groups].sum(axis=2).ravel()
 
 
 def _up(count: int, multiple: int) -> int:
@@ -97,74 +103,95 @@ def _filters(weight: np.ndarray, groups: int) -> np.ndarray:
 def _lines(
     x: np.ndarray, groups: int, stride: int, padding: int, height: int, width: int, beyond: int
 ) -> np.ndarray:  # fmt: skip
-    """(B, H, W, C) -> (G, C / G, stride * stride, B * height * width + beyond), channels up to a multiple of 4.
+    """(B, H, W, C) -> (G, C / G, stride * stride, B * height * width and more), channels up to a multiple of 4.
 
-    A line holds the rows and columns of one remainder by the stride, counted in the padded map.
+    A line holds the rows and columns of one remainder by the stride, counted in the padded map, then zeros: `beyond`
+    of them are read, and a few more keep lines from being a power of 2 apart, when they would share places in the cache.
     """
     share = x.shape[3] // groups
-    out = np.zeros((groups, _up(share, 4), stride * stride, _up(len(x) * height * width + beyond, 8) + 16), x.dtype)
+    out = np.zeros((groups, _up(share, 4), stride * stride, _up(len(x) * height * width, 8) + beyond + 16), x.dtype)
     _move_channels(x, share, stride, padding, height, width, out)
     return out
+
+
+def _windows_times(
+    source: np.ndarray, ky: int, kx: int, stride: int, top: int, left: int, filters: np.ndarray, bias: np.ndarray,
+    out: np.ndarray, first_y: int, first_x: int, step: int,
+) -> None:  # fmt: skip
+    """Products of windows and filters, plus the bias, to every `step`-th row and column of `out` from the first on.
+
+    The first window begins at (top, left) of `source`, the next ones `stride` further; outside the map it is 0.
+    """
+    rows, columns = -(-(out.shape[1] - first_y) // step), -(-(out.shape[2] - first_x) // step)
+    places = np.array([ky, kx, stride, top, left, first_y, first_x, step, rows, columns])
+    _all_tiles(source, filters, bias, out, places, -(-len(out) * rows * columns // _PIXELS))
 
 
 @parallel_kernel
 def _move_channels(x, share, stride, padding, height, width, out):
     for row in prange(x.shape[0] * x.shape[1]):
-        _move_channels_of_row(x, row // x.shape[1], row % x.shape[1], share, stride, padding, height, width, out)
+        _move_channels_of_row(x, row, share, stride, padding, height, width, out)
 
 
 @sums
-def _move_channels_of_row(x, image, row, share, stride, padding, height, width, out):
-    y = row + padding
+def _move_channels_of_row(x, row, share, stride, padding, height, width, out):
+    image, y = row // x.shape[1], row % x.shape[1]
+    to_row, part_row = (y + padding) // stride, (y + padding) % stride
     for first in range(min(stride, x.shape[2])):
-        to = (image * height + y // stride) * width + (first + padding) // stride
-        part = y % stride * stride + (first + padding) % stride
+        to = (image * height + to_row) * width + (first + padding) // stride
+        part = part_row * stride + (first + padding) % stride
         count = (x.shape[2] - first + stride - 1) // stride
         for c in range(x.shape[3]):
             line = out[c // share, c % share, part, to : to + count]
             for i in range(len(line)):
-                line[i] = x[image, row, first + stride * i, c]
+                line[i] = x[image, y, first + stride * i, c]
 
 
 @parallel_kernel
-def _windows_times(source, ky, kx, stride, top, left, filters, bias, out, first_y, first_x, step):
-    """Products of the windows of `source` with `filters`, to every `step`-th row and column of `out`."""
-    rows = (out.shape[1] - first_y + step - 1) // step
-    columns = (out.shape[2] - first_x + step - 1) // step
-    pixels = len(out) * rows * columns
-    tiles = (pixels + _PIXELS - 1) // _PIXELS
-    starts = np.arange(_PIXELS) * filters.shape[2]
+def _all_tiles(source, filters, bias, out, places, tiles):
     for task in prange(len(filters) * tiles):
-        group, start = task // tiles, task % tiles * _PIXELS
-        patches = np.zeros((_PIXELS, filters.shape[2]), out.dtype)
-        products = np.zeros((_PIXELS, filters.shape[1]), out.dtype)
-        count = min(_PIXELS, pixels - start)
-        _lay_out(source, ky, kx, stride, top, left, rows, columns, group, len(filters), start, count, patches)
-        _multiply(patches.reshape(-1), starts, filters[group], 0, filters.shape[2], products)
-        _hand_out(products, rows, columns, group, len(filters), start, count, bias, out, first_y, first_x, step)
+        _tile(source, filters, bias, out, places, task // tiles, task % tiles * _PIXELS)
 
 
 @sums
-def _lay_out(source, ky, kx, stride, top, left, rows, columns, group, groups, start, count, out):
-    """The windows of `count` pixels, a row each: filter row by filter row, pixel by pixel, all channels together.
+def _tile(source, filters, bias, out, places, group, start):
+    """The products of some pixels that follow one another."""
+    length = filters.shape[2]
+    count = min(_PIXELS, len(out) * places[8] * places[9] - start)
+    patches = np.zeros(_PIXELS * length, out.dtype)
+    products = np.zeros((_PIXELS, filters.shape[1]), out.dtype)
+    starts = np.empty(_PIXELS, np.int64)
+    for i in range(_PIXELS):
+        starts[i] = i * length
+    _lay_out(source, places, group, len(filters), start, count, patches, length)
+    _multiply(patches, starts, filters[group], 0, length, products)
+    _hand_out(products, places, group, len(filters), start, count, bias, out)
 
-    What lies outside the map stays 0.
-    """
+
+@sums
+def _lay_out(source, places, group, groups, start, count, out, length):
+    """The windows of `count` pixels, a row each: filter row by filter row, pixel by pixel, all channels together."""
+    ky, kx, stride, top, left = places[0], places[1], places[2], places[3], places[4]
+    rows, columns = places[8], places[9]
     _, height, width, channels = source.shape
-    share = channels // groups
-    values, patches = source.reshape(-1), out.reshape(-1)
+    share, values = channels // groups, source.reshape(-1)
+    image, row, column = start // (rows * columns), start // columns % rows, start % columns
     for i in range(count):
-        image, pixel = (start + i) // (rows * columns), (start + i) % (rows * columns)
-        y, x = top + stride * (pixel // columns), left + stride * (pixel % columns)
+        y, x = top + stride * row, left + stride * column
         low, high = max(0, -x), min(kx, width - x)
         for r in range(max(0, -y), min(ky, height - y)):
             begin = ((image * height + y + r) * width + x + low) * channels + group * share
-            to = i * out.shape[1] + (r * kx + low) * share
+            to = i * length + (r * kx + low) * share
             if groups == 1:
-                _copy(values, begin, (high - low) * channels, patches, to)
+                _copy(values, begin, (high - low) * channels, out, to)
             else:
                 for j in range(high - low):
-                    _copy(values, begin + j * channels, share, patches, to + j * share)
+                    _copy(values, begin + j * channels, share, out, to + j * share)
+        column += 1
+        if column == columns:
+            column, row = 0, row + 1
+        if row == rows:
+            row, image = 0, image + 1
 
 
 @sums
@@ -176,18 +203,23 @@ def _copy(source, begin, count, out, to):
 
 
 @sums
-def _hand_out(products, rows, columns, group, groups, start, count, bias, out, first_y, first_x, step):
-    """A tile's products and the bias, to their pixels."""
+def _hand_out(products, places, group, groups, start, count, bias, out):
+    """Products and bias to their pixels."""
+    first_y, first_x, step, rows, columns = places[5], places[6], places[7], places[8], places[9]
     _, height, width, channels = out.shape
-    share = channels // groups
-    shift, values = bias[group * share : (group + 1) * share], out.reshape(-1)
+    share, values = channels // groups, out.reshape(-1)
+    shift = bias[group * share : (group + 1) * share]
+    image, row, column = start // (rows * columns), start // columns % rows, start % columns
     for i in range(count):
-        image, pixel = (start + i) // (rows * columns), (start + i) % (rows * columns)
-        y, x = first_y + step * (pixel // columns), first_x + step * (pixel % columns)
-        to = ((image * height + y) * width + x) * channels + group * share
-        written, product = values[to : to + share], products[i]
+        pixel = (image * height + first_y + step * row) * width + first_x + step * column
+        written, product = values[pixel * channels + group * share :], products[i]
         for o in range(share):
             written[o] = product[o] + shift[o]
+        column += 1
+        if column == columns:
+            column, row = 0, row + 1
+        if row == rows:
+            row, image = 0, image + 1
 
 
 @sums
@@ -197,43 +229,80 @@ def _multiply(a, starts, b, begin, length, out):
     For multiples of 3 rows of A and of 4 of B.
     """
     for j in range(0, len(b), 4):
-        b0, b1, b2, b3 = b[j, begin:], b[j + 1, begin:], b[j + 2, begin:], b[j + 3, begin:]
+        b0 = b[j, begin:]
+        b1 = b[j + 1, begin:]
+        b2 = b[j + 2, begin:]
+        b3 = b[j + 3, begin:]
         for i in range(0, len(starts), 3):
-            a0, a1, a2 = a[starts[i] + begin :], a[starts[i + 1] + begin :], a[starts[i + 2] + begin :]
-            s00, s01, s02, s03 = out[i, j], out[i, j + 1], out[i, j + 2], out[i, j + 3]
-            s10, s11, s12, s13 = out[i + 1, j], out[i + 1, j + 1], out[i + 1, j + 2], out[i + 1, j + 3]
-            s20, s21, s22, s23 = out[i + 2, j], out[i + 2, j + 1], out[i + 2, j + 2], out[i + 2, j + 3]
+            a0 = a[starts[i] + begin :]
+            a1 = a[starts[i + 1] + begin :]
+            a2 = a[starts[i + 2] + begin :]
+            s00 = out[i, j]
+            s01 = out[i, j + 1]
+            s02 = out[i, j + 2]
+            s03 = out[i, j + 3]
+            s10 = out[i + 1, j]
+            s11 = out[i + 1, j + 1]
+            s12 = out[i + 1, j + 2]
+            s13 = out[i + 1, j + 3]
+            s20 = out[i + 2, j]
+            s21 = out[i + 2, j + 1]
+            s22 = out[i + 2, j + 2]
+            s23 = out[i + 2, j + 3]
             for k in range(length):
-                x0, x1, x2 = a0[k], a1[k], a2[k]
-                y0, y1, y2, y3 = b0[k], b1[k], b2[k], b3[k]
-                s00, s10, s20 = s00 + x0 * y0, s10 + x1 * y0, s20 + x2 * y0
-                s01, s11, s21 = s01 + x0 * y1, s11 + x1 * y1, s21 + x2 * y1
-                s02, s12, s22 = s02 + x0 * y2, s12 + x1 * y2, s22 + x2 * y2
-                s03, s13, s23 = s03 + x0 * y3, s13 + x1 * y3, s23 + x2 * y3
-            out[i, j], out[i, j + 1], out[i, j + 2], out[i, j + 3] = s00, s01, s02, s03
-            out[i + 1, j], out[i + 1, j + 1], out[i + 1, j + 2], out[i + 1, j + 3] = s10, s11, s12, s13
-            out[i + 2, j], out[i + 2, j + 1], out[i + 2, j + 2], out[i + 2, j + 3] = s20, s21, s22, s23
+                x0 = a0[k]
+                x1 = a1[k]
+                x2 = a2[k]
+                y = b0[k]
+                s00 += x0 * y
+                s10 += x1 * y
+                s20 += x2 * y
+                y = b1[k]
+                s01 += x0 * y
+                s11 += x1 * y
+                s21 += x2 * y
+                y = b2[k]
+                s02 += x0 * y
+                s12 += x1 * y
+                s22 += x2 * y
+                y = b3[k]
+                s03 += x0 * y
+                s13 += x1 * y
+                s23 += x2 * y
+            out[i, j] = s00
+            out[i, j + 1] = s01
+            out[i, j + 2] = s02
+            out[i, j + 3] = s03
+            out[i + 1, j] = s10
+            out[i + 1, j + 1] = s11
+            out[i + 1, j + 2] = s12
+            out[i + 1, j + 3] = s13
+            out[i + 2, j] = s20
+            out[i + 2, j + 1] = s21
+            out[i + 2, j + 2] = s22
+            out[i + 2, j + 3] = s23
 
 
 @parallel_kernel
-def _inputs_times_upstream(inputs, upstream, k, stride, width, out):
-    """The gradient of weight (c, ky, kx) of each filter: the inputs that it met, times the upstream gradient there."""
-    weights = out.shape[1]
-    tasks = (weights + _WEIGHTS - 1) // _WEIGHTS
+def _inputs_times_upstream(inputs, upstream, length, k, stride, width, out, tasks):
     for task in prange(len(upstream) * tasks):
-        group, first = task // tasks, task % tasks * _WEIGHTS
-        count = min(_WEIGHTS, weights - first)
-        starts = np.zeros((count + 2) // 3 * 3, np.int64)
+        _some_weights(inputs, upstream, length, k, stride, width, out, task // tasks, task % tasks * _WEIGHTS)
+
+
+@sums
+def _some_weights(inputs, upstream, length, k, stride, width, out, group, first):
+    """The gradient of weight (c, ky, kx) of every filter: the inputs that it met, times the upstream gradient there."""
+    count = min(_WEIGHTS, out.shape[1] - first)
+    starts = np.zeros((count + 2) // 3 * 3, np.int64)
+    for i in range(count):
+        c, ky, kx = (first + i) // (k * k), (first + i) // k % k, (first + i) % k
+        line = ((group * inputs.shape[1] + c) * stride + ky % stride) * stride + kx % stride
+        starts[i] = line * inputs.shape[3] + ky // stride * width + kx // stride
+    lines, values = upstream[group], inputs.reshape(-1)
+    products = np.zeros((len(starts), len(lines)), out.dtype)
+    for begin in range(0, length, _CHUNK):
+        _multiply(values, starts, lines, begin, min(_CHUNK, length - begin), products)
+    share = len(out) // len(upstream)
+    for o in range(share):
         for i in range(count):
-            c, ky, kx = (first + i) // (k * k), (first + i) // k % k, (first + i) % k
-            line = (c * stride + ky % stride) * stride + kx % stride
-            starts[i] = line * inputs.shape[3] + ky // stride * width + kx // stride
-        products = np.zeros((len(starts), upstream.shape[1]), out.dtype)
-        lines = upstream[group].reshape(upstream.shape[1], upstream.shape[3])
-        for begin in range(0, upstream.shape[3] - 16, _CHUNK):
-            length = min(_CHUNK, upstream.shape[3] - 16 - begin)
-            _multiply(inputs[group].reshape(-1), starts, lines, begin, length, products)
-        share = len(out) // len(upstream)
-        for o in range(share):
-            for i in range(count):
-                out[group * share + o, first + i] = products[i, o]
+            out[group * share + o, first + i] = products[i, o]

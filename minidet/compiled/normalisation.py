@@ -41,7 +41,7 @@ def normalise(
     """(x - mean) * scale + bias, plus `other`, at least 0 with `relu`; mean and scale are (S, C), bias is (C,)."""
     out = np.empty_like(x)
     added = np.empty((0, 0, 0), x.dtype) if other is None else other
-    _normalise(x, *(value.astype(x.dtype) for value in (mean, scale, bias)), added, relu, out)
+    _normalise(x, *(value.astype(x.dtype) for value in (mean, scale, bias)), added, relu, out, -(-x.shape[1] // _PIECE))
     return out
 
 
@@ -61,15 +61,16 @@ def normalise_grad(
     of_bias, of_weight = np.moveaxis(totals.sum(axis=1), 1, 0)  # (S, C) each
     means = (_of_groups(weight * total / pixels, groups).astype(x.dtype) for total in (of_bias, of_weight))
     result = np.empty_like(x)
-    _normalise_grad(grad, x, centre, r, w, *means, result)
+    _normalise_grad(grad, x, centre, r, w, *means, result, totals.shape[1])
     return result, of_weight.sum(axis=0).astype(x.dtype), of_bias.sum(axis=0).astype(x.dtype)
 
 
 def scale_grad(grad: np.ndarray, scale: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
     """The gradient of x in `normalise` with a given mean and scale (C,); `out` as in `normalise_grad`."""
-    result = np.empty_like(grad)
-    _scale_grad(grad, grad if out is None else out, out is not None, scale.astype(grad.dtype), result)
-    return result
+    if out is not None:
+        grad *= out > 0
+    nothing = np.zeros(len(scale))
+    return normalise(grad, nothing[None], scale[None], nothing)
 
 
 def _of_groups(values: np.ndarray, groups: int) -> np.ndarray:
@@ -80,99 +81,78 @@ def _of_groups(values: np.ndarray, groups: int) -> np.ndarray:
 
 @parallel_kernel
 def _sum_differences(x, first, out):
-    pieces = out.shape[1]
-    for task in prange(len(x) * pieces):
-        s, piece = task // pieces, task % pieces
-        _sum_differences_of(x[s, piece * _PIECE : (piece + 1) * _PIECE], first[s], out[s, piece, 0], out[s, piece, 1])
+    for task in prange(len(x) * out.shape[1]):
+        _sum_differences_of(x, first, task // out.shape[1], task % out.shape[1], out)
 
 
 @sums
-def _sum_differences_of(x, first, total, squares):
-    for i in range(len(x)):
-        row = x[i]
+def _sum_differences_of(x, first, s, piece, out):
+    start, total, squares, shift = piece * _PIECE, out[s, piece, 0], out[s, piece, 1], first[s]
+    for i in range(start, min(start + _PIECE, x.shape[1])):
+        row = x[s, i]
         for c in range(len(row)):
-            difference = row[c] - first[c]
+            difference = row[c] - shift[c]
             total[c] += difference
             squares[c] += difference * difference
 
 
 @parallel_kernel
-def _normalise(x, mean, scale, bias, other, relu, out):
-    pieces = (x.shape[1] + _PIECE - 1) // _PIECE
+def _normalise(x, mean, scale, bias, other, relu, out, pieces):
     for task in prange(len(x) * pieces):
-        s, part = task // pieces, slice(task % pieces * _PIECE, (task % pieces + 1) * _PIECE)
-        _normalise_piece(x[s, part], mean[s], scale[s], bias, other[s, part] if other.size else x[s, part],
-                         other.size > 0, relu, out[s, part])
+        _normalise_piece(x, mean, scale, bias, other, relu, out, task // pieces, task % pieces * _PIECE)
 
 
 @sums
-def _normalise_piece(x, mean, scale, bias, other, add, relu, out):
-    for i in range(len(x)):
-        row, plus, y = x[i], other[i], out[i]
-        if add:
+def _normalise_piece(x, mean, scale, bias, other, relu, out, s, start):
+    centre, factor, low = mean[s], scale[s], 0 if relu else -np.inf
+    for i in range(start, min(start + _PIECE, x.shape[1])):
+        row, y = x[s, i], out[s, i]
+        if other.size:
+            plus = other[s, i]
             for c in range(len(y)):
-                value = (row[c] - mean[c]) * scale[c] + bias[c] + plus[c]
-                y[c] = value if not relu or not value < 0 else 0  # NaN stays
+                value = (row[c] - centre[c]) * factor[c] + bias[c] + plus[c]
+                y[c] = low if value < low else value  # NaN stays
         else:
             for c in range(len(y)):
-                value = (row[c] - mean[c]) * scale[c] + bias[c]
-                y[c] = value if not relu or not value < 0 else 0
+                value = (row[c] - centre[c]) * factor[c] + bias[c]
+                y[c] = low if value < low else value
 
 
 @parallel_kernel
 def _sum_gradients(grad, y, relu, x, mean, r, out):
-    pieces = out.shape[1]
-    for task in prange(len(x) * pieces):
-        s, piece = task // pieces, task % pieces
-        part = slice(piece * _PIECE, (piece + 1) * _PIECE)
-        _sum_gradients_of(
-            grad[s, part], y[s, part], relu, x[s, part], mean[s], r[s], out[s, piece, 0], out[s, piece, 1]
-        )
+    for task in prange(len(x) * out.shape[1]):
+        _sum_gradients_of(grad, y, relu, x, mean, r, task // out.shape[1], task % out.shape[1], out)
 
 
 @sums
-def _sum_gradients_of(grad, y, relu, x, mean, r, total, products):
-    for i in range(len(x)):
-        g, seen, row = grad[i], y[i], x[i]
+def _sum_gradients_of(grad, y, relu, x, mean, r, s, piece, out):
+    start, total, products, centre, factor = piece * _PIECE, out[s, piece, 0], out[s, piece, 1], mean[s], r[s]
+    for i in range(start, min(start + _PIECE, x.shape[1])):
+        g, seen, row = grad[s, i], y[s, i], x[s, i]
         if relu:
-            for c in range(len(g)):
-                g[c] = g[c] if seen[c] > 0 else 0
+            _only_where_positive(g, seen)
         for c in range(len(g)):
             total[c] += g[c]
-            products[c] += g[c] * ((row[c] - mean[c]) * r[c])
+            products[c] += g[c] * ((row[c] - centre[c]) * factor[c])
+
+
+@sums
+def _only_where_positive(grad, y):
+    for c in range(len(grad)):
+        grad[c] = grad[c] if y[c] > 0 else 0
 
 
 @parallel_kernel
-def _normalise_grad(grad, x, mean, r, weight, mean_g, mean_gz, out):
-    pieces = (x.shape[1] + _PIECE - 1) // _PIECE
+def _normalise_grad(grad, x, mean, r, weight, mean_g, mean_gz, out, pieces):
     for task in prange(len(x) * pieces):
-        s, part = task // pieces, slice(task % pieces * _PIECE, (task % pieces + 1) * _PIECE)
-        _normalise_grad_piece(grad[s, part], x[s, part], mean[s], r[s], weight, mean_g[s], mean_gz[s], out[s, part])
+        _normalise_grad_piece(grad, x, mean, r, weight, mean_g, mean_gz, out, task // pieces, task % pieces * _PIECE)
 
 
 @sums
-def _normalise_grad_piece(grad, x, mean, r, weight, mean_g, mean_gz, out):
-    for i in range(len(x)):
-        g, row, to = grad[i], x[i], out[i]
+def _normalise_grad_piece(grad, x, mean, r, weight, mean_g, mean_gz, out, s, start):
+    centre, factor, shift, slope = mean[s], r[s], mean_g[s], mean_gz[s]
+    for i in range(start, min(start + _PIECE, x.shape[1])):
+        g, row, to = grad[s, i], x[s, i], out[s, i]
         for c in range(len(to)):
-            z = (row[c] - mean[c]) * r[c]
-            to[c] = (weight[c] * g[c] - mean_g[c] - z * mean_gz[c]) * r[c]
-
-
-@parallel_kernel
-def _scale_grad(grad, y, relu, scale, out):
-    pieces = (grad.shape[1] + _PIECE - 1) // _PIECE
-    for task in prange(len(grad) * pieces):
-        s, part = task // pieces, slice(task % pieces * _PIECE, (task % pieces + 1) * _PIECE)
-        _scale_grad_piece(grad[s, part], y[s, part], relu, scale, out[s, part])
-
-
-@sums
-def _scale_grad_piece(grad, y, relu, scale, out):
-    for i in range(len(grad)):
-        g, seen, to = grad[i], y[i], out[i]
-        if relu:
-            for c in range(len(g)):
-                g[c] = g[c] if seen[c] > 0 else 0
-        for c in range(len(g)):
-            to[c] = g[c] * scale[c]
+            z = (row[c] - centre[c]) * factor[c]
+            to[c] = (weight[c] * g[c] - shift[c] - z * slope[c]) * factor[c]

@@ -1,29 +1,11 @@
-"""ReLU, max pooling and nearest upsampling in Numba, of maps with their channels last: (B, H, W, C)."""
+"""Max pooling and nearest upsampling in Numba, of maps with their channels last: (B, H, W, C)."""
 
 from __future__ import annotations
 
 import numpy as np
 from numba import prange
 
-from minidet.compiled.jit import helper, parallel_kernel
-
-_PIECE = 8192
-"""Numbers that are one task."""
-
-
-def relu(x: np.ndarray) -> np.ndarray:
-    """max(x, 0), of any shape."""
-    out = np.empty_like(x)
-    _relu(x.reshape(-1), out.reshape(-1))
-    return out
-
-
-def relu_grad(grad: np.ndarray, x: np.ndarray) -> np.ndarray:
-    """`grad` where x > 0, else 0."""
-    out = np.empty_like(grad)
-    _relu_grad(grad.reshape(-1), x.reshape(-1), out.reshape(-1))
-    return out
-
+from minidet.compiled.jit import helper, kernel, parallel_kernel
 
 def max_pool(x: np.ndarray, size: int, stride: int, padding: int) -> tuple[np.ndarray, np.ndarray]:
     """The largest value of every window, (B, H', W', C), and where in its window it lies: row * size + column."""
@@ -59,117 +41,72 @@ def upsample_grad(grad: np.ndarray, height: int, width: int) -> np.ndarray:
 
 
 @parallel_kernel
-def _relu(x, out):
-    for task in prange((len(x) + _PIECE - 1) // _PIECE):
-        part = slice(task * _PIECE, (task + 1) * _PIECE)
-        _relu_piece(x[part], out[part])
-
-
-@helper
-def _relu_piece(x, out):
-    for i in range(len(out)):
-        out[i] = x[i] if not x[i] < 0 else 0  # NaN stays
-
-
-@parallel_kernel
-def _relu_grad(grad, x, out):
-    for task in prange((len(x) + _PIECE - 1) // _PIECE):
-        part = slice(task * _PIECE, (task + 1) * _PIECE)
-        _relu_grad_piece(grad[part], x[part], out[part])
-
-
-@helper
-def _relu_grad_piece(grad, x, out):
-    for i in range(len(out)):
-        out[i] = grad[i] if x[i] > 0 else 0
-
-
-@parallel_kernel
 def _max_pool(x, size, stride, padding, out, winner):
-    rows = out.shape[1]
-    for task in prange(len(x) * rows):
-        image, row = task // rows, task % rows
-        _max_pool_row(x[image], row, size, stride, padding, out[image, row], winner[image, row])
+    for row in prange(len(x) * out.shape[1]):
+        _max_pool_row(x, row // out.shape[1], row % out.shape[1], size, stride, padding, out, winner)
 
 
 @helper
-def _max_pool_row(x, row, size, stride, padding, out, winner):
-    height, width, _ = x.shape
+def _max_pool_row(x, image, row, size, stride, padding, out, winner):
+    _, height, width, channels = x.shape
     top = row * stride - padding
-    for column in range(len(out)):
+    for column in range(out.shape[2]):
         left = column * stride - padding
-        best, place = out[column], winner[column]
+        best, place = out[image, row, column], winner[image, row, column]
         first = True
         for u in range(max(0, -top), min(size, height - top)):
             for v in range(max(0, -left), min(size, width - left)):
-                seen = x[top + u, left + v]
-                if first:
-                    best[:] = seen
-                    place[:] = u * size + v
-                    first = False
-                else:
-                    for c in range(len(best)):
-                        larger = seen[c] > best[c] or seen[c] != seen[c]  # NaN wins
-                        place[c] = u * size + v if larger else place[c]
-                        best[c] = seen[c] if larger else best[c]
+                seen, here = x[image, top + u, left + v], np.int32(u * size + v)
+                for c in range(channels):
+                    larger = first or seen[c] > best[c] or seen[c] != seen[c]  # NaN wins
+                    place[c] = here if larger else place[c]
+                    best[c] = seen[c] if larger else best[c]
+                first = False
 
 
 @parallel_kernel
 def _max_pool_grad(grad, winner, size, stride, padding, out):
-    height = out.shape[1]
-    for task in prange(len(out) * height):
-        image, row = task // height, task % height
-        _max_pool_grad_row(grad[image], winner[image], row, size, stride, padding, out[image, row])
+    for row in prange(len(out) * out.shape[1]):
+        _max_pool_grad_row(grad, winner, row // out.shape[1], row % out.shape[1], size, stride, padding, out)
 
 
 @helper
-def _max_pool_grad_row(grad, winner, row, size, stride, padding, out):
-    rows, columns, _ = grad.shape
+def _max_pool_grad_row(grad, winner, image, row, size, stride, padding, out):
+    _, rows, columns, channels = grad.shape
     y = row + padding
-    for column in range(len(out)):
-        x, to = column + padding, out[column]
+    for column in range(out.shape[2]):
+        x, to = column + padding, out[image, row, column]
         for i in range(max(0, (y - size + stride) // stride), min(rows - 1, y // stride) + 1):
             for j in range(max(0, (x - size + stride) // stride), min(columns - 1, x // stride) + 1):
-                g, place = grad[i, j], winner[i, j]
+                g, place = grad[image, i, j], winner[image, i, j]
                 here = (y - i * stride) * size + x - j * stride
-                for c in range(len(to)):
+                for c in range(channels):
                     to[c] += g[c] if place[c] == here else 0
 
 
-@parallel_kernel
+@kernel
 def _upsample(x, other, out):
-    height = out.shape[1]
-    for task in prange(len(out) * height):
-        image, row = task // height, task % height
-        source = x[image, row * x.shape[1] // height]
-        _upsample_row(source, other[image, row] if other.size else source, other.size > 0, out[image, row])
+    batch, height, width, channels = out.shape
+    for image in range(batch):
+        for row in range(height):
+            for column in range(width):
+                source = x[image, row * x.shape[1] // height, column * x.shape[2] // width]
+                to = out[image, row, column]
+                for c in range(channels):
+                    to[c] = source[c]
+                if other.size:
+                    plus = other[image, row, column]
+                    for c in range(channels):
+                        to[c] += plus[c]
 
 
-@helper
-def _upsample_row(x, other, add, out):
-    for column in range(len(out)):
-        source, to = x[column * len(x) // len(out)], out[column]
-        if add:
-            plus = other[column]
-            for c in range(len(to)):
-                to[c] = source[c] + plus[c]
-        else:
-            for c in range(len(to)):
-                to[c] = source[c]
-
-
-@parallel_kernel
+@kernel
 def _upsample_grad(grad, out):
-    height, rows = out.shape[1], grad.shape[1]
-    for task in prange(len(out) * height):
-        image, y = task // height, task % height
-        for row in range((y * rows + height - 1) // height, ((y + 1) * rows + height - 1) // height):
-            _upsample_grad_row(grad[image, row], out[image, y])
-
-
-@helper
-def _upsample_grad_row(grad, out):
-    for column in range(len(grad)):
-        to, g = out[column * len(out) // len(grad)], grad[column]
-        for c in range(len(to)):
-            to[c] += g[c]
+    batch, rows, columns, channels = grad.shape
+    for image in range(batch):
+        for row in range(rows):
+            for column in range(columns):
+                to = out[image, row * out.shape[1] // rows, column * out.shape[2] // columns]
+                g = grad[image, row, column]
+                for c in range(channels):
+                    to[c] += g[c]
