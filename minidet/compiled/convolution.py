@@ -1,9 +1,9 @@
 """The convolution of the compiled path: windows as rows, and products of matrices that stay in the registers.
 
 A convolution is a product of matrices: a row for each output pixel, its window of K = k * k * C inputs laid out one
-after the other, times a row for each output channel, its filter laid out in the same way. Its two gradients are products
-of the same kind: that of the input is a convolution of the upstream gradient with the filters turned round, and that of
-the filters multiplies inputs and upstream gradients over all pixels.
+after the other, times a row for each output channel, its filter laid out in the same way. Its two gradients are
+products of the same kind: that of the input is a convolution of the upstream gradient with the filters turned round,
+and that of the filters multiplies inputs and upstream gradients over all pixels.
 
 All three go through `_multiply`, whose innermost loop reads seven rows and adds to twelve sums. LLVM makes each sum a
 vector register (all sixteen of AVX2 are in use), so that a number that is read serves almost two multiplications on
@@ -92,7 +92,7 @@ def _up(count: int, multiple: int) -> int:
 
 
 def _filters(weight: np.ndarray, groups: int) -> np.ndarray:
-    """(O, C / G, ky, kx) -> (G, O / G, K), a filter a row in the order of a window, zeros up to multiples of 4 and 8."""
+    """(O, C / G, ky, kx) -> (G, O / G, K): each filter as a row, like a window; zeros up to multiples of 4 and 8."""
     channels_out, channels, ky, kx = weight.shape
     out = np.zeros((groups, _up(channels_out // groups, 4), _up(ky * kx * channels, 8)), weight.dtype)
     rows = weight.transpose(0, 2, 3, 1).reshape(groups, channels_out // groups, -1)
@@ -106,7 +106,8 @@ def _lines(
     """(B, H, W, C) -> (G, C / G, stride * stride, B * height * width and more), channels up to a multiple of 4.
 
     A line holds the rows and columns of one remainder by the stride, counted in the padded map, then zeros: `beyond`
-    of them are read, and a few more keep lines from being a power of 2 apart, when they would share places in the cache.
+    of them are read, and a few more keep lines from being a power of 2 apart, where they would share places in the
+    cache.
     """
     share = x.shape[3] // groups
     out = np.zeros((groups, _up(share, 4), stride * stride, _up(len(x) * height * width, 8) + beyond + 16), x.dtype)
@@ -130,7 +131,7 @@ def _windows_times(
 @parallel_kernel
 def _move_channels(x, share, stride, padding, height, width, out):
     for row in prange(x.shape[0] * x.shape[1]):
-        _move_channels_of_row(x, row, share, stride, padding, height, width, out)
+        _move_channels_of_row(x, np.int64(row), share, stride, padding, height, width, out)
 
 
 @sums

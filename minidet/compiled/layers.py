@@ -1,8 +1,8 @@
-"""The layers of the network and their gradients in Numba. Contracts and equations are those of `minidet.reference.layers`.
+"""The layers of the network and their gradients in Numba. Contracts are those of `minidet.reference.layers`.
 
-Inside, a map has its channels last, (B, H, W, C): then the channels of a pixel, which every layer reads together, follow
-one another in memory. What goes in and comes out is (B, C, H, W) as everywhere, and what comes out is a view of the
-other order, so that layers called one after the other copy nothing.
+Inside, a map has its channels last, (B, H, W, C): then the channels of a pixel, which every layer reads together,
+follow one another in memory. What goes in and comes out is (B, C, H, W) as everywhere, and what comes out is a view of
+the other order, so that layers called one after the other copy nothing.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Normalisations in Numba, with what follows them in a network: the sum with a shortcut, and ReLU.
 
 Maps have their channels last and are handed over as (S, P, C): S sets of P pixels, each set with statistics of its own.
-For batch normalisation that is one set, for group normalisation a set per image. A pass over memory costs more than what
-is computed in it, so one pass takes all sums, and one does all that is done to an element.
+For batch normalisation that is one set, for group normalisation a set per image. A pass over memory costs more than
+what is computed in it, so one pass takes all sums, and one does all that is done to an element.
 
 Sums of float32 are taken in float64, pixel after pixel in pieces of fixed length, so that they do not depend on the
 number of threads. Squares are of differences from the set's first pixel: those of the values themselves would leave
@@ -10,8 +10,6 @@ little of a small variance.
 """
 
 from __future__ import annotations
-
-from typing import Any
 
 import numpy as np
 from numba import prange

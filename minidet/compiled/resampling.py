@@ -7,6 +7,7 @@ from numba import prange
 
 from minidet.compiled.jit import helper, kernel, parallel_kernel
 
+
 def max_pool(x: np.ndarray, size: int, stride: int, padding: int) -> tuple[np.ndarray, np.ndarray]:
     """The largest value of every window, (B, H', W', C), and where in its window it lies: row * size + column."""
     batch, height, width, channels = x.shape

@@ -88,39 +88,38 @@ class Tape:
         `shortcut` is called after the parameters of this layer have been created, for they precede its own.
         """
         batch, height, width, channels = x.data.shape
-        trained = kind != "frozen"
-        get = self._parameter if trained else lambda *words: Value(self._array(*words))
-        weight, bias = (get(f"{name}.{of}", channels) for of in ("weight", "bias"))
-        groups, fixed = (channels // 8 if kind == "group" else channels), kind == "frozen"
+        parameters = [self._parameter(f"{name}.{of}", channels) for of in ("weight", "bias")]
+        running, given = [], kind == "frozen"
         if kind != "group":
-            running = tuple(self._array(f"{name}.running_{of}", channels) for of in ("mean", "var"))
-            fixed = fixed or not self.training
+            running = [self._array(f"{name}.running_{of}", channels) for of in ("mean", "var")]
         if kind == "batch":
-            seen = self._array(f"{name}.num_batches_tracked")
+            given, batches = not self.training, self._array(f"{name}.num_batches_tracked")
         other = shortcut() if shortcut else None
 
+        groups = channels // 8 if kind == "group" else channels
         sets = (batch, height * width) if kind == "group" else (1, batch * height * width)
         values = x.data.reshape(*sets, channels)
-        if fixed:
-            mean, var = (value[None] for value in running)
-        else:
-            mean, var = normalisation.statistics(values, groups)
-            if kind == "batch":
-                _follow(running, seen, mean[0], var[0], x.data.shape)
+        if kind == "batch" and not given:
+            layer_checks.batch_values((batch, channels, height, width))
+        mean, var = [value[None] for value in running] if given else normalisation.statistics(values, groups)
+        if kind == "batch" and not given:
+            _follow(running, mean[0], var[0], len(values[0]))
+            batches += 1
+        weight, bias = (parameter.data for parameter in parameters)
         s = np.sqrt(var.astype(np.float64) + eps)
         added = other.data.reshape(values.shape) if other else None
-        y = normalisation.normalise(values, mean, weight.data / s, bias.data, added, relu)
+        y = normalisation.normalise(values, mean, weight / s, bias, added, relu)
 
         def gradient(grad: np.ndarray) -> Sequence[np.ndarray | None]:
             g, out = grad.reshape(values.shape), y if relu else None
-            if fixed:
-                found = (normalisation.scale_grad(g, weight.data / s[0], out),)
+            if given:
+                found: tuple[np.ndarray, ...] = (normalisation.scale_grad(g, weight / s[0], out),)
             else:
-                found = normalisation.normalise_grad(g, values, mean, s, weight.data, groups, out)
+                found = normalisation.normalise_grad(g, values, mean, s, weight, groups, out)
             of_x, *rest = found
             return of_x.reshape(x.data.shape), *rest, *([grad] if other else [])
 
-        inputs = [x, *([weight, bias] if trained else []), *([other] if other else [])]
+        inputs = [x, *(parameters if not given else []), *([other] if other else [])]
         return self._note(y.reshape(x.data.shape), gradient, *inputs)
 
     def relu(self, x: Value) -> Value:
@@ -135,7 +134,7 @@ class Tape:
 
     def upsample_and_add(self, x: Value, to: Value) -> Value:
         """`to` plus x enlarged to its size."""
-        y = resampling.upsample(x.data, *to.data.shape[1:3], to.data)
+        y = resampling.upsample(x.data, to.data.shape[1], to.data.shape[2], to.data)
         return self._note(y, lambda grad: (resampling.upsample_grad(grad, *x.data.shape[1:3]), grad), x, to)
 
     def rows(self, x: Value, numbers: int) -> Value:
@@ -164,13 +163,7 @@ class Tape:
         return self.parameters[name]
 
 
-def _follow(
-    running: tuple[np.ndarray, ...], batches: np.ndarray, mean: np.ndarray, var: np.ndarray, shape: tuple[int, ...]
-) -> None:  # fmt: skip
-    """Move the averages that batch normalisation keeps towards this batch's, in place."""
-    batch, height, width, channels = shape
-    layer_checks.batch_values((batch, channels, height, width))
-    n = batch * height * width
+def _follow(running: Sequence[np.ndarray], mean: np.ndarray, var: np.ndarray, n: int) -> None:
+    """Move the averages that batch normalisation keeps towards the mean and variance of n values, in place."""
     running[0][...] += _MOMENTUM * (mean - running[0])
     running[1][...] += _MOMENTUM * (var * (n / (n - 1)) - running[1])  # n - 1: without a sample's bias
-    batches += 1

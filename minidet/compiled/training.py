@@ -28,13 +28,15 @@ def train_step(
     anchors = pyramid_anchors(size, config.anchors, net.dtype)
     how = config.anchors, rule.positive_iou, rule.negative_iou, rule.force_match
     assignments = [assign_pyramid(size, image[0], *how) for image in ground_truth]
-    losses, *grad_outputs = detection_loss(logits, deltas, anchors, ground_truth, config, training, assignments)
+    losses, grad_logits, grad_deltas = detection_loss(
+        logits, deltas, anchors, ground_truth, config, training, assignments
+    )
     if not math.isfinite(losses.classification + losses.box):
         raise ValueError(
             f"the loss is not finite (classification {losses.classification:g}, box {losses.box:g}): lower "
             "learning_rate, lengthen warmup or set gradient_clip"
         )
-    grads = net.backward(*grad_outputs)
+    grads = net.backward(grad_logits, grad_deltas)
     grads = {name: grad for name, grad in grads.items() if not name.startswith(frozen_parts(training.freeze_at))}
     if training.gradient_clip is not None:
         clip(grads, training.gradient_clip)
