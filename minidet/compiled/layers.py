@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 
 from minidet import checks, layer_checks
 from minidet.compiled import convolution, normalisation, resampling
-from minidet.compiled.jit import native, wide
+from minidet.compiled.arrays import native, wide
 
 __all__ = [
     "conv2d", "conv2d_grad", "conv2d_grad_x", "conv2d_grad_weight",

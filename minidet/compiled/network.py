@@ -76,7 +76,8 @@ class RetinaNet:
         """The logits and box deltas of every anchor. See `minidet.reference.network.RetinaNet.forward`."""
         x = Value(_channels_last(layer_checks.images(images), self.dtype))
         tape = Tape(self.state, training)
-        logits, deltas = retinanet(tape, x, self.config)
+        with np.errstate(all="ignore"):  # NaN and infinity pass through
+            logits, deltas = retinanet(tape, x, self.config)
         self._last = (tape, x, logits, deltas) if training else None
         return [level.data for level in logits], [level.data for level in deltas]
 
@@ -93,7 +94,8 @@ class RetinaNet:
         for level, grad in zip(logits + deltas, grads, strict=True):
             level.collect(grad)
         x.wanted = images
-        found = tape.backward()
+        with np.errstate(all="ignore"):
+            found = tape.backward()
         return found if x.grad is None else {**found, "images": x.grad.transpose(0, 3, 1, 2)}
 
     def detect(

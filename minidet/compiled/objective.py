@@ -8,10 +8,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minidet import checks
-from minidet.compiled import losses
 from minidet.compiled.assignment import assign_anchors
 from minidet.compiled.boxes import encode_boxes
+from minidet.compiled.losses import cross_entropy, cross_entropy_grad, dense_focal_loss, hinge_loss, hinge_loss_grad
+from minidet.compiled.regression import smooth_l1, smooth_l1_grad
 from minidet.compiled.sampling import ohem_sample
+from minidet.compiled.star import focal_loss_star, focal_loss_star_grad
 from minidet.config import LossConfig, RetinaNetConfig, TrainingConfig
 from minidet.structures import BACKGROUND, IGNORED, GroundTruth
 
@@ -53,9 +55,9 @@ def detection_loss(
 
     predicted = t[positive]  # (P, 4)
     wanted = np.concatenate([offsets for _, offsets in targets] or [predicted]).astype(t.dtype)  # (P, 4)
-    box = losses.smooth_l1(predicted, wanted, settings.smooth_l1_beta).sum() / normaliser
+    box = smooth_l1(predicted, wanted, settings.smooth_l1_beta).sum() / normaliser
     grad_t = np.zeros_like(t)
-    slope = losses.smooth_l1_grad(predicted, wanted, settings.smooth_l1_beta)
+    slope = smooth_l1_grad(predicted, wanted, settings.smooth_l1_beta)
     grad_t[positive] = settings.box_weight * slope / normaliser
 
     ends = np.cumsum([len(level) for level in anchors])[:-1]
@@ -99,7 +101,7 @@ def _class_loss(
 
 
 def _dense(x: np.ndarray, labels: np.ndarray, gamma: float, alpha: float | None) -> tuple[float, np.ndarray]:
-    loss, grad = losses.dense_focal_loss(x.reshape(-1, x.shape[2]), labels.ravel(), gamma, alpha)
+    loss, grad = dense_focal_loss(x.reshape(-1, x.shape[2]), labels.ravel(), gamma, alpha)
     return float(loss), grad.reshape(x.shape)
 
 
@@ -107,10 +109,10 @@ def _elementwise(settings: LossConfig) -> tuple[Any, Any, tuple[float | None, ..
     """A loss that is not dense, its gradient and their parameters."""
     match settings.kind:
         case "focal_star":
-            return losses.focal_loss_star, losses.focal_loss_star_grad, (settings.gamma, settings.beta, settings.alpha)
+            return focal_loss_star, focal_loss_star_grad, (settings.gamma, settings.beta, settings.alpha)
         case "hinge":
-            return losses.hinge_loss, losses.hinge_loss_grad, (settings.margin,)
-    return losses.cross_entropy, losses.cross_entropy_grad, (None,)  # of the anchors that OHEM chooses
+            return hinge_loss, hinge_loss_grad, (settings.margin,)
+    return cross_entropy, cross_entropy_grad, (None,)  # of the anchors that OHEM chooses
 
 
 def _hard_examples(
@@ -120,7 +122,7 @@ def _hard_examples(
     """(B, N) bool: the anchors that OHEM chooses in each image (section 5.1), NMS being applied to the anchors."""
     chosen = np.zeros_like(used)
     for i, candidates in enumerate(map(np.flatnonzero, used)):
-        hardness = losses.cross_entropy(x[i, candidates], objects[i, candidates]).sum(axis=1)
+        hardness = cross_entropy(x[i, candidates], objects[i, candidates]).sum(axis=1)
         ratio = (positive[i, candidates], 3) if settings.kind == "ohem_1_3" else (None, None)
         rule = settings.ohem_batch_size, settings.ohem_iou_threshold
         chosen[i, candidates[ohem_sample(hardness, anchors[candidates], *rule, *ratio)]] = True

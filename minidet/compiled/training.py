@@ -9,13 +9,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from minidet import layer_checks
 from minidet.compiled.anchors import pyramid_anchors
 from minidet.compiled.assignment import assign_pyramid
 from minidet.compiled.jit import kernel
 from minidet.compiled.network import RetinaNet
 from minidet.compiled.objective import Losses, detection_loss
 from minidet.config import TrainingConfig
-from minidet.structures import GroundTruth
+from minidet.structures import Batch, Diverged, GroundTruth
+
+ADVICE = "lower learning_rate, lengthen warmup or set gradient_clip"
+"""What helps against a training that diverges."""
 
 
 def train_step(
@@ -24,6 +28,9 @@ def train_step(
 ) -> Losses:  # fmt: skip
     """One step, which changes the network in place. See `minidet.reference.training.train_step`."""
     logits, deltas = net.forward(images)
+    if any(np.isnan(level).any() for level in logits + deltas):
+        layer_checks.images(images, finite=True)
+        raise Diverged(f"the network's outputs are not finite: {ADVICE}", 0)
     size, config, rule = np.shape(images)[2:], net.config, net.config.assignment
     anchors = pyramid_anchors(size, config.anchors, net.dtype)
     how = config.anchors, rule.positive_iou, rule.negative_iou, rule.force_match
@@ -32,10 +39,8 @@ def train_step(
         logits, deltas, anchors, ground_truth, config, training, assignments
     )
     if not math.isfinite(losses.classification + losses.box):
-        raise ValueError(
-            f"the loss is not finite (classification {losses.classification:g}, box {losses.box:g}): lower "
-            "learning_rate, lengthen warmup or set gradient_clip"
-        )
+        parts = f"classification {losses.classification:g}, box {losses.box:g}"
+        raise Diverged(f"the loss is not finite ({parts}): {ADVICE}", 0)
     grads = net.backward(grad_logits, grad_deltas)
     grads = {name: grad for name, grad in grads.items() if not name.startswith(frozen_parts(training.freeze_at))}
     if training.gradient_clip is not None:
@@ -82,8 +87,9 @@ def frozen_parts(freeze_at: int) -> tuple[str, ...]:
     return sum(parts[:freeze_at], ())
 
 
-def learning_rate(iteration: int, config: TrainingConfig) -> float:
+def learning_rate(iteration: int, training_config: TrainingConfig) -> float:
     """The learning rate of step `iteration`, counted from 0. See `minidet.reference.training.learning_rate`."""
+    config = training_config
     if iteration < config.warmup:
         return config.learning_rate * (iteration + 1) / config.warmup
     if config.schedule == "cosine":
@@ -93,17 +99,15 @@ def learning_rate(iteration: int, config: TrainingConfig) -> float:
 
 
 def train(
-    net: RetinaNet, batches: Iterable[Any], config: TrainingConfig, velocity: dict[str, np.ndarray] | None = None,
-    start: int = 0,
+    net: RetinaNet, batches: Iterable[Batch[Any]], training_config: TrainingConfig,
+    velocity: dict[str, np.ndarray] | None = None, start: int = 0,
 ) -> Iterator[dict[str, float]]:  # fmt: skip
     """Train a network in place, a step for each record asked for. See `minidet.reference.training.train`."""
     velocity = {} if velocity is None else velocity
-    for iteration, (images, ground_truth, *_) in zip(range(start, config.iterations), batches, strict=False):
-        rate = learning_rate(iteration, config)
-        try:
-            losses = train_step(net, images, ground_truth, config, rate, velocity)
-        except ValueError as error:
-            raise ValueError(f"iteration {iteration}: {error}") from error
+    for iteration, batch in zip(range(start, training_config.iterations), batches, strict=False):
+        rate = learning_rate(iteration, training_config)
+        with batch.naming(iteration):
+            losses = train_step(net, batch.images, batch.ground_truth, training_config, rate, velocity)
         yield {"iteration": iteration + 1, **losses._asdict(), "learning_rate": rate}
 
 

@@ -27,7 +27,7 @@ CONFIGS["coarse levels"] = RetinaNetConfig(2, 34, width=8, anchors=AnchorConfig(
 CONFIGS["tiny"] = RetinaNetConfig.tiny(3)
 
 
-@pytest.fixture(scope="module", params=["reference"])
+@pytest.fixture(scope="module", params=["reference", "compiled"])
 def network(request):
     """RetinaNet of each path that has it without PyTorch."""
     return importlib.import_module(f"minidet.{request.param}.network").RetinaNet
