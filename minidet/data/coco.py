@@ -160,7 +160,7 @@ class Coco(ImageFolder):
         try:
             return truth(item.get(key))
         except ValueError as error:
-            self.report(BAD_FLAG, image_id, where, f"has {key} = {error}; taken as false")
+            self.report(BAD_FLAG, image_id, where, f"has a bad {key}: {error}; taken as false")
             return False
 
 

@@ -199,11 +199,11 @@ def _differences(dataset: Dataset, records: Sequence[Record], out: Path, kind: s
         )
         for box, label in zip(record.boxes[kept].tolist(), record.classes[kept].tolist(), strict=True):
             lost += (tuple(round(value, 9) for value in box), label) not in found
-    for count, sentence in (
-        (ignored, "to be ignored left out, for which YOLO has no word"),
-        (crowds, "that are crowds written as difficult, for want of a word in Pascal VOC"),
-        (lost, "lost or changed, because the format cannot hold them (Pascal VOC: narrower than a pixel)"),
+    for count, what, sentence in (
+        (ignored, "object", "to be ignored left out, for which YOLO has no word"),
+        (crowds, "crowd", "written as difficult objects, for want of a word in Pascal VOC"),
+        (lost, "object", "lost or changed, because the format cannot hold them (Pascal VOC: narrower than a pixel)"),
     ):
         if count:
-            told.append(f"{dataset.name}: {wording.counted(count, 'object')} {sentence}")
+            told.append(f"{dataset.name}: {wording.counted(count, what)} {sentence}")
     return told

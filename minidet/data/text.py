@@ -129,19 +129,15 @@ def truth(value: Any) -> bool:
     """
     if value is None or isinstance(value, (bool, int)):
         return bool(value)
-    if isinstance(value, str):
-        word = value.strip().lower()
-        if word in _TRUE or word in _FALSE:
-            return word in _TRUE
-        try:
-            value = float(word)
-        except ValueError:
-            value = math.nan
+    word = value.strip().lower() if isinstance(value, str) else ""
+    if isinstance(value, str) and word in _TRUE | _FALSE:
+        return word in _TRUE
     try:
-        if not math.isnan(value):
-            return bool(value)
-    except TypeError:
-        pass
+        number = float(word or value)
+    except (TypeError, ValueError):
+        number = math.nan
+    if not math.isnan(number):
+        return number != 0
     raise ValueError(f"{value!r} is neither true nor false: write 1 or 0")
 
 

@@ -191,7 +191,7 @@ class Voc(ImageFolder):
                 difficult = truth(text_in(item, "difficult"))
             except ValueError as error:
                 difficult = False
-                self.report(BAD_FLAG, name, where, f"has <difficult> {error}; taken as false")
+                self.report(BAD_FLAG, name, where, f"has a bad <difficult>: {error}; taken as false")
             place = self.classes.index(label)
             annotations.append(Annotation(where, written, (x1, y1, x2, y2), place, difficult, crowd=False))
         return annotations

@@ -1,7 +1,9 @@
 """Anchors for a data set: the cheapest pyramid that fits its boxes, at the size at which the network sees them.
 
->>> dataset = open_dataset("path/to/VOC")
->>> config = RetinaNetConfig(len(dataset.classes), anchors=suggest_anchors(dataset))
+>>> from minidet.data import Shapes
+>>> small = Shapes(images=20, image_size=(96, 128), objects=(6, 12), min_size=6, max_size=20)
+>>> suggest_anchors(small, resize=None).levels[0]  # small objects ask for fine levels: the paper's begin at 3
+1
 
 Whether an anchor fits a box depends on both shapes and on where the box lies between the cells: one of 8 x 8 pixels in
 the middle between anchors of 8 x 8 pixels, 8 pixels apart, has an IoU of 1/7 with each. So small boxes ask for fine
@@ -24,7 +26,7 @@ from minidet.data import Dataset
 from minidet.inspection.numbers import network_boxes
 
 MOST_BOXES = 4000
-"""Of a larger data set, images drawn at random that hold about so many boxes stand for all."""
+"""In a larger data set, images drawn at random that hold about this many boxes stand for all."""
 
 LEVELS = range(1, 6)
 """Where a pyramid may begin: at any map of the backbone."""
@@ -34,7 +36,7 @@ _OCTAVE = 12  # sides are compared in twelfths of an octave, which 1, 2, 3 and 4
 _SIDES = np.arange(0, 3 * _OCTAVE + 1, 3)  # of a cell's smallest anchor: 1 to 8 strides (the paper's: 4)
 _RATIO_STEPS = (0.5, 1.0, 1.5)  # octaves from one aspect ratio to the next
 _CELL = 25
-"""What a cell costs in anchors: in the paper 2 x 4 convs of 256 channels against 84 outputs an anchor, all 3x3."""
+"""What a cell costs, in anchors: in the paper 2 x 4 convolutions of 256 channels against 84 outputs per anchor."""
 
 Image = tuple[tuple[int, int], np.ndarray]  # (height, width) and boxes (M, 4)
 
@@ -68,18 +70,22 @@ def suggest_anchors(
 ) -> AnchorConfig:
     """The cheapest anchors of which at least one is assigned to a share of ``target`` of the boxes, by IoU alone.
 
-    To choose from: up to 6 levels, of which the first is one of LEVELS, each with anchors twice as large as those of
+    The candidates: up to 6 levels, of which the first is one of LEVELS, each with anchors twice as large as those of
     the one before; 1 to 4 scales that divide an octave evenly; and 1 to 5 aspect ratios, evenly spaced around 1 or
     around the boxes' median. The cost is what the two subnets have to compute in an image: of two that serve, the one
-    with fewer cells is chosen, or with fewer anchors a cell. Where some seem to serve, the boxes are assigned to them,
-    as in training, before they are suggested.
+    with fewer cells is chosen, or with fewer anchors per cell. Where some seem to serve, the boxes are assigned to
+    them, as in training, before they are suggested.
 
     Args:
-        dataset: boxes in pixels of the stored images; of more than MOST_BOXES some images stand for all.
+        dataset: boxes in pixels of the stored images; where there are more than MOST_BOXES, some images stand for all.
         assignment: from which IoU on an anchor is positive.
         resize: how images are brought to the network's size; None: they keep their stored size.
-        target: in (0, 1]. Where nothing reaches it, the aim is what can be reached, less 1 - target.
+        target: share of the boxes, in (0, 1]. Where nothing reaches it, the aim is what can be reached, minus
+            1 - target.
         seed: of the choice of images.
+
+    Returns:
+        The anchors.
 
     Raises:
         ValueError: there are no boxes, one has no area, or the target is out of range.

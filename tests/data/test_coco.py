@@ -209,3 +209,113 @@ def test_voc_to_coco(tmp_path: Path) -> None:
     for i in range(len(voc)):
         np.testing.assert_array_equal(coco.record(i).boxes, voc.record(i).boxes)
         np.testing.assert_array_equal(coco.record(i).classes, voc.record(i).classes)
+
+
+def coco_with(root: Path, categories: list[dict[str, Any]], *used: int) -> Path:
+    write_image(root / "a.png")
+    boxes = [annotation([1 + i, 2, 3, 4], category, id=i) for i, category in enumerate(used)]
+    return write_json(root / "a.json", [image()], boxes, categories)
+
+
+@pytest.mark.parametrize(
+    ("names", "used", "classes", "ids", "labels"),
+    [
+        ({0: "cell", 1: "cell"}, (1, 1), ("cell",), (1,), [0, 0]),  # Roboflow's root class
+        ({0: "cell", 1: "cell", 2: "dog"}, (1, 2), ("cell", "dog"), (1, 2), [0, 1]),
+        ({3: "cat", 5: "dog", 9: "cat"}, (3, 9, 9, 5), ("dog", "cat"), (5, 9), [1, 1, 1, 0]),  # both used: one class
+        ({1: "cat", 2: "cat "}, (1,), ("cat",), (1,), [0]),
+        ({1: "cat", 2: "cat"}, (), ("cat",), (1,), []),
+    ],
+)
+def test_categories_of_one_name_are_one_class(tmp_path: Path, names, used, classes, ids, labels) -> None:
+    path = coco_with(tmp_path, [{"id": i, "name": name} for i, name in names.items()], *used)
+    dataset = Coco(path)
+    assert (dataset.classes, dataset.category_ids) == (classes, ids)
+    assert dataset.record(0).classes.tolist() == labels
+    assert [fault.kind for fault in dataset.faults] == [data.SAME_NAME]
+    assert "of one name" in dataset.faults[0].detail
+    with pytest.raises(DatasetError, match="taken as one class"):
+        Coco(path, strict=True)
+
+
+def test_categories_that_differ_in_case_are_two_and_told(tmp_path: Path) -> None:
+    dataset = Coco(coco_with(tmp_path, [{"id": 1, "name": "cat"}, {"id": 2, "name": "Cat"}], 1, 2))
+    assert dataset.record(0).classes.tolist() == [0, 1]
+    assert [fault.kind for fault in dataset.faults] == [data.SAME_NAME]
+
+
+@pytest.mark.parametrize(
+    "file_name",
+    [
+        "sub/Ünit 1.png", "sub\\Ünit 1.png", "./sub/Ünit 1.png", "images/sub/Ünit 1.png", "images\\sub\\Ünit 1.png",
+        "SUB/ünit 1.PNG", "sub/U\u0308nit 1.png", "sub/Ünit 1", "{root}/images/sub/Ünit 1.png",
+    ],
+)  # fmt: skip
+def test_ways_to_name_an_image(tmp_path: Path, file_name: str) -> None:
+    write_image(tmp_path / "images" / "sub" / "Ünit 1.png")
+    file_name = file_name.format(root=tmp_path)
+    path = write_json(tmp_path / "a.json", [image(file_name=file_name)], [], CATEGORIES)
+    assert Coco(path, strict=True).record(0).file_name == "sub/Ünit 1.png"
+
+
+@pytest.mark.parametrize("file_name", ["C:\\Users\\me\\a.png", "/home/me/pictures/A.png", "../../upload/1/a.png"])
+def test_a_path_from_elsewhere_is_told_and_the_image_of_that_name_taken(tmp_path: Path, file_name: str) -> None:
+    path = write(tmp_path, [image(file_name=file_name)], [annotation([1, 2, 3, 4])])
+    dataset = Coco(path)
+    assert [fault.kind for fault in dataset.faults] == [data.UNSAFE_PATH]
+    assert dataset.faults[0].detail.endswith("outside the data set's folder: a.png is read in its place; correct it")
+    assert dataset.record(0).boxes.tolist() == [[1, 2, 4, 6]]
+
+
+def test_a_name_that_fits_two_images_fits_none(tmp_path: Path) -> None:
+    for name in ("x/a.png", "y/a.png", "B.png", "b.PNG"):
+        write_image(tmp_path / "images" / name)
+    images = [image(1, "C:\\a.png"), image(2, "b.png")]
+    assert [fault.kind for fault in Coco(write_json(tmp_path / "a.json", images, [], [])).faults] == [
+        data.UNSAFE_PATH, data.MISSING_IMAGE,
+    ]  # fmt: skip
+
+
+def test_what_a_detector_wrote_is_read_from_the_folder_of_all(tmp_path: Path) -> None:
+    """A file whose images have absolute paths, as those of pictures from anywhere."""
+    write_image(tmp_path / "deep" / "photo.png")
+    path = write_json(
+        tmp_path / "out" / "found.json", [image(file_name=str(tmp_path / "deep" / "photo.png"))], [], CATEGORIES
+    )
+    for folder in (tmp_path, "/", tmp_path / "deep"):
+        assert Coco(path, images=folder, strict=True)[0].image.shape == (30, 40, 3)
+
+
+def test_two_entries_of_one_image_are_both_kept_and_told(tmp_path: Path) -> None:
+    path = write(tmp_path, [image(1), image(2, "images/a.png")], [annotation([1, 2, 3, 4], image_id=2)])
+    dataset = Coco(path)
+    assert (len(dataset), [fault.kind for fault in dataset.faults]) == (2, [data.DUPLICATE])
+    assert "is of the image a.png, as 1 is" in dataset.faults[0].detail
+
+
+@pytest.mark.parametrize("bbox", [None, []])
+def test_the_bounds_of_a_mask_are_a_box(tmp_path: Path, bbox: Any) -> None:
+    mask = [[3, 4, 9, 4, 9, 12.5], [2, 8, 4, 8, 3, 9]]
+    dataset = Coco(write(tmp_path, [image()], [annotation(bbox, segmentation=mask)]))
+    assert dataset.record(0).boxes.tolist() == [[2, 4, 9, 12.5]]
+    assert [fault.kind for fault in dataset.faults] == [data.UNREADABLE_ANNOTATION]
+    assert "has no bbox: the bounds of its segmentation" in dataset.faults[0].detail
+
+
+@pytest.mark.parametrize(
+    "mask", [[], [[]], [[1, 2]], [[1, 2, 3, 4, 5]], [[1, 2, 3, 4, 5, "6"]], {"counts": "abc"}, "x"]
+)
+def test_other_masks_are_no_box(tmp_path: Path, mask: Any) -> None:
+    dataset = Coco(write(tmp_path, [image()], [annotation(None, segmentation=mask)]))
+    assert (dataset.record(0).boxes.shape, [fault.kind for fault in dataset.faults]) == (
+        (0, 4), [data.UNREADABLE_ANNOTATION],
+    )  # fmt: skip
+
+
+def test_sums_of_decimals_are_decimals(tmp_path: Path) -> None:
+    """473.07 + 38.65 is 511.71999999999997 in floating point; the file says 511.72."""
+    path = write_json(
+        tmp_path / "a.json", [image(width=600, height=600)], [annotation([473.07, 395.93, 38.65, 28.67])], CATEGORIES
+    )
+    write_image(tmp_path / "a.png", (600, 600))
+    assert Coco(path, strict=True).record(0).boxes.tolist() == [[473.07, 395.93, 511.72, 424.6]]

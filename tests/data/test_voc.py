@@ -183,3 +183,122 @@ def test_blood_cells() -> None:
     assert sum(len(dataset.record(i).boxes) for i in range(292)) == 3943 - 2
     assert dataset[0].image.shape == (480, 640, 3)
     assert len(Voc(BCCD, split="train")) + len(Voc(BCCD, split="val")) == 292
+
+
+def write_list(root: Path, name: str, text: str) -> None:
+    folder = root / "ImageSets" / "Main"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{name}.txt").write_text(text)
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("cat 1", "cat 1"), ("cat -1", "cat -1"), ("cat 0", "cat"), ("cat", "cat"), ("cat 1 1", "cat 1"),
+        ("cat  -1", "cat"), ("dog -1", "dog"), ("dog\t1", "dog"), ("cat.jpg", "cat"), ("JPEGImages/dog.jpg", "dog"),
+        ("CAT", "cat"), ("cat 1.jpg", "cat 1"),
+    ],
+)  # fmt: skip
+def test_a_flag_is_cut_only_where_the_whole_line_is_no_name(tmp_path: Path, line: str, expected: str) -> None:
+    for name in ("cat", "cat 1", "cat -1", "dog"):
+        write_voc(tmp_path, name)
+    write_list(tmp_path, "train", f"{line}\n")
+    dataset = Voc(tmp_path, split="train", strict=True)
+    assert [dataset.record(i).image_id for i in range(len(dataset))] == [expected]
+
+
+def test_a_name_that_is_not_there_is_named_without_its_flag(tmp_path: Path) -> None:
+    write_voc(tmp_path, "cat")
+    write_list(tmp_path, "train", "cow 1\n")
+    assert [fault.where for fault in Voc(tmp_path, split="train").faults] == ["cow.xml"]
+
+
+def test_annotations_in_folders_below(tmp_path: Path) -> None:
+    write_voc(tmp_path, "b", ("cat", (5, 5, 9, 9)))
+    write_voc(tmp_path, "day/a", ("cat", (5, 5, 9, 9)), filename="a.jpg", image=False)
+    write_voc(tmp_path, "night/a", ("dog", (5, 5, 9, 9)), filename="a.jpg", image=False)
+    write_image(tmp_path / "JPEGImages" / "day" / "a.jpg", seed=1)
+    write_image(tmp_path / "JPEGImages" / "night" / "a.png", seed=2)
+    dataset = Voc(tmp_path, strict=True)
+    records = [dataset.record(i) for i in range(len(dataset))]
+    assert [(record.image_id, record.file_name) for record in records] == [
+        ("b", "b.jpg"), ("day/a", "day/a.jpg"), ("night/a", "night/a.png"),
+    ]  # fmt: skip
+    write_list(tmp_path, "train", "night/a\n")
+    assert Voc(tmp_path, split="train", strict=True).record(0).classes.tolist() == [1]
+
+
+def test_annotations_below_of_images_in_one_folder(tmp_path: Path) -> None:
+    write_voc(tmp_path, "part1/a", ("cat", (5, 5, 9, 9)), filename="a.jpg", image=False)
+    write_image(tmp_path / "JPEGImages" / "a.jpg")
+    assert Voc(tmp_path, strict=True).record(0).file_name == "a.jpg"
+
+
+def test_images_without_annotation_are_told(tmp_path: Path) -> None:
+    write_voc(tmp_path, "a", ("cat", (5, 5, 9, 9)))
+    write_voc(tmp_path, "broken").write_text("<annotation>")
+    for name in ("left.jpg", "sub/over.png"):
+        write_image(tmp_path / "JPEGImages" / name)
+    (tmp_path / "JPEGImages" / "._left.jpg").write_bytes(b"of a Mac")
+    dataset = Voc(tmp_path)
+    assert [(fault.kind, fault.image_id) for fault in dataset.faults] == [
+        (data.UNREADABLE_ANNOTATION, "broken"), (data.NO_ANNOTATION, "left"), (data.NO_ANNOTATION, "sub/over"),
+    ]  # fmt: skip
+    assert dataset.faults[1].detail.startswith("left.jpg has no annotation: left out; if nothing is to be seen on it")
+    write_list(tmp_path, "train", "a\n")
+    assert Voc(tmp_path, split="train").faults == []  # what a list leaves out is meant
+
+
+def test_boxes_counted_from_zero(tmp_path: Path) -> None:
+    write_voc(tmp_path, "a", ("cat", (0, 0, 40, 30)), ("cat", (3, 4, 5, 9)), ("cat", (0, 7, 9, 8)))
+    dataset = Voc(tmp_path, first_pixel=0, strict=True)
+    assert dataset.record(0).boxes.tolist() == [[0, 0, 40, 30], [3, 4, 5, 9], [0, 7, 9, 8]]
+    assert dataset.notes == []
+    counted_from_one = Voc(tmp_path)
+    assert counted_from_one.record(0).boxes.tolist() == [[0, 0, 40, 30], [2, 3, 5, 9], [0, 6, 9, 8]]
+    assert kinds(counted_from_one) == [data.OUTSIDE] * 2
+    assert counted_from_one.notes[0].startswith("2 boxes begin at 0, where Pascal VOC begins at 1")
+    assert "first_pixel=0" in counted_from_one.notes[0]
+    with pytest.raises(ValueError, match="first_pixel = 2 must be 1, as VOC counts, or 0"):
+        Voc(tmp_path, first_pixel=2)
+
+
+def test_classes_of_a_list(tmp_path: Path) -> None:
+    write_voc(tmp_path, "a", ("cat", (5, 5, 9, 9)), ("ape", (5, 5, 9, 9)))
+    (tmp_path / "classes.txt").write_text("dog\ncat\nape\n")
+    assert (Voc(tmp_path, strict=True).classes, Voc(tmp_path).record(0).classes.tolist()) == (
+        ("dog", "cat", "ape"),
+        [1, 2],
+    )
+    (tmp_path / "classes.txt").write_text("dog\ncat\n")
+    dataset = Voc(tmp_path)
+    assert (dataset.classes, kinds(dataset)) == (("ape", "cat"), [data.UNKNOWN_CLASS])
+
+
+def test_names_that_differ_in_case_alone_are_told(tmp_path: Path) -> None:
+    write_voc(
+        tmp_path, "a", ("cat", (5, 5, 9, 9)), ("Cat", (5, 5, 8, 9)), ("big  dog", (1, 1, 2, 2)), ("dog", (1, 1, 3, 3))
+    )
+    dataset = Voc(tmp_path)
+    assert len(dataset.classes) == 4
+    assert kinds(dataset) == [data.SAME_NAME]
+    assert "['Cat', 'cat']: kept apart" in dataset.faults[0].detail
+
+
+def test_two_images_of_one_name(tmp_path: Path) -> None:
+    """The one that the annotation names; the other is told."""
+    write_voc(tmp_path, "a", ("cat", (5, 5, 9, 9)), filename="a.png")
+    write_image(tmp_path / "JPEGImages" / "a.png")
+    assert Voc(tmp_path).record(0).file_name == "a.png"
+    write_voc(tmp_path, "a", ("cat", (5, 5, 9, 9)), filename="elsewhere.png")
+    assert Voc(tmp_path).record(0).file_name == "a.jpg"
+
+
+def test_only_images(tmp_path: Path) -> None:
+    write_image(tmp_path / "JPEGImages" / "a.jpg")
+    (tmp_path / "Annotations").mkdir()
+    dataset = Voc(tmp_path)
+    assert (len(dataset), dataset.classes, kinds(dataset)) == (0, (), [data.NO_ANNOTATION])
+    (tmp_path / "JPEGImages" / "a.jpg").unlink()
+    with pytest.raises(ValueError, match="holds no XML files"):
+        Voc(tmp_path)
