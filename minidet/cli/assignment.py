@@ -13,59 +13,81 @@ from minidet.cli.outputs import check_outputs
 from minidet.files import write_text
 
 NOTE = (
-    "A submission runs in a process of its own, with limits of time, memory and file size; what it prints is thrown "
-    "away, and the solution cannot be imported. That stops accidents. It is no sandbox: a submission that means harm "
-    "has your rights, so grade those of strangers in a container."
+    "A submission runs in a process of its own that gets inputs and returns results; the solution is not in it. Its "
+    "time, memory and results are limited, what it prints is thrown away, and all that it leaves behind is ended. On "
+    "Linux the kernel refuses it files, other processes and the network. Elsewhere this is no sandbox: grade work of "
+    "strangers in a container."
 )
 ASSIGNMENTS = "a1 boxes and anchors, a2 assignment and NMS, a3 losses and gradients, a4 post-processing and AP, a5 fast"
+NAMES = ("a1", "a2", "a3", "a4", "a5")
+SINGLE, MANY = ("table", "json", "gradescope"), ("csv", "json", "canvas", "moodle")
+VISIBILITIES = ("visible", "after_due_date", "after_published", "hidden")
 
 
 def add(commands: Any) -> None:
     """Add the commands and their arguments."""
-    to = commands.add_parser("assignment", help="five assignments with a grader: make, grade, bundle")
+    to = commands.add_parser("assignment", help="assignments for a course, with a grader")
     kinds = to.add_subparsers(required=True, metavar="ACTION")
 
     def add_one(
-        name: str, run: Callable[[argparse.Namespace], None], text: str, more: str = "", assignment: bool = True
+        name: str, run: Callable[[argparse.Namespace], None], text: str, more: str = "", points: bool = True
     ) -> argparse.ArgumentParser:
         command = add_command(kinds, name, run, text, more)
-        if assignment:
-            command.add_argument("assignment", choices=("a1", "a2", "a3", "a4", "a5"), metavar="NAME", help=ASSIGNMENTS)
-            command.add_argument(
-                "--points", type=Path, metavar="FILE", help="points by function, see: minidet assignment points"
-            )
-            command.add_argument(
-                "--variant", type=int, default=0, help="other default arguments, from 1 on; 0 is the paper's"
-            )
+        command.add_argument("assignment", choices=NAMES, metavar="NAME", help=ASSIGNMENTS)
+        help_ = "other default arguments, from 1 on; 0 is the paper's"
+        command.add_argument("--variant", type=int, default=0, help=help_)
+        if points:
+            help_ = "points by function, see: minidet assignment points"
+            command.add_argument("--points", type=Path, metavar="FILE", help=help_)
         return command
 
-    command = add_one(
-        "make", make, "make an assignment", "A module to fill in, a notebook and a README. Files are never overwritten."
-    )
+    more = "A module to fill in, a notebook, the points and a README. Files are never overwritten."
+    command = add_one("make", make, "make an assignment", more)
     command.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to make")
+    command.add_argument("--due", default="", metavar="TEXT", help="a sentence for the README, such as when it is due")
 
-    command = add_one("grade", grade, "grade a submission, or a folder of them", NOTE)
+    _grade_arguments(add_one("grade", grade, "grade a submission, or a folder of them", NOTE))
+
+    more = "For students: the file's name, functions, arguments and imports. Exit status 1: something is missing."
+    command = add_one("check", check, "tell what keeps a submission from being graded", more, points=False)
     command.add_argument("submission", type=Path, metavar="DIR", help="folder with NAME.py, or the file itself")
-    command.add_argument("--all", action="store_true", help="DIR holds submissions: grade each of them, into a CSV")
-    command.add_argument(
-        "--format", choices=("table", "json", "gradescope"), default="table", help="of a single submission"
-    )
+
+    command = add_one("solution", solution, "write a solution, made from the reference", points=False)
     command.add_argument("--out", type=Path, metavar="FILE", help="write to this file instead of the screen")
-    command.add_argument("--seconds", type=float, default=5.0, help="of the processor, for each check")
-    command.add_argument("--memory", type=int, default=2048, help="megabytes of address space")
-    command.add_argument("--seed", type=int, default=0, help="of the random inputs")
 
-    command = add_one(
-        "bundle",
-        bundle,
-        "write an autograder for Gradescope",
-        "A zip to upload; its container needs Python 3.11 and NumPy.",
-    )
+    more = "A zip to upload; its container needs Python 3.11 and NumPy."
+    command = add_one("bundle", bundle, "write an autograder for Gradescope", more)
     command.add_argument("--out", type=Path, metavar="FILE", help="by default NAME_autograder.zip")
-    command.add_argument("--seed", type=int, default=0, help="of the random inputs")
+    help_ = "of the other inputs; by default a number that nobody knows"
+    command.add_argument("--seed", type=int, help=help_)
+    command.add_argument("--visibility", choices=VISIBILITIES, default="visible", help="of the results")
 
-    add_one("points", points, "print the points of all assignments, as a file to edit", assignment=False)
-    add_one("instructions", instructions, "print the instructor's page", assignment=False)
+    add_command(kinds, "points", points, "print the points of all assignments, as a file to edit")
+    add_command(kinds, "instructions", instructions, "print the instructor's page")
+
+
+def _grade_arguments(command: argparse.ArgumentParser) -> None:
+    to = command.add_argument
+    to("submission", type=Path, metavar="PATH", help="module, notebook, zip, or a folder with one; with --all, of many")
+    to("--all", action="store_true", help="PATH holds submissions: grade each of them")
+    to(
+        "--format",
+        choices=(*SINGLE, *MANY[:1], *MANY[2:]),
+        help="by default a table; with --all CSV, json, or for a gradebook",
+    )
+    to("--out", type=Path, metavar="FILE", help="write to this file instead of the screen")
+    to("--feedback", type=Path, metavar="DIR", help="with --all: write a page for each student there")
+    to("--roster", type=Path, metavar="FILE", help="with --all: list of students, CSV; also a gradebook's own export")
+    to("--jobs", type=int, default=1, help="with --all: submissions graded at once")
+    to("--late", type=float, default=0.0, metavar="PERCENT", help="with --all: of the points, for each day late")
+    to("--late-most", type=float, default=100.0, metavar="PERCENT", help="that are taken at most")
+    to("--title", help="with --format canvas: title of the gradebook's column")
+    to("--visibility", choices=VISIBILITIES, default="visible", help="of the results, with --format gradescope")
+    to("--seconds", type=float, default=5.0, help="of the processor, for each call")
+    to("--total", type=float, default=40.0, metavar="SECONDS", help="on the clock, for all calls of a submission")
+    to("--memory", type=int, default=2048, help="megabytes of address space")
+    to("--seed", type=int, default=0, help="of the other inputs, with which each function is called as well")
+    to("--user", type=int, metavar="NUMBER", help="user to run submissions as, where you are root")
 
 
 def make(options: argparse.Namespace) -> None:
@@ -73,60 +95,102 @@ def make(options: argparse.Namespace) -> None:
     from minidet.course.assignments import load
     from minidet.course.notebook import make_folder
 
-    assignment = load(options.assignment)
-    worth = assignment.with_points(_points(options).points)
-    print("\n".join(map(str, make_folder(assignment, options.out, worth, options.variant))))
+    written = make_folder(load(options.assignment), options.out, _points(options), options.variant, options.due)
+    print("\n".join(map(str, written)))
 
 
 def grade(options: argparse.Namespace) -> None:
     """One submission, or all in a folder."""
-    from minidet.course import report
-    from minidet.course.grading import Limits, grade_submission
+    from minidet.course.process import Limits
 
     submission = options.submission
-    check_outputs([options.out], files=[options.points, submission, *submission.rglob("*")])
-    settings = {
-        "points": _points(options), "variant": options.variant, "seed": options.seed,
-        "limits": Limits(options.seconds, options.memory),
-    }  # fmt: skip
-    if options.all:
-        _write(options.out, _grade_all(options, settings))
-        return
-    result = grade_submission(options.assignment, options.submission, **settings)
-    text = {"table": report.table, "json": report.to_json, "gradescope": report.gradescope}[options.format](result)
-    _write(options.out, text + "\n")
+    check_outputs([options.out], files=[options.points, options.roster, submission, *submission.rglob("*")])
+    kind, known = options.format or ("csv" if options.all else "table"), MANY if options.all else SINGLE
+    if kind not in known:
+        raise ValueError(
+            f"--format {kind} is not for {'many submissions' if options.all else 'one'}: {', '.join(known)} are"
+        )
+    limits = Limits(options.seconds, options.memory, options.total, options.user)
+    settings = {"points": _points(options), "variant": options.variant, "limits": limits}
+    _write(options.out, _grade_all(options, kind, settings) if options.all else _grade_one(options, kind, settings))
 
 
-def _grade_all(options: argparse.Namespace, settings: dict[str, Any]) -> str:
-    """The CSV of a folder; a submission without a module has no points and a remark."""
+def _grade_one(options: argparse.Namespace, kind: str, settings: dict[str, Any]) -> str:
+    from minidet.course import report
     from minidet.course.assignments import load
-    from minidet.course.copies import find_copies
-    from minidet.course.grading import Result, find_module, find_submissions, grade_submission
-    from minidet.course.report import to_csv
+    from minidet.course.grading import Result, grade_submission
+
+    try:
+        result = grade_submission(options.assignment, options.submission, seed=options.seed, **settings)
+    except (ValueError, OSError) as error:
+        if kind != "gradescope":
+            raise
+        worth = load(options.assignment).with_points(settings["points"].points)
+        result = Result(options.assignment, options.submission.name, [], worth, remark=str(error))
+    if kind == "gradescope":
+        return report.gradescope(result, options.visibility) + "\n"
+    return (report.to_json if kind == "json" else report.table)(result) + "\n"
+
+
+def _grade_all(options: argparse.Namespace, kind: str, settings: dict[str, Any]) -> str:
+    from minidet.course import classroom
+    from minidet.course.assignments import load
+    from minidet.course.feedback import write_pages
+    from minidet.course.roster import Late, read_roster
     from minidet.progress import Progress
 
-    assignment, results, files = load(options.assignment), [], {}
-    for path in Progress(find_submissions(options.submission), unit="submission", file=sys.stderr):
-        try:
-            files[path.name] = find_module(path, options.assignment)
-            results.append(grade_submission(assignment, path, **settings))
-        except ValueError as error:
-            worth = assignment.with_points(settings["points"].points)
-            results.append(Result(options.assignment, path.name, [], worth, remark=str(error)))
-    copies = find_copies(files, assignment)
-    for result in results:
-        result.copies = copies.get(result.submission, [])
-    return to_csv(results)
+    assignment = load(options.assignment)
+    students = read_roster(options.roster) if options.roster else ()
+    entries = classroom.grade_all(
+        options.submission, assignment, students=students, jobs=options.jobs,
+        late=Late(options.late, options.late_most),
+        progress=lambda many, count: Progress(many, total=count, unit="submission", file=sys.stderr), seed=options.seed,
+        **settings,
+    )  # fmt: skip
+    if options.feedback:
+        print(f"{len(write_pages(entries, options.feedback))} pages in {options.feedback}", file=sys.stderr)
+    for line in classroom.groups(entries):
+        print(line, file=sys.stderr)
+    title = options.title or f"{assignment.name}: {assignment.title}"
+    texts = {"csv": classroom.to_csv, "json": classroom.to_json, "moodle": classroom.moodle}
+    return classroom.canvas(entries, title) if kind == "canvas" else texts[kind](entries)
+
+
+def check(options: argparse.Namespace) -> None:
+    """Whether a submission is ready to be handed in."""
+    from minidet.course.assignments import load
+    from minidet.course.handin import problems
+    from minidet.course.submissions import read_submission
+
+    assignment = load(options.assignment)
+    source = read_submission(options.submission, assignment.name, [exercise.name for exercise in assignment.exercises])
+    found = problems(source, assignment, options.variant)
+    if found:
+        raise ValueError("\n  ".join([f"{options.assignment} is not ready:", *found]))
+    print(
+        f"{options.assignment} is ready: the file, its functions, their arguments and its imports are as they should be"
+    )
+
+
+def solution(options: argparse.Namespace) -> None:
+    """The reference's functions as a submission."""
+    from minidet.course.assignments import load
+    from minidet.course.stubs import solution_source
+
+    _write(options.out, solution_source(load(options.assignment), options.variant))
 
 
 def bundle(options: argparse.Namespace) -> None:
     """An autograder."""
+    import secrets
+
     from minidet.course.assignments import load
     from minidet.course.bundle import write_bundle
 
     out = options.out or Path(f"{options.assignment}_autograder.zip")
     check_outputs([out], files=[options.points])
-    print(write_bundle(load(options.assignment), out, _points(options), options.variant, options.seed))
+    seed = secrets.randbits(32) if options.seed is None else options.seed
+    print(write_bundle(load(options.assignment), out, _points(options), options.variant, seed, options.visibility))
 
 
 def points(options: argparse.Namespace) -> None:

@@ -111,20 +111,30 @@ class Points:
     """A function that passes its essential checks earns the share of the checks that it passes; False: all or
     nothing."""
 
+    def toml(self, assignment: Assignment) -> str:
+        """A points file with these settings, for one assignment."""
+        worth = assignment.with_points(self.points)
+        lines = [f"partial = {str(self.partial).lower()}", "", f"[{assignment.name}]"]
+        return "\n".join([*lines, *(f'"{name}" = {value:g}' for name, value in worth.items())]) + "\n"
+
 
 def read_points(path: Path, assignment: Assignment) -> Points:
     """A points file: TOML or JSON with the tables of the assignments, see `points_file`.
 
     Raises:
-        ValueError: the file cannot be parsed, names a function that the assignment has not, or gives no number.
+        ValueError: the file cannot be parsed, names an assignment, setting or function that there is not, or gives no
+            number.
     """
     text = path.read_text(encoding="utf-8")
     try:
         content: Any = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
-    table = content.get(assignment.name, {}) if isinstance(content, dict) else None
-    partial = content.get("partial", True) if isinstance(content, dict) else None
+    known = ("partial", *NAMES)
+    if not isinstance(content, dict) or set(content) - set(known):
+        unknown = ", ".join(map(str, set(content) - set(known))) if isinstance(content, dict) else "its content"
+        raise ValueError(f"{path}: {unknown} is not known here; there are {', '.join(known)}")
+    table, partial = content.get(assignment.name, {}), content.get("partial", True)
     if not isinstance(table, dict) or not isinstance(partial, bool):
         raise ValueError(f"{path}: a table [{assignment.name}] of points is wanted, and partial = true or false")
     return Points(assignment.with_points(table), partial)

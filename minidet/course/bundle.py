@@ -8,11 +8,13 @@ from pathlib import Path
 import minidet
 from minidet.course.assignments import Assignment, Points
 
+NUMPY = "2.4.6"
+"""The version that the container installs: the type of a result depends on NumPy's rules for mixed types."""
 SETUP = """\
 #!/usr/bin/env bash
 # Gradescope runs this once, when the container is built: a Python of 3.11 or later, and NumPy.
 set -euo pipefail
-fit() { command -v "$1" > /dev/null && "$1" -c 'import sys, ensurepip; sys.exit(sys.version_info < (3, 11))'; }
+fit() {{ command -v "$1" > /dev/null && "$1" -c 'import sys, ensurepip; sys.exit(sys.version_info < (3, 11))'; }}
 for python in python3 python3.14 python3.13 python3.12 python3.11; do fit "$python" && break; done
 if ! fit "$python"; then
     apt-get update
@@ -20,22 +22,36 @@ if ! fit "$python"; then
     python=python3.11
 fi
 "$python" -m venv /autograder/venv
-/autograder/venv/bin/python -m pip install 'numpy>=1.26'
+/autograder/venv/bin/python -m pip install 'numpy=={numpy}'
 """
-
 RUN = """\
 #!/usr/bin/env bash
-# Gradescope runs this for each submission.
-set -euo pipefail
+# Gradescope runs this for each submission. Whatever happens, there is a results.json at the end.
+set -uo pipefail
 root="${{AUTOGRADER:-/autograder}}"
+python="$root/venv/bin/python"
+results="$root/results/results.json"
 mkdir -p "$root/results"
 cd "$root/source"
-"$root/venv/bin/python" -m minidet assignment grade {arguments} "$root/submission" \\
-    --format gradescope --out "$root/results/results.json"
+# What only the grader is to read and write; a submission runs as nobody, without network, where the container lets it.
+options=()
+if [ "$(id -u)" = 0 ]; then
+    chmod -R go-rwx "$root/source" "$root/submission" "$root/results"
+    "$python" -c 'import os, sys
+os.setgroups([]); os.setgid(65534); os.setuid(65534)
+os.execv(sys.executable, [sys.executable, "-c", "import numpy"])' 2> /dev/null && options+=(--user 65534)
+fi
+apart=()
+unshare --net true 2> /dev/null && apart=(unshare --net)
+"${{apart[@]}}" "$python" -m minidet assignment grade {arguments} "${{options[@]}}" "$root/submission" \\
+    --format gradescope --visibility {visibility} --out "$results"
+if [ ! -s "$results" ]; then
+    echo '{{"score": 0, "output": "The autograder itself failed; please tell your instructor."}}' > "$results"
+fi
 """
 
 SOURCES = (
-    "__init__.py", "__main__.py", "structures.py", "files.py", "checks/*.py", "cli/*.py", "config/*.py",
+    "__init__.py", "__main__.py", "structures.py", "files.py", "wording.py", "checks/*.py", "cli/*.py", "config/*.py",
     "reference/*.py", "course/**/*.py",
 )  # fmt: skip
 """What grading needs of the package."""
@@ -43,15 +59,21 @@ TIMESTAMP = (1980, 1, 1, 0, 0, 0)
 """The same bundle twice is the same file."""
 
 
-def write_bundle(assignment: Assignment, out: Path, points: Points, variant: int = 0, seed: int = 0) -> Path:
-    """Write the zip that is uploaded as an autograder; the same arguments give the same bytes."""
+def write_bundle(
+    assignment: Assignment, out: Path, points: Points, variant: int = 0, seed: int = 0, visibility: str = "visible"
+) -> Path:
+    """Write the zip that is uploaded as an autograder; the same arguments give the same bytes.
+
+    Args:
+        points: of the functions.
+        variant, seed: as in `minidet.course.grading.grade_submission`; students must not know the seed.
+        visibility: of the results, one of `minidet.course.report.VISIBILITIES`.
+    """
     root = Path(minidet.__file__).resolve().parent
-    files = {"setup.sh": SETUP}
     arguments = f"{assignment.name} --variant {variant} --seed {seed} --points points.toml"
-    files["run_autograder"] = RUN.format(arguments=arguments)
-    worth = assignment.with_points(points.points)
-    lines = [f"partial = {str(points.partial).lower()}", f"[{assignment.name}]"]
-    files["points.toml"] = "\n".join([*lines, *(f'"{name}" = {value:g}' for name, value in worth.items())]) + "\n"
+    files = {"setup.sh": SETUP.format(numpy=NUMPY)}
+    files["run_autograder"] = RUN.format(arguments=arguments, visibility=visibility)
+    files["points.toml"] = points.toml(assignment)
     for pattern in SOURCES:
         for path in root.glob(pattern):
             files[f"minidet/{path.relative_to(root).as_posix()}"] = path.read_text(encoding="utf-8")

@@ -1,7 +1,7 @@
 """What a function is graded by: inputs from small to large, the reference's answer, and hints.
 
-An exercise is a function of the reference with checks. A check has a few inputs, always the same ones; the function must
-do on all of them as the reference does, and the first on which it does not is shown. `judging` runs the checks and
+An exercise is a function of the reference with checks. A check has a few inputs, always the same ones; the function
+must do on all of them as the reference does, and the first on which it does not is shown. `judging` runs the checks and
 `diagnosis` chooses the hint.
 """
 

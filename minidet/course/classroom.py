@@ -123,6 +123,16 @@ def to_json(entries: Sequence[Entry]) -> str:
     return json.dumps(content, indent=1, allow_nan=False) + "\n"
 
 
+def groups(entries: Sequence[Entry]) -> list[str]:
+    """The groups of submissions that hold the same code, a line for each."""
+    found: dict[str, list[str]] = {}
+    for entry in entries:
+        for told in entry.result.copies:
+            if told.startswith("copy group"):
+                found.setdefault(told.partition(":")[0], []).append(entry.name)
+    return [f"{group}: {', '.join(names)}" for group, names in found.items()]
+
+
 def canvas(entries: Sequence[Entry], title: str) -> str:
     """A file that Canvas's gradebook imports: the columns of its own export, with one for the assignment.
 

@@ -15,11 +15,12 @@ import platform
 import struct
 import sys
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 FILE_SIZE = 16 * 2**20
 """Bytes that may be written to one file, where files can be written at all."""
 READABLE = ("/etc/ld.so.cache", "/etc/localtime", "/usr/share/zoneinfo", "/dev/urandom")
-LIBRARIES = ("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/local/lib", os.path.join(sys.base_prefix, "lib"))
+LIBRARIES = ("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/local/lib", f"{sys.base_prefix}/lib")
 """Folders of shared libraries. What is in them can be read, but for Python's own folders: those hold packages."""
 PACKAGES = ("site-packages", "dist-packages")
 
@@ -92,8 +93,8 @@ def _confine_files(libc: ctypes.CDLL, readable: Iterable[str]) -> bool:
     if rules < 0:
         return False
     for path in {*READABLE, *_system(), *readable}:
-        _allow(libc, rules, path, _READ | (_LIST if os.path.isdir(path) else 0))
-    _allow(libc, rules, os.path.dirname(os.__file__), _LIST)
+        _allow(libc, rules, path, _READ | (_LIST if Path(path).is_dir() else 0))
+    _allow(libc, rules, str(Path(os.__file__).parent), _LIST)
     _allow(libc, rules, os.devnull, 1 << _ACCESS["read"] | 1 << _ACCESS["write"])
     agreed = libc.syscall(_RESTRICT_SELF, rules, 0) == 0
     os.close(rules)
@@ -102,11 +103,11 @@ def _confine_files(libc: ctypes.CDLL, readable: Iterable[str]) -> bool:
 
 def _system() -> list[str]:
     """The shared libraries and Python's standard library, without the packages that are installed there."""
-    library = os.path.dirname(os.__file__)
-    found = []
-    for folder, skip in [*((folder, "python") for folder in LIBRARIES), (library, PACKAGES)]:
+    kinds: list[tuple[Path, str | tuple[str, ...]]] = [(Path(folder), "python") for folder in LIBRARIES]
+    found: list[str] = []
+    for folder, skip in [*kinds, (Path(os.__file__).parent, PACKAGES)]:
         with contextlib.suppress(OSError):  # not on this machine
-            found += [os.path.join(folder, name) for name in os.listdir(folder) if not name.startswith(skip)]
+            found += [str(path) for path in folder.iterdir() if not path.name.startswith(skip)]
     return found
 
 
@@ -137,8 +138,8 @@ def filter_program(column: int, machine: int, process: int) -> list[Sequence[int
     lines: list[Sequence[int]] = [(_LOAD, 0, 0, 4), (_EQUAL, 1, 0, machine), refuse, (_LOAD, 0, 0, 0)]
     lines += [(_AT_LEAST, 0, 1, 0x40000000), refuse]  # x32's numbers
     for numbers in _REFUSED.values():
-        if numbers[column] is not None:
-            lines += [(_EQUAL, 0, 1, numbers[column]), refuse]
+        if (number := numbers[column]) is not None:
+            lines += [(_EQUAL, 0, 1, number), refuse]
     lines += [(_EQUAL, 0, 1, _CLONE3[column]), (_RETURN, 0, 0, _ERROR | _ENOSYS)]  # the C library then takes clone
     lines += [(_EQUAL, 0, 4, _CLONE[column]), first_argument, (_ANY_BIT, 0, 1, _THREAD), allow, refuse]
     for numbers in _KILL:

@@ -1,9 +1,9 @@
 """Which hint fits a function that is wrong.
 
-A known mistake is taken for the diagnosis only where it does what the submission does: it gives the same wrong results on
-the check that failed, and on no other check is it wrong where the submission is right. After those come arguments that
-make no difference, and then what can be said of a result by itself: its kind, its shape, its order, its digits. Where
-nothing of all that fits, the hint is the rule that the check looks at.
+A known mistake is taken for the diagnosis only where it does what the submission does: it gives the same wrong results
+on the check that failed, and on no other check is it wrong where the submission is right. After those come arguments
+that make no difference, and then what can be said of a result by itself: its kind, its shape, its order, its digits.
+Where nothing of all that fits, the hint is the rule that the check looks at.
 """
 
 from __future__ import annotations
@@ -128,7 +128,7 @@ def _unused(exercise: Exercise, variant: int) -> Iterator[tuple[str, Function]]:
             yield told, _with(exercise, name, value, keep_none=True)
     for name in exercise.parameters:
         for setting, value in _settings(exercise, name):
-            told = f"{name}.{setting} makes no difference: your result is that of {value!r}, whatever the configuration says"
+            told = f"{name}.{setting} makes no difference: your result is that of {value!r}, whatever is given"
             yield told, _with_setting(exercise, name, setting, value)
 
 

@@ -20,7 +20,8 @@ PAGE = """\
 <title>{title}</title>
 <style>
 body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 50rem; margin: 2rem auto; padding: 0 1rem; }}
-table {{ border-collapse: collapse; }} td, th {{ padding: .2rem .8rem; text-align: left; border-bottom: 1px solid #ccc; }}
+table {{ border-collapse: collapse; }}
+td, th {{ padding: .2rem .8rem; text-align: left; border-bottom: 1px solid #ccc; }}
 td.number {{ text-align: right; font-variant-numeric: tabular-nums; }}
 dt {{ font-weight: 600; margin-top: .4rem; }} dd {{ margin: 0 0 0 1rem; overflow-wrap: anywhere; }}
 code {{ font: 14px/1.4 ui-monospace, monospace; }} .hint {{ background: #fff4d6; padding: .4rem .6rem; }}

@@ -85,8 +85,8 @@ class Submission:
 
     def _trusted(self) -> Process:
         if self.trusted is None or not self.trusted.link.open:
-            settings = {"reference": self.assignment.name, "variant": self.variant}
-            self.trusted = Process(None, self.limits, Budget(self.limits.total), **settings)
+            budget, name = Budget(self.limits.total), self.assignment.name
+            self.trusted = Process(None, self.limits, budget, reference=name, variant=self.variant)
         return self.trusted
 
     def _right(self, asked: wire.Frame) -> bytes:

@@ -11,9 +11,11 @@ from __future__ import annotations
 import ctypes
 import os
 import select
+import shutil
 import signal
 import sys
 import time
+from pathlib import Path
 
 WAIT = 5.0
 """Seconds to wait for processes that were ended to be gone."""
@@ -39,8 +41,7 @@ def main() -> None:
         os.read(wake, 4096)
         report(command, status)
     end(command)
-    if folder:
-        remove(folder)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def start(command: list[str], user: str, to_close: tuple[int, ...]) -> None:
@@ -101,36 +102,16 @@ def send(process: int, number: int) -> None:
 def descendants() -> list[int]:
     """The children of this process, their children, and so on; none where there is no /proc."""
     parents = {}
-    for name in os.listdir("/proc") if os.path.isdir("/proc") else ():
-        if name.isdigit():
-            try:
-                with open(f"/proc/{name}/stat", encoding="latin-1") as file:
-                    parents[int(name)] = int(file.read().rpartition(")")[2].split()[1])
-            except OSError:  # it has ended meanwhile
-                continue
+    for place in Path("/proc").glob("[0-9]*"):
+        try:
+            parents[int(place.name)] = int((place / "stat").read_text("latin-1").rpartition(")")[2].split()[1])
+        except (OSError, IndexError):  # it has ended meanwhile
+            continue
     found, new = [], [os.getpid()]
     while new:
         new = [process for process, parent in parents.items() if parent in new]
         found += new
     return found
-
-
-def remove(folder: str) -> None:
-    """Remove a folder and what is in it, whatever the submission made of it."""
-    for place, folders, files in os.walk(folder, topdown=False):
-        for name in files:
-            quietly(os.unlink, os.path.join(place, name))
-        for name in folders:
-            path = os.path.join(place, name)
-            quietly(os.unlink if os.path.islink(path) else os.rmdir, path)
-    quietly(os.rmdir, folder)
-
-
-def quietly(action, path):  # type: ignore[no-untyped-def]
-    try:
-        action(path)
-    except OSError:  # gone already
-        return
 
 
 if __name__ == "__main__":

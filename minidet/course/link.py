@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import minidet
 from minidet.course import wire
@@ -126,7 +127,7 @@ class Link:
         return b"".join(parts)
 
     @contextmanager
-    def _ready(self, readable: list, writable: list, until: float) -> Iterator[None]:
+    def _ready(self, readable: list[Any], writable: list[Any], until: float) -> Iterator[None]:
         """Wait until a stream can be read or written; where pipes cannot be waited for, end the process in time."""
         left = max(0.0, until - time.monotonic())
         if os.name == "posix":

@@ -73,7 +73,8 @@ class Process:
     """
 
     def __init__(
-        self, source: tuple[str, bytes] | None, limits: Limits, budget: Budget, *, reference: str = "", variant: int = 0,
+        self, source: tuple[str, bytes] | None, limits: Limits, budget: Budget, *, reference: str = "",
+        variant: int = 0,
         right: Callable[[wire.Frame], bytes] | None = None,
     ) -> None:  # fmt: skip
         self.limits, self.budget, self.right = limits, budget, right

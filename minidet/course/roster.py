@@ -61,8 +61,8 @@ class Late:
 def read_roster(path: Path) -> list[Student]:
     """A CSV file with a line of titles: Canvas's gradebook, Moodle's grading worksheet, or columns of your own.
 
-    A column "student" (or "Full name") is needed; "ID" (or "Identifier"), "email" (or "SIS Login ID") and "days_late" are
-    used where they are there.
+    A column "student" (or "Full name") is needed; "ID" (or "Identifier"), "email" (or "SIS Login ID") and "days_late"
+    are used where they are there.
 
     Raises:
         ValueError: there is no such column, or a number of days is none.
@@ -83,7 +83,12 @@ def read_roster(path: Path) -> list[Student]:
             continue
         number = re.sub(r"\D", "", text.get(column(NUMBERS), ""))
         days = text.get(column(DAYS), "")
-        late = checks.number(f"{path}: {column(DAYS)} of {name}", days, low=0) if days else None
+        try:
+            late = float(days) if days else None
+        except ValueError:
+            late = math.nan
+        if late is not None and not late >= 0:
+            raise ValueError(f"{path}: {column(DAYS)} of {name} is {days!r}: a number of days is wanted")
         students.append(Student(name, number, text.get(column(LOGINS), ""), late, text))
     return students
 

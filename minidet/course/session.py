@@ -1,8 +1,8 @@
 """Grading the functions of a module, one after the other, with points for each that are independent of the others.
 
-A function is graded after those that it calls, and where one of them has failed a right one is called in its place. So a
-mistake costs the points of its own function, wherever the others use it. The module may be in this process (`Local`) or
-in one of its own (`grading`).
+A function is graded after those that it calls, and where one of them has failed a right one is called in its place. So
+a mistake costs the points of its own function, wherever the others use it. The module may be in this process (`Local`)
+or in one of its own (`grading`).
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from types import ModuleType
 from typing import Any
 
 from minidet.course.assignments import Assignment
-from minidet.course.check import Exercise, Function, variant_defaults
+from minidet.course.check import Exercise, Function
 
 HEAD = '''"""{name}: {title}.
 
@@ -28,17 +28,31 @@ from __future__ import annotations
 
 def stub_source(assignment: Assignment, variant: int = 0) -> str:
     """The module that students fill in: what is given, then a stub for each exercise."""
-    defaults = variant_defaults(variant)
-    stubs = [_stub(exercise, defaults) for exercise in assignment.exercises]
+    stubs = [_stub(exercise, exercise.defaults(variant) if variant else {}) for exercise in assignment.exercises]
     given = closure(assignment.given)
     parts = ["# ---- Given", *given, "# ---- Yours"] if given else []
     return _module(assignment, [*parts, *stubs], [e.reference for e in assignment.exercises])
 
 
-def solution_source(assignment: Assignment) -> str:
+def solution_source(assignment: Assignment, variant: int = 0) -> str:
     """The same module with the reference's functions in it, as one file."""
     functions = [exercise.reference for exercise in assignment.exercises]
-    return _module(assignment, closure([*assignment.given, *functions]), functions)
+    source = _module(assignment, closure([*assignment.given, *functions]), functions)
+    for exercise in assignment.exercises if variant else ():
+        source = _with_defaults(source, exercise.name, exercise.defaults(variant))
+    return source
+
+
+def _with_defaults(source: str, name: str, defaults: Mapping[str, float]) -> str:
+    """A module with other default arguments in a function."""
+    node = next(one for one in ast.parse(source).body if isinstance(one, ast.FunctionDef) and one.name == name)
+    lines = source.splitlines(keepends=True)
+    positional = node.args.args[len(node.args.args) - len(node.args.defaults) :]
+    for argument, default in reversed(list(zip(positional, node.args.defaults, strict=True))):
+        if argument.arg in defaults:
+            row, value = default.lineno - 1, repr(defaults[argument.arg])
+            lines[row] = lines[row][: default.col_offset] + value + lines[row][default.end_col_offset :]
+    return "".join(lines)
 
 
 def closure(functions: Sequence[Function]) -> list[str]:
@@ -100,15 +114,8 @@ def _stub(exercise: Exercise, defaults: Mapping[str, float]) -> str:
     if exercise.note:
         note = textwrap.wrap(exercise.note, 116, initial_indent="    ", subsequent_indent="    ")
         head = [*head[:-1], "", *note, head[-1]]
-    positional = node.args.args[len(node.args.args) - len(node.args.defaults) :]
-    for argument, default in reversed(list(zip(positional, node.args.defaults, strict=True))):
-        value = ast.literal_eval(default) if isinstance(default, ast.Constant) else None
-        if argument.arg in defaults and isinstance(value, float):
-            row = default.lineno - 1
-            head[row] = (
-                head[row][: default.col_offset] + repr(defaults[argument.arg]) + head[row][default.end_col_offset :]
-            )
-    return "\n".join([*head, *door, "    raise NotImplementedError"])
+    stub = "\n".join([*head, *door, "    raise NotImplementedError"])
+    return _with_defaults(stub, exercise.name, defaults).rstrip("\n")
 
 
 def _is_door(statement: ast.stmt) -> bool:

@@ -1,7 +1,7 @@
 """What students hand in, as learning platforms give it out: modules, notebooks, zip files, and folders of them.
 
-Nothing is unpacked to disk and nothing is run here. A notebook's functions, imports and constants are taken as a module;
-its other cells are left out, since they draw, print and try.
+Nothing is unpacked to disk and nothing is run here. A notebook's functions, imports and constants are taken as a
+module; its other cells are left out, since they draw, print and try.
 """
 
 from __future__ import annotations
@@ -11,8 +11,10 @@ import io
 import json
 import re
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 LARGEST = 4 * 2**20
@@ -58,7 +60,7 @@ def find_submissions(folder: Path) -> list[HandedIn]:
         raise ValueError(f"{folder} is no folder of submissions")
     found: dict[str, HandedIn] = {}
     for path in sorted(folder.iterdir()):
-        if path.name[0] in "._" or not (path.is_dir() or path.suffix.lower() in SUFFIXES):
+        if path.name[0] in "._" or path.is_symlink() or not (path.is_dir() or path.suffix.lower() in SUFFIXES):
             continue
         match = CANVAS.fullmatch(path.name) or MOODLE.fullmatch(path.name)
         parts = match.groupdict() if match else {}
@@ -110,7 +112,15 @@ def read_submission(paths: Path | Sequence[Path], name: str, functions: Sequence
 @dataclass(frozen=True)
 class _File:
     path: str
-    read: Callable[[], bytes]
+    size: int
+    content: Callable[[], bytes]
+
+    def read(self) -> bytes:
+        """Its bytes; the size that a zip file tells may be a lie, so what comes is measured too."""
+        content = self.content() if self.size <= LARGEST else b""
+        if max(self.size, len(content)) > LARGEST:
+            raise ValueError(f"{self.path} has more than {LARGEST / 2**20:.0f} MB")
+        return content
 
     @property
     def name(self) -> str:
@@ -127,61 +137,43 @@ class _File:
 
 def _files(path: Path) -> Iterator[_File]:
     """The files of a submission, those in folders and zip files too."""
-    if path.suffix.lower() == ".zip" and path.is_file():
-        yield from _zipped(path.name, path.read_bytes())
-    elif path.is_file():
-        yield _File(path.name, lambda: _limited(path.name, path.stat().st_size, path.read_bytes))
-    elif path.is_dir():
+    if path.is_dir():
         within = sorted(one for one in path.rglob("*") if one.is_file() and not one.is_symlink())
-        for one in within[:MOST]:
-            inner = one.relative_to(path)
-            if any(part[0] in "._" and part != "__init__.py" for part in inner.parts):
-                continue
-            if one.suffix.lower() == ".zip":
-                yield from _zipped(inner.as_posix(), one.read_bytes())
-            else:
-                yield _File(inner.as_posix(), lambda one=one: _limited(one.name, one.stat().st_size, one.read_bytes))
+        found = [(one.relative_to(path), one) for one in within[:MOST]]
+    elif path.is_file():
+        found = [(Path(path.name), path)]
     else:
         raise ValueError(f"{path} does not exist")
-
-
-def _zipped(name: str, content: bytes, depth: int = 0) -> Iterator[_File]:
-    try:
-        archive = zipfile.ZipFile(io.BytesIO(content))
-    except zipfile.BadZipFile:
-        raise ValueError(f"{name} is no zip file, or a damaged one") from None
-    for entry in archive.infolist()[:MOST]:
-        parts = PurePosixPath(entry.filename).parts
-        if entry.is_dir() or any(part[0] in "._" for part in parts):
+    for inner, one in found:
+        if any(part[0] in "._" and part != "__init__.py" for part in inner.parts[:-1]) or inner.name[0] in "._":
             continue
-        read = lambda entry=entry: _limited(entry.filename, entry.file_size, lambda: _unzipped(archive, entry))  # noqa: E731
-        if entry.filename.lower().endswith(".zip") and depth == 0:
-            yield from _zipped(entry.filename, read(), depth + 1)
-        else:
-            yield _File(entry.filename, read)
+        file = _File(inner.as_posix(), one.stat().st_size, one.read_bytes)
+        yield from _zipped(file) if inner.suffix.lower() == ".zip" else [file]
+
+
+def _zipped(file: _File, depth: int = 0) -> Iterator[_File]:
+    try:
+        archive = zipfile.ZipFile(io.BytesIO(file.read()))
+    except zipfile.BadZipFile:
+        raise ValueError(f"{file.path} is no zip file, or a damaged one") from None
+    for entry in archive.infolist()[:MOST]:
+        if entry.is_dir() or any(part[0] in "._" for part in PurePosixPath(entry.filename).parts):
+            continue
+        inner = _File(entry.filename, entry.file_size, partial(_unzipped, archive, entry))
+        again = entry.filename.lower().endswith(".zip") and depth == 0
+        yield from _zipped(inner, depth + 1) if again else [inner]
 
 
 def _unzipped(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
-    """An entry's bytes; its size may be a lie."""
     try:
         with archive.open(entry) as file:
-            content = file.read(LARGEST + 1)
-    except (zipfile.BadZipFile, RuntimeError, NotImplementedError, EOFError, OSError) as error:
+            return file.read(LARGEST + 1)
+    except (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, EOFError, OSError) as error:
         raise ValueError(f"{entry.filename} cannot be unpacked: {error}") from None
-    return _limited(entry.filename, len(content), lambda: content)
-
-
-def _limited(name: str, size: int, read: Callable[[], bytes]) -> bytes:
-    if size > LARGEST:
-        raise ValueError(f"{name} has more than {LARGEST / 2**20:.0f} MB")
-    return read()
 
 
 def _module(file: _File, name: str) -> Source:
-    called = PurePosixPath(file.path).name
-    return Source(
-        file.read(), "" if file.path == f"{name}.py" else f"taken from {file.path}" * (called != f"{name}.py")
-    )
+    return Source(file.read(), "" if file.name == f"{name}.py" else f"taken from {file.path}; {name}.py is wanted")
 
 
 def _defines(text: bytes, functions: Sequence[str]) -> bool:

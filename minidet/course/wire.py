@@ -41,7 +41,7 @@ class TooLarge(ValueError):
     """A value that does not fit into a frame."""
 
 
-class Named(tuple):
+class Named(tuple[Any, ...]):
     """A named tuple of a kind that is not known here."""
 
     title: str

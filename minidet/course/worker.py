@@ -128,7 +128,7 @@ def main() -> None:
     if job["reference"]:
         functions, own = _reference(job), None
     else:
-        sys.meta_path.insert(0, Imports())  # type: ignore[arg-type]
+        sys.meta_path.insert(0, Imports())
         try:
             with time_limit(job["seconds"]):
                 own = import_file(job["file"])

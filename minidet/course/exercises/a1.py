@@ -275,7 +275,7 @@ ENCODE = Exercise(
         Mistake("the ratio in the logarithm is upside down: log(w / wa)", lambda b, a: _encode(b, a) * [1, 1, -1, -1]),
         Mistake("the shift points the other way: box less anchor", lambda b, a: _encode(b, a) * [-1, -1, 1, 1]),
         Mistake(
-            "the offsets are scaled by 10 and 5 (the variances 0.1 and 0.2 of other detectors): RetinaNet has none here",
+            "the offsets are scaled by 10 and 5 (the variances 0.1 and 0.2 of other detectors): here they are not",
             lambda b, a: _encode(b, a) * [10, 10, 5, 5],
         ),
         Mistake("log1p(r) is log(1 + r): log(w / wa) is wanted", lambda b, a: _encode(b, a, log=np.log1p)),
@@ -341,8 +341,8 @@ DECODE = Exercise(
         *usual(
             lambda rng: case(np.array([[0.3, -0.2, 6, 0.1], [0, 0, 0, 0]]), boxes(rng, 2)),
             lambda: [case(NONE, NONE)],
-            type_hint="give the result back in the floating type of the input; a NumPy number such as np.log(1000 / 16) "
-            "makes float64 of everything that it meets, float(np.log(1000 / 16)) does not",
+            type_hint="give the result back in the floating type of the input; a NumPy number such as np.log(1000 / "
+            "16) makes float64 of everything that it meets, float(np.log(1000 / 16)) does not",
         ),
     ),
     (
@@ -662,8 +662,8 @@ PYRAMID = Exercise(
     ),
     sample=lambda rng: case((int(rng.integers(8, 60)), int(rng.integers(8, 60))), TWO),
     note="`config.grids(image_size)` gives for each level its Grid: size and scales of the anchors, rows and columns, "
-    "stride_y and stride_x. Cell i of a row or column is centred at (i + config.offset) * stride. Where config.round_cells "
-    "is set, the anchors of a cell are rounded with np.round before they are moved to it.",
+    "stride_y and stride_x. Cell i of a row or column is centred at (i + config.offset) * stride. Where "
+    "config.round_cells is set, the anchors of a cell are rounded with np.round before they are moved to it.",
     order="y, then x, then the anchor of the cell",
     example="my.pyramid_anchors((8, 16), AnchorConfig(levels=(3,), sizes=(8,), scales=(1,), aspect_ratios=(1,)))",
 )

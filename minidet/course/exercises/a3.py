@@ -15,12 +15,12 @@ Array = np.ndarray
 ONE, ZERO = np.ones(1), np.zeros(1)
 ALPHA = "alpha is the weight of the objects (target 1), 1 - alpha that of the background; None: both 1"
 STABLE = (
-    "right for ordinary logits, not for very large ones: 1 - p of a p near 1 has lost its digits, exp overflows and log(0) "
-    "is infinite; write with u = -x_t: -log p_t = max(u, 0) + log1p(exp(-|u|)), 1 - p_t = sigmoid(u)"
+    "right for ordinary logits, not for very large ones: 1 - p of a p near 1 has lost its digits, exp overflows and "
+    "log(0) is infinite; write with u = -x_t: -log p_t = max(u, 0) + log1p(exp(-|u|)), 1 - p_t = sigmoid(u)"
 )
 HUGE = (
-    "a difference quotient has no digits left where the loss is 100 million: derive the gradient on paper and compute its "
-    "formula, with 1 - p_t = sigmoid(-x_t)"
+    "a difference quotient has no digits left where the loss is 100 million: derive the gradient on paper and compute "
+    "its formula, with 1 - p_t = sigmoid(-x_t)"
 )
 LENGTH_0 = "logits of length 0 give losses of length 0"
 POINTWISE = "one loss for each logit is wanted, in the shape of the logits: no sum, no mean"
@@ -135,7 +135,8 @@ def _slope(y: Array) -> Array:
 def _focal(
     x: Array, y: Array, gamma: float = 2.0, alpha: float | None = 0.25, *, base: float = np.e, sign: float = 1,
     easy: bool = False,
-    modulate: bool = True, factor: Any = None, same: bool = False, logit: bool = False, other: bool = False, **weights: bool,
+    modulate: bool = True, factor: Any = None, same: bool = False, logit: bool = False, other: bool = False,
+    **weights: bool,
 ) -> Array:  # fmt: skip
     p = 1 / (1 + np.exp(-x)) if same else _p_t(x, 1 - y if other else y)
     p = x if logit else p
@@ -243,8 +244,8 @@ GRAD_STABLE = (
 CE_GRAD_RULE = "differentiate log sigmoid(x_t): at x = 0 the gradient is -0.5 for an object and 0.5 for background"
 GRAD_DOC = """The gradient of {loss} with respect to the logits: derive it on paper first.
 
-    Each loss depends on its own logit alone, so there is one derivative for each logit. Write it so that it is right for
-    confident examples too (logits of 100, of 1e8): compute 1 - p_t as a sigmoid, not as a difference.
+    Each loss depends on its own logit alone, so there is one derivative for each logit. Write it so that it is right
+    for confident examples too (logits of 100, of 1e8): compute 1 - p_t as a sigmoid, not as a difference.
 
     Args:
         logits: any shape, floating.
@@ -371,7 +372,10 @@ FOCAL = Exercise(
     atol=0,
 )
 
-FG_FORMULA = "FL is a product, (1 - p_t)**gamma times -log p_t, so its derivative has two terms, and d p_t / d x_t = p_t (1 - p_t)"
+FG_FORMULA = (
+    "FL is a product, (1 - p_t)**gamma times -log p_t, so its derivative has two terms, and d p_t / d x_t = "
+    "p_t (1 - p_t)"
+)
 FOCAL_GRAD = Exercise(
     reference.focal_loss_grad,
     25,

@@ -686,8 +686,8 @@ POSTPROCESS = Exercise(
         ),
         Check(
             "type of the result",
-            "Detections(boxes, scores, classes) is wanted: boxes in the type of the offsets, scores in that of the logits, "
-            "classes int64; decide in float64",
+            "Detections(boxes, scores, classes) is wanted: boxes in the type of the offsets, scores in that of the "
+            "logits, classes int64; decide in float64",
             lambda rng: [one := _outputs(rng, 1, PAPER), narrow(one)],
             "type",
         ),

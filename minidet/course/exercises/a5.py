@@ -176,7 +176,7 @@ OHEM = Exercise(
         ),
         Mistake("positives and negatives are suppressed together: you suppress each kind by itself", _ohem_apart),
         Mistake(
-            "positives and negatives_per_positive make no difference: with them the negatives are r times the positives",
+            "positives and negatives_per_positive make no difference: the negatives are r times the positives",
             lambda x, b, n, t=0.7, *rest: _ohem(x, b, n, t),
         ),
         Mistake("indices of the examples are wanted: yours are those of what the suppression left", _ohem_ranks),
@@ -186,8 +186,8 @@ OHEM = Exercise(
         ),
     ),
     sample=lambda rng: _hard(rng, 14, 6),
-    note="`checks.ohem` returns the mask of positives and the number of negatives per positive, or None and 0 where neither "
-    "is given.",
+    note="`checks.ohem` returns the mask of positives and the number of negatives per positive, or None and 0 where "
+    "neither is given.",
     order="highest loss first, of equal losses the lower index first; positives and negatives together",
     rows=((0, 1, 4),),
     example="my.ohem_sample(np.array([3.0, 8, 1]), np.array([[0.0, 0, 9, 9], [20, 0, 29, 9], [40, 0, 49, 9]]), "
