@@ -18,8 +18,10 @@ NOTE = (
     "Linux the kernel refuses it files, other processes and the network. Elsewhere this is no sandbox: grade work of "
     "strangers in a container."
 )
-ASSIGNMENTS = "a1 boxes and anchors, a2 assignment and NMS, a3 losses and gradients, a4 post-processing and AP, a5 fast"
-NAMES = ("a1", "a2", "a3", "a4", "a5")
+ASSIGNMENTS = (
+    "a1 boxes and anchors, a2 assignment and NMS, a3 losses and gradients, a4 post-processing and AP, a5 fast, a6 tests"
+)
+NAMES = ("a1", "a2", "a3", "a4", "a5", "a6")
 SINGLE, MANY = ("table", "json", "gradescope"), ("csv", "json", "canvas", "moodle")
 VISIBILITIES = ("visible", "after_due_date", "after_published", "hidden")
 

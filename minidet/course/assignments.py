@@ -1,4 +1,4 @@
-"""The five assignments: which functions, for how many points, and what is told about them."""
+"""The assignments: which functions, for how many points, and what is told about them."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any
 
 from minidet import checks
 from minidet.course.check import Case, Exercise, Function
+from minidet.course.mutants import functions_under_test
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,11 @@ class Assignment:
 
     def right_functions(self, variant: int = 0) -> dict[str, Function]:
         """The functions by name as they should be, with a variant's default arguments."""
-        return {exercise.name: exercise.with_defaults(variant) for exercise in self.exercises}
+        found: dict[str, Function] = {}
+        for exercise in self.exercises:
+            own = {exercise.name: exercise.with_defaults(variant)}
+            found |= functions_under_test(exercise.subject) if exercise.subject else own
+        return found
 
     @property
     def rows(self) -> dict[str, float]:
@@ -65,7 +70,7 @@ class Assignment:
         return self.rows | {name: checks.number(f"points of {name}", value, low=0) for name, value in points.items()}
 
 
-NAMES = ("a1", "a2", "a3", "a4", "a5")
+NAMES = ("a1", "a2", "a3", "a4", "a5", "a6")
 
 SPEED_STEPS = ((1.5, 1.0), (3.0, 0.6), (10.0, 0.3))
 """(time over the reference's time, share of the points): the first step that the ratio does not exceed counts."""
@@ -73,11 +78,12 @@ SPEED_STEPS = ((1.5, 1.0), (3.0, 0.6), (10.0, 0.3))
 TITLES = {
     "a1": "Boxes and anchors", "a2": "Assignment and non-maximum suppression", "a3": "Losses and gradients",
     "a4": "Post-processing and average precision", "a5": "Sampling and dense loss, fast",
+    "a6": "Tests that find mistakes",
 }  # fmt: skip
 
 
 def load(name: str) -> Assignment:
-    """An assignment by its name, a1 to a5."""
+    """An assignment by its name, a1 to a6."""
     from minidet import reference
     from minidet.course.texts import NOTES, PICTURES, STORIES
 

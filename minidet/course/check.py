@@ -97,6 +97,8 @@ class Exercise:
     """The docstring of the stub, where the reference's own would give the solution away."""
     note: str = ""
     """What the stub's docstring says besides."""
+    subject: Exercise | None = None
+    """Where tests are to be written: the exercise whose function they test."""
     rows: tuple[tuple[int, ...], ...] = ()
     """Groups of arguments that have a row for each thing: a failing input is made smaller by leaving rows out."""
 

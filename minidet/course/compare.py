@@ -81,12 +81,27 @@ def kind(value: Any) -> str:
 
 
 def show_both(expected: Any, got: Any) -> tuple[str, str]:
-    """Two values in short, with as many digits as it takes to see a difference."""
+    """Two values in short, with as many digits as it takes to see a difference, or with the place where it is."""
     for digits in DIGITS:
         texts = show(expected, digits=digits), show(got, digits=digits)
         if texts[0] != texts[1]:
-            break
-    return texts
+            return texts
+    short = show(expected, 120), show(got, 120)
+    return f"{short[0]}{_apart(expected, got)}", f"{short[1]}{_apart(got, expected)}"
+
+
+def _apart(value: Any, other: Any) -> str:
+    """Where a value begins to differ from another one, and what stands there."""
+    if isinstance(value, (list, tuple)) and isinstance(other, (list, tuple)):
+        parts = (f", in [{i}]{_apart(a, b)}" for i, (a, b) in enumerate(zip(value, other, strict=False)) if _apart(a, b))
+        return next(parts, f", {len(value)} things" if len(value) != len(other) else "")
+    a, b = numbers(value), numbers(other)
+    if a is None or b is None:
+        return ""
+    if a.shape != b.shape:
+        return f", shape {a.shape}"
+    wrong = np.argwhere(~((a == b) | ((a != a) & (b != b))))
+    return f", at {wrong[0].tolist()} {a[tuple(wrong[0])]!r}" if len(wrong) else ""
 
 
 def show(value: Any, limit: int = 240, digits: int = DIGITS[0]) -> str:

@@ -14,7 +14,7 @@ import numpy as np
 from minidet.course.check import OTHER_INPUTS, Case, Check, Exercise, Failure, Function, Outcome
 from minidet.course.compare import NARROW, difference, kind, show, show_both, show_call
 
-DRAWS, ENOUGH = 16, 3
+DRAWS, ENOUGH = 12, 2
 """How many other inputs there are, and on how many of them a function must be right: who computes is, even with a
 mistake that shows now and then; who looks answers up is not."""
 REMEMBERED = (

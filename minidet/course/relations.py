@@ -16,6 +16,7 @@ NEARLY = 1e-3
 """Relative error below which the formula is right and the digits are not."""
 
 
+@np.errstate(all="ignore")
 def close(expected: Any, got: Any, explanation: Any) -> bool:
     """Whether an explanation gives what came: the same to nine digits, or at least a thousand times nearer to it than
     what is expected is."""
@@ -36,9 +37,10 @@ def close(expected: Any, got: Any, explanation: Any) -> bool:
         return True
     away = np.abs(sub - ref)[finite].max() if ref is not None and ref.shape == sub.shape else 0.0
     away = away if np.isfinite(away) else 0.0
-    return bool((np.abs(sub - new)[finite] <= max(1e-3 * away, 1e-9 * np.abs(new[finite]).max())).all())
+    return bool((np.abs(sub[finite] - new[finite]) <= max(1e-3 * away, 1e-9 * np.abs(new[finite]).max())).all())
 
 
+@np.errstate(all="ignore")
 def describe(exercise: Exercise, check: Check, wrong: Sequence[Tried]) -> str:
     """A hint from the results alone; "" where they say nothing."""
     pairs = [(one.expected, one.outcome.value) for one in wrong if not one.outcome.error]

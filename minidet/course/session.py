@@ -18,6 +18,7 @@ from minidet.course.check import OTHER_INPUTS, Case, Exercise, Failure, Outcome
 from minidet.course.compare import kind
 from minidet.course.diagnosis import diagnose
 from minidet.course.judging import Tried, checks_of, failure, local, passes, run_check
+from minidet.course.mutants import run_tests
 from minidet.course.smaller import smaller
 
 NOT_WRITTEN = "not written yet"
@@ -32,6 +33,10 @@ class Module(Protocol):
     def has(self, name: str) -> bool: ...
 
     def call(self, name: str, one: Case, replaced: Sequence[str], back: bool) -> Outcome: ...
+
+    def test(self, name: str, function: str) -> Outcome:
+        """Run a test of the module with a right or wrong function, by its name in `Assignment.right_functions`."""
+        ...
 
 
 class Local:
@@ -53,6 +58,9 @@ class Local:
             for other in replaced:
                 vars(self.module).pop(other)
             vars(self.module).update(self.own)
+
+    def test(self, name: str, function: str) -> Outcome:
+        return local(self.own[name])(Case((self.right[function],)), False)
 
 
 @dataclass
@@ -104,6 +112,13 @@ def grade_function(module: Module, exercise: Exercise, replaced: Sequence[str], 
     checks = checks_of(exercise, seed)
     if not module.has(exercise.name):
         return _not_tried(row, checks, f"the module has no function {exercise.name}")
+
+    if exercise.subject:
+        row.passed, row.failed, row.share = run_tests(
+            exercise.subject, lambda function: module.test(exercise.name, function), seed
+        )
+        row.remark = NOT_WRITTEN if not row.passed and not any(row.failed.values()) else ""
+        return row
 
     def call(one: Case, back: bool) -> Outcome:
         return module.call(exercise.name, one, replaced, back)

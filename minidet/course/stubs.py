@@ -111,11 +111,23 @@ def _stub(exercise: Exercise, defaults: Mapping[str, float]) -> str:
     example = next((i for i, line in enumerate(head) if ">>>" in line), None)
     if defaults and example is not None:  # its numbers are those of the paper's defaults
         head = [*head[: example - 1], '    """']
+    if exercise.subject:
+        told = inspect.cleandoc(exercise.subject.reference.__doc__ or "")
+        name, bare = exercise.subject.name, inspect.Parameter.empty
+        arguments = ", ".join(str(one.replace(annotation=bare)) for one in exercise.subject.parameters.values())
+        about = [f"What {name}({arguments}) should do:", *(f"    {line}" for line in told.splitlines())]
+        head = [*_opened(head), "", *(f"    {line}".rstrip() for line in about), '    """']
     if exercise.note:
         note = textwrap.wrap(exercise.note, 116, initial_indent="    ", subsequent_indent="    ")
         head = [*head[:-1], "", *note, head[-1]]
     stub = "\n".join([*head, *door, "    raise NotImplementedError"])
     return _with_defaults(stub, exercise.name, defaults).rstrip("\n")
+
+
+def _opened(head: list[str]) -> list[str]:
+    """The lines of a function up to its docstring, without the quotes that end it."""
+    last = head[-1].removesuffix('"""')
+    return [*head[:-1], last] if last.strip() else head[:-1]
 
 
 def _is_door(statement: ast.stmt) -> bool:

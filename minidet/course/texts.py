@@ -55,9 +55,42 @@ ratio to the reference's. A Python loop over anchors is not.
 
 The module comes with finished `nms`, `focal_loss` and `focal_loss_grad`.
 """,
+    "a6": r"""
+A function that runs is not a function that is right. Here you write no functions but **tests** for five of them: each
+test is given a function and raises an `AssertionError` where that does what it should not. It is run with a right
+function, which must pass, and with a dozen wrong ones, each with a mistake that people make: `>` for `>=`, a forgotten
+class, the wrong end of an argsort. The points are the share of them that your test finds.
+
+Small inputs whose answer you know without a computer find most mistakes: one box, two equal ones, two that touch, an
+IoU equal to the threshold, two equal scores. `np.testing.assert_array_equal` and `np.testing.assert_allclose` compare.
+A test must not ask for more than what the function promises.
+""",
 }  # fmt: skip
 
+PICTURE_OF_TESTS = """\
+import minidet.reference
+from minidet.course.assignments import load
+from minidet.course.mutants import functions_under_test
+
+found = {}
+for exercise in load("a6").exercises:
+    functions, caught = functions_under_test(exercise.subject), 0
+    for name, function in functions.items():
+        try:
+            getattr(my, exercise.name)(function)
+        except NotImplementedError:
+            raise
+        except Exception:
+            caught += name != exercise.subject.name
+    found[exercise.subject.name] = caught / (len(functions) - 1)
+figure, axes = plt.subplots(figsize=(6, 3))
+axes.barh(list(found), list(found.values()))
+axes.set(xlim=(0, 1), xlabel="share of the wrong functions that your tests find", title="what your tests find")
+axes.invert_yaxis()"""
+
 NOTES = {
+    "a6": """\
+Each function here is a test: it gets a function and raises an AssertionError where that is wrong.""",
     "a3": """\
 Notation. A target is 1 (object) or 0 (background, the paper's y = -1). x_t is the logit x for an object and -x for
 background (equation 6), p_t = sigmoid(x_t) (equation 2), and alpha_t is alpha for an object, 1 - alpha for background
@@ -127,4 +160,5 @@ for n in sizes:
 figure, axes = plt.subplots(figsize=(6, 4.5))
 axes.loglog(sizes, seconds, "o-")
 axes.set(xlabel="anchors, of 20 classes each", ylabel="seconds", title="time of your dense_focal_loss")""",
+    "a6": PICTURE_OF_TESTS,
 }  # fmt: skip

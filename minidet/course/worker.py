@@ -142,7 +142,7 @@ def main() -> None:
         frame = channel.read()
         if own is not None:
             replace(own, functions, frame.header["replaced"], channel)
-        channel.write(answer(frame, functions, job["seconds"], job["file"]))
+        channel.write(answer(frame, functions, job["seconds"], job["file"], channel))
 
 
 def replace(own: ModuleType, functions: dict[str, Any], names: Sequence[str], channel: Channel) -> None:
@@ -161,9 +161,10 @@ def _right(name: str, channel: Channel) -> Callable[..., Any]:
     return right
 
 
-def answer(frame: wire.Frame, functions: dict[str, Any], seconds: float, file: str) -> bytes:
+def answer(frame: wire.Frame, functions: dict[str, Any], seconds: float, file: str, channel: Channel) -> bytes:
     """Make the call that a frame asks for; the frame that tells what came of it."""
-    args, *named = frame.values()
+    given, *named = frame.values()
+    args = [_right(value.name, channel) if isinstance(value, wire.Callee) else value for value in given]
     kwargs = dict(zip(frame.header["keywords"], named, strict=True))
     try:
         with warnings.catch_warnings(), np.errstate(all="ignore"), time_limit(seconds):

@@ -1,7 +1,8 @@
-"""Submissions that mean harm: each is a stub of a3 with something before or after it, and must earn what the stub earns.
+"""Submissions that mean harm: each is a stub of a3 with something after it, and must earn what the stub earns.
 
-ROOT and RESULTS stand for the folder of minidet's source and a file of grades, as Python texts; MARKER is a word of its own
-for each run, by which processes and files that are left behind can be found.
+ROOT and RESULTS stand for the folder of minidet's source and a file of grades, as Python texts; MARKER is a word of its
+own for each run, by which processes and files that are left behind can be found. They are to be run only where the
+kernel confines them, see `minidet.course.confine`.
 """
 
 from __future__ import annotations
