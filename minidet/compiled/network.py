@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from minidet import layer_checks
+from minidet import checks
 from minidet.compiled.anchors import pyramid_anchors
 from minidet.compiled.architecture import retinanet
 from minidet.compiled.postprocess import postprocess
@@ -54,7 +54,7 @@ class RetinaNet:
         Raises:
             ValueError: names are missing or unknown, shapes differ, or a value is no array of numbers.
         """
-        arrays = {name: layer_checks.numbers(f"state[{name!r}]", value) for name, value in state.items()}
+        arrays = {name: checks.layers.numbers(f"state[{name!r}]", value) for name, value in state.items()}
         faults = {
             "missing": [name for name in self.state if name not in arrays],
             "unknown": [name for name in arrays if name not in self.state],
@@ -74,7 +74,7 @@ class RetinaNet:
 
     def forward(self, images: ArrayLike, training: bool = True) -> tuple[list[np.ndarray], list[np.ndarray]]:
         """The logits and box deltas of every anchor. See `minidet.reference.network.RetinaNet.forward`."""
-        x = Value(_channels_last(layer_checks.images(images), self.dtype))
+        x = Value(_channels_last(checks.layers.images(images), self.dtype))
         tape = Tape(self.state, training)
         with np.errstate(all="ignore"):  # NaN and infinity pass through
             logits, deltas = retinanet(tape, x, self.config)
@@ -88,8 +88,8 @@ class RetinaNet:
         if self._last is None:
             raise ValueError("there is nothing to go back through: call forward(images) once for each backward")
         tape, x, logits, deltas = self._last
-        grads = layer_checks.gradients("grad_logits", grad_logits, [level.data for level in logits])
-        grads += layer_checks.gradients("grad_deltas", grad_deltas, [level.data for level in deltas])
+        grads = checks.layers.gradients("grad_logits", grad_logits, [level.data for level in logits])
+        grads += checks.layers.gradients("grad_deltas", grad_deltas, [level.data for level in deltas])
         self._last = None
         for level, grad in zip(logits + deltas, grads, strict=True):
             level.collect(grad)
@@ -102,8 +102,8 @@ class RetinaNet:
         self, images: ArrayLike, image_sizes: Sequence[tuple[int, int]] | None = None
     ) -> list[Detections[np.ndarray]]:  # fmt: skip
         """What the network finds in each image. See `minidet.reference.network.RetinaNet.detect`."""
-        x = layer_checks.images(images, finite=True)
-        sizes = layer_checks.image_sizes(image_sizes, x)
+        x = checks.layers.images(images, finite=True)
+        sizes = checks.layers.image_sizes(image_sizes, x)
         logits, deltas = self.forward(x, training=False)
         anchors = pyramid_anchors(x.shape[2:], self.config.anchors, self.dtype)
         return [

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from minidet import layer_checks
+from minidet import checks
 from minidet.compiled import convolution, normalisation, resampling
 
 Gradient = Callable[[np.ndarray], Sequence[np.ndarray | None]]
@@ -100,7 +100,7 @@ class Tape:
         sets = (batch, height * width) if kind == "group" else (1, batch * height * width)
         values = x.data.reshape(*sets, channels)
         if kind == "batch" and not given:
-            layer_checks.batch_values((batch, channels, height, width))
+            checks.layers.batch_values((batch, channels, height, width))
         mean, var = [value[None] for value in running] if given else normalisation.statistics(values, groups)
         if kind == "batch" and not given:
             _follow(running, mean[0], var[0], len(values[0]))

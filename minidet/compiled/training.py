@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from minidet import layer_checks
+from minidet import checks
 from minidet.compiled.anchors import pyramid_anchors
 from minidet.compiled.assignment import assign_pyramid
 from minidet.compiled.jit import kernel
@@ -29,7 +29,7 @@ def train_step(
     """One step, which changes the network in place. See `minidet.reference.training.train_step`."""
     logits, deltas = net.forward(images)
     if any(np.isnan(level).any() for level in logits + deltas):
-        layer_checks.images(images, finite=True)
+        checks.layers.images(images, finite=True)
         raise Diverged(f"the network's outputs are not finite: {ADVICE}", 0)
     size, config, rule = np.shape(images)[2:], net.config, net.config.assignment
     anchors = pyramid_anchors(size, config.anchors, net.dtype)
