@@ -13,19 +13,19 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from minidet import wording
 from minidet.data.coco import Coco
+from minidet.data.faults import counted
 from minidet.data.folder import ImageFolder
 from minidet.data.images import read_picture
 from minidet.data.layouts import recognise
 from minidet.data.paths import stem
 from minidet.data.records import Dataset, Record
-from minidet.data.summary import in_words
 from minidet.data.voc import Voc
 from minidet.data.writing import voc_annotation, write_coco, yolo_description, yolo_labels
 from minidet.data.yolo import Yolo
 from minidet.data.yolo_files import SPLIT_FOLDERS
 from minidet.progress import Progress
-from minidet.wording import counted
 
 KINDS = ("coco", "voc", "yolo")
 """What can be written."""
@@ -179,7 +179,7 @@ def _write(path: Path, content: bytes) -> None:
 
 def _differences(dataset: Dataset, records: Sequence[Record], out: Path, kind: str, name: str) -> list[str]:
     """What is not the same when the written files are read, and what was wrong before."""
-    told = [f"{dataset.name} has {in_words(dataset.faults)}, which minidet inspect lists"] if dataset.faults else []
+    told = [f"{dataset.name} has {counted(dataset.faults)}, see minidet inspect"] if dataset.faults else []
     written: Dataset
     if kind == "coco":
         written = Coco(out / _coco_file(name), out / _image_folder(kind, name))
@@ -205,5 +205,5 @@ def _differences(dataset: Dataset, records: Sequence[Record], out: Path, kind: s
         (lost, "object", "lost or changed, because the format cannot hold them (Pascal VOC: narrower than a pixel)"),
     ):
         if count:
-            told.append(f"{dataset.name}: {counted(count, what)} {sentence}")
+            told.append(f"{dataset.name}: {wording.counted(count, what)} {sentence}")
     return told

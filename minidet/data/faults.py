@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
+
+from minidet import wording
 
 NO_AREA = "no area"
 OUTSIDE = "outside image"
@@ -50,3 +54,21 @@ class DatasetError(ValueError):
 
     def __reduce__(self) -> tuple[type[DatasetError], tuple[Fault]]:  # comes back whole from a worker process
         return DatasetError, (self.fault,)
+
+
+def counted(faults: Iterable[Fault]) -> str:
+    """How many faults there are of each kind, in a few words for the end of a command.
+
+    Args:
+        faults: any number.
+
+    >>> counted([Fault(NO_AREA, 1, "", ""), Fault(NO_AREA, 2, "", ""), Fault(OUTSIDE, 2, "", "")])
+    '3 faults (2 no area, 1 outside image)'
+    >>> counted([])
+    'no faults'
+    """
+    kinds = Counter(fault.kind for fault in faults)
+    total = sum(kinds.values())
+    if not total:
+        return "no faults"
+    return f"{wording.counted(total, 'fault')} ({', '.join(f'{count:,} {kind}' for kind, count in kinds.items())})"

@@ -8,7 +8,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from minidet.data.faults import Fault
+from minidet import wording
+from minidet.data.faults import Fault, counted
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,3 +91,29 @@ def numbered(classes: tuple[str, ...]) -> tuple[int, ...]:
     (1, 2)
     """
     return tuple(range(1, len(classes) + 1))
+
+
+def require_objects(dataset: Dataset, purpose: str) -> None:
+    """Refuse a data set in which nothing is left to learn from or to be found.
+
+    Args:
+        dataset: any data set.
+        purpose: what it is for, such as "to learn from".
+
+    Raises:
+        ValueError: there is no image, or no object but those to be ignored; the message counts what there is, and the
+            faults for which something was left out.
+    """
+    objects = ignored = 0
+    for i in range(len(dataset)):
+        ignore = dataset.record(i).ignore
+        ignored += int(ignore.sum())
+        objects += int((~ignore).sum())
+        if objects:
+            return
+    what = "image" if not len(dataset) else "object"
+    raise ValueError(
+        f"{dataset.name} holds no {what} {purpose}: {wording.counted(len(dataset), 'image')}, "
+        f"{wording.counted(ignored, 'object')} to be ignored, {counted(dataset.faults)}; check the path, the split and "
+        "the annotations"
+    )

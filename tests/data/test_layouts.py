@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from minidet.data import Layout, open_dataset, recognise
+from minidet import data
+from minidet.data import Layout, Voc, open_dataset, recognise
 from tests.datasets import write_image, write_json, write_voc
 
 CATEGORIES = [{"id": 1, "name": "cat"}]
@@ -302,3 +303,25 @@ def test_images_option_of_every_reader_of_files_that_name_images(tmp_path: Path)
         assert dataset[0].image.shape == (30, 40, 3)
         with pytest.raises(ValueError, match=r"images = .* is not a folder"):
             open_dataset(tmp_path / source, images=tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_something_must_be_left_to_learn_from(tmp_path: Path, count: int) -> None:
+    write_voc(tmp_path, "a", *[("cat", (1, 1, 1, 1))] * count)
+    with pytest.raises(
+        ValueError, match=rf"holds no object to learn from: 1 image, .*{'1 no area' if count else 'no faults'}"
+    ):
+        data.require_objects(Voc(tmp_path), "to learn from")
+    write_voc(tmp_path, "b", ("cat", (1, 1, 4, 4)), difficult=1)
+    with pytest.raises(ValueError, match="2 images, 1 object to be ignored"):
+        data.require_objects(Voc(tmp_path), "to learn from")
+    write_voc(tmp_path, "c", ("cat", (1, 1, 4, 4)))
+    data.require_objects(Voc(tmp_path), "to learn from")
+    (tmp_path / "JPEGImages" / "a.jpg").unlink()
+    with pytest.raises(ValueError, match="holds no image to be measured on: 0 images"):
+        data.require_objects(Voc(tmp_path, classes=["cat"], split=_only(tmp_path, "a")), "to be measured on")
+
+
+def _only(root: Path, name: str) -> str:
+    yolo_file(root / "ImageSets" / "Main" / "one.txt", name)
+    return "one"
