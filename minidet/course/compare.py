@@ -93,7 +93,8 @@ def show_both(expected: Any, got: Any) -> tuple[str, str]:
 def _apart(value: Any, other: Any) -> str:
     """Where a value begins to differ from another one, and what stands there."""
     if isinstance(value, (list, tuple)) and isinstance(other, (list, tuple)):
-        parts = (f", in [{i}]{_apart(a, b)}" for i, (a, b) in enumerate(zip(value, other, strict=False)) if _apart(a, b))
+        pairs = enumerate(zip(value, other, strict=False))
+        parts = (f", in [{i}]{_apart(a, b)}" for i, (a, b) in pairs if _apart(a, b))
         return next(parts, f", {len(value)} things" if len(value) != len(other) else "")
     a, b = numbers(value), numbers(other)
     if a is None or b is None:

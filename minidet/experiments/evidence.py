@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterable
 
@@ -58,7 +59,7 @@ def rising_gamma(results: Results) -> Finding:
     """Is each gamma up to 2 better than the one before it?"""
     gammas = [gamma for gamma, _ in rows.GAMMAS if gamma <= 2]
     return every(
-        better(results, rows.fl(high), rows.fl(low)) for low, high in zip(gammas, gammas[1:], strict=False)
+        better(results, rows.fl(high), rows.fl(low)) for low, high in itertools.pairwise(gammas)
     )  # fmt: skip
 
 
