@@ -12,7 +12,6 @@ from minidet.config import setting_changes
 
 if TYPE_CHECKING:
     from minidet.experiments.experiment import Experiment
-    from minidet.experiments.results import Results
 
 
 def add(commands: Any) -> None:
@@ -37,6 +36,7 @@ def add(commands: Any) -> None:
     command.add_argument("--seed", type=int, help="run this one only")
     command.add_argument("--minutes", type=float, help="begin no run after so long")
     command.add_argument("--processes", type=int, default=1, help="runs at a time; on GPUs always one per GPU")
+    command.add_argument("--threads", type=int, default=1, help="threads per run; the result depends on their number")
     command.add_argument("--keep", action="store_true", help="keep the weights, RUNS/NAME_seedSEED/model.pt")
     command.add_argument("--dry-run", action="store_true", help="only say what would be run, in that order")
     command.add_argument(
@@ -100,7 +100,7 @@ def run(options: argparse.Namespace) -> None:
 
         ready = [(known[name], seed) for name, seed in jobs]
         runs = options.runs or RUNS
-        run_all(ready, options.out or RESULTS, runs, options.minutes, options.processes, options.keep)
+        run_all(ready, options.out or RESULTS, runs, options.minutes, options.processes, options.keep, options.threads)
     elif options.dry_run:
         print("\n".join(f"{name}, seed {seed}" for name, seed in jobs))
 
@@ -113,8 +113,9 @@ def _rank(first: dict[str, str], name: str) -> int:
 
 
 def _again(options: argparse.Namespace, known: Any, names: list[str], seeds: list[int]) -> None:
-    """Run rows once more into another folder, and say whether they land within the spread of the committed runs."""
+    """Run rows once more into another folder, and say whether they are identical to the committed runs."""
     from minidet.experiments.pool import run_all
+    from minidet.experiments.repeat import compared
     from minidet.experiments.results import RESULTS, load_results
     from minidet.experiments.runner import RUNS
 
@@ -123,28 +124,20 @@ def _again(options: argparse.Namespace, known: Any, names: list[str], seeds: lis
     done = load_results(out, known)
     jobs = [(known[name], seed) for name in names for seed in seeds if seed not in done.of(name)]
     if jobs:
-        run_all(jobs, out, (options.runs or RUNS) / "again", options.minutes, options.processes, options.keep)
+        run_all(
+            jobs,
+            out,
+            (options.runs or RUNS) / "again",
+            options.minutes,
+            options.processes,
+            options.keep,
+            options.threads,
+        )
     after = load_results(out, known)
     for name in names:
         for seed, again in after.of(name).items():
             if seed in seeds:
                 print(f"{name}, seed {seed}: {compared(before, name, seed, again)}")
-
-
-def compared(before: Results, name: str, seed: int, again: dict[str, Any]) -> str:
-    """A run beside the committed ones of its configuration: the same seed, and the spread of all of them."""
-    ap = 100 * again["metrics"]["AP"]
-    score = before.score(name)
-    if score is None:
-        return f"AP {ap:.2f}; no committed run to compare it with"
-    text = f"AP {ap:.2f}"
-    if seed in before.of(name):
-        text += f"; committed {100 * before.of(name)[seed]['metrics']['AP']:.2f}"
-    if score.n < 2:
-        return f"{text}; the spread is unknown, one seed being committed"
-    low, high = score.mean - 3 * score.deviation, score.mean + 3 * score.deviation
-    verdict = "within" if low <= ap <= high else "OUTSIDE"
-    return f"{text}; {verdict} the spread of {score.n} seeds, {score.mean:.2f} ± 3 × {score.deviation:.2f}"
 
 
 def table(options: argparse.Namespace) -> None:

@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from minidet.experiments import evidence, rows, untested
+from minidet.experiments import evidence, measurements, rows, untested
 from minidet.experiments import published as paper
 from minidet.experiments.results import Results
 from minidet.experiments.verdicts import NOT_TESTABLE, Finding, Verdict, about_as_good, better, decided, every, fails
@@ -43,9 +43,9 @@ TESTED = (
         lambda r: fails(r, rows.prior("ce", 0.5), rows.prior("ce", 0.01)),
     ),
     Claim(
-        "section 4.1", "The focal loss needs the prior too: π = .01 is better than π = .5",
+        "section 4.1", "The focal loss does not train without the prior either",
         "no numbers", ("pi",),
-        lambda r: better(r, rows.prior("fl", 0.01), rows.prior("fl", 0.5)),
+        lambda r: fails(r, rows.prior("fl", 0.5), rows.prior("fl", 0.01)),
     ),
     Claim(
         "section 3.3, our reading",
@@ -81,7 +81,7 @@ TESTED = (
     Claim(
         "Table 1b", "The focal loss (γ = 2, α = .25) is better than the best cross entropy of any α",
         f"+{paper.FOCAL_GAIN}", ("1a", "1b"),
-        lambda r: evidence.better_than_all(r, rows.FL, evidence.CE_ALPHAS[1:]),
+        lambda r: evidence.better_than_all(r, rows.FL, evidence.CE_ALPHAS),
     ),
     Claim(
         "Table 1b", "It is robust to γ: each of .5, 1, 2, 5 is better than the best cross entropy",
@@ -168,22 +168,22 @@ TESTED = (
     Claim(
         "Figure 4, left", "The hardest 20 % of the positives carry about half of the loss, a little more as γ grows",
         "about 50 %", (),
-        evidence.hardest_positives,
+        measurements.hardest_positives,
     ),
     Claim(
         "Figure 4, right", "For negatives γ concentrates the loss on a few hard ones, far more than for positives",
         "no numbers", (),
-        evidence.hardest_negatives,
+        measurements.hardest_negatives,
     ),
     Claim(
         "section 1, our figure", "The rarer the objects, the more focal loss gains over cross entropy",
         "not in the paper", ("imbalance",),
-        evidence.rarer_objects,
+        measurements.rarer_objects,
     ),
     Claim(
         "Table 1e", "Time grows with depth and scale in the same order",
         "64 to 198 ms", ("1e",),
-        evidence.time_grows,
+        measurements.time_grows,
     ),
 )  # fmt: skip
 """Those that the runs speak about."""

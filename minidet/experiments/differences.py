@@ -45,13 +45,16 @@ class Difference:
         return f"{self.gain:+.1f} [{self.gain - self.half:+.1f}, {self.gain + self.half:+.1f}]"
 
 
-def difference(first: Sequence[float], second: Sequence[float], paired: bool) -> Difference:
-    """The mean of ``first`` minus the mean of ``second``.
+def difference(
+    first: Sequence[float], second: Sequence[float], paired: bool, fraction: float = 1.0
+) -> Difference:  # fmt: skip
+    """The mean of ``first`` minus a fraction of the mean of ``second``.
 
     Args:
         first: one value per seed, at least one.
         second: one value per seed, at least one.
         paired: whether the values are of the same seeds, in the same order.
+        fraction: factor of ``second``; 1 for the plain difference.
 
     Returns:
         The difference; its error is of the paired differences, else Welch's, or with a single value on one side
@@ -59,16 +62,16 @@ def difference(first: Sequence[float], second: Sequence[float], paired: bool) ->
     """
     a, b = np.asarray(first, np.float64), np.asarray(second, np.float64)
     if paired and len(a) > 1:
-        gains = a - b
+        gains = a - fraction * b
         return Difference(float(gains.mean()), float(gains.std(ddof=1)) / math.sqrt(len(a)), len(a) - 1)
-    gain = float(a.mean() - b.mean())
+    gain = float(a.mean() - fraction * b.mean())
     if min(len(a), len(b)) == 1:
         several = a if len(a) > 1 else b
         if len(several) == 1:
             return Difference(gain, math.nan, 0)
-        error = float(several.std(ddof=1)) * math.sqrt(1 + 1 / len(several))
+        error = float(several.std(ddof=1)) * math.sqrt(1 / len(a) + fraction**2 / len(b))
         return Difference(gain, error, len(several) - 1)
-    parts = np.array([a.var(ddof=1) / len(a), b.var(ddof=1) / len(b)])
+    parts = np.array([a.var(ddof=1) / len(a), fraction**2 * b.var(ddof=1) / len(b)])
     if not parts.sum():
         return Difference(gain, 0.0, len(a) + len(b) - 2)
     degrees = float(parts.sum() ** 2 / (parts**2 / [len(a) - 1, len(b) - 1]).sum())

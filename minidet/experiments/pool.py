@@ -15,6 +15,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from pathlib import Path
 from typing import Any
 
+from minidet import checks
 from minidet.experiments.experiment import Experiment
 from minidet.experiments.results import file_name
 from minidet.experiments.runner import RUNS, run
@@ -23,12 +24,12 @@ from minidet.progress import Progress
 
 def run_all(
     jobs: Sequence[tuple[Experiment, int]], results: Path, runs: Path = RUNS, minutes: float | None = None,
-    processes: int = 1, keep: bool = False,
+    processes: int = 1, keep: bool = False, threads: int = 1,
 ) -> list[str]:  # fmt: skip
     """Run experiments one after another, several at a time, with a bar over their steps.
 
-    Each process has its share of the cores; where there are GPUs, there is one process per GPU instead. A process that
-    is killed loses the steps since its last checkpoint.
+    Where there are GPUs, there is one process per GPU. A process that is killed loses the steps since its last
+    checkpoint.
 
     Args:
         jobs: (experiment, seed) in the order in which they are begun.
@@ -37,6 +38,7 @@ def run_all(
         minutes: time after which no other run is begun, above 0; None for no limit.
         processes: runs at a time, 1 or more.
         keep: whether to keep the weights, see `run`.
+        threads: threads of each run, 1 or more; another number rounds otherwise, so that a run is not the same.
 
     Returns:
         The names of those that another process is running.
@@ -46,8 +48,8 @@ def run_all(
     """
     import torch
 
-    if processes < 1:
-        raise ValueError(f"processes = {processes} must be 1 or more")
+    checks.integer("processes", processes, low=1)
+    checks.integer("threads", threads, low=1)
     if minutes is not None and not minutes > 0:
         raise ValueError(f"minutes = {minutes} must be above 0")
     gpus = torch.cuda.device_count()
@@ -57,7 +59,6 @@ def run_all(
     devices = context.SimpleQueue()
     for device in range(processes):
         devices.put(device)
-    threads = max(1, (os.cpu_count() or 1) // processes)
     waiting, active = list(reversed(jobs)), dict[Future[Path | None], tuple[Experiment, int]]()
     failed, elsewhere = [], []
     steps = sum(experiment.training.iterations for experiment, _ in jobs)
@@ -98,7 +99,7 @@ def run_all(
 
 
 def _prepare(devices: Any, threads: int, gpus: bool) -> None:
-    """Set up a process of the pool before it runs anything: its device and its share of the cores."""
+    """Set up a process of the pool before it runs anything: its device and its threads."""
     threading.Thread(target=_die_with_parent, daemon=True).start()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is interrupted, and ends this process
     device = devices.get()

@@ -18,6 +18,8 @@ from minidet.experiments.experiment import Experiment
 
 RESULTS = Path(__file__).parent / "runs"
 """Folder of the committed runs."""
+PROVENANCE = ("precision", "backbone", "gpu")
+"""What must be the same for all runs in a folder: the precision, the hash of the backbone, whether there is a GPU."""
 
 
 def file_name(name: str, seed: int) -> str:
@@ -100,14 +102,16 @@ def load_results(folder: Path = RESULTS, known: Mapping[str, Experiment] | None 
         The runs and what they belong to.
 
     Raises:
-        ValueError: a file is damaged.
+        ValueError: a file is damaged, or the runs of experiments cannot be compared (see PROVENANCE).
     """
-    runs = [_read(path) for path in sorted(folder.glob("*.json"))]
+    runs = {path: _read(path) for path in sorted(folder.glob("*.json"))}
     found: dict[str, dict[int, dict[str, Any]]] = {}
-    for run in runs:
-        identity = recorded(run).identity
-        found.setdefault(identity, {})[run["seed"]] = run
-    return Results(experiments() if known is None else known, runs, found)
+    for run in runs.values():
+        found.setdefault(recorded(run).identity, {})[run["seed"]] = run
+    results = Results(experiments() if known is None else known, list(runs.values()), found)
+    used = {id(run) for run in results.used}
+    _check_provenance({path: run for path, run in runs.items() if id(run) in used and run["config"].get("backbone")})
+    return results
 
 
 def spearman(x: Sequence[float], y: Sequence[float]) -> float:
@@ -119,19 +123,37 @@ def spearman(x: Sequence[float], y: Sequence[float]) -> float:
 
 
 def recorded(run: Mapping[str, Any]) -> Experiment:
-    """The experiment that a run was; settings that are newer than the run have their defaults."""
+    """The experiment that a run was; settings that are newer than the run have their defaults.
+
+    The precision is the one in which it was trained.
+    """
     config = run["config"]
+    config = {**config, "training": {**config["training"], "precision": run["precision"]}}
     return Experiment(
         run["name"], RetinaNetConfig.from_dict(config["model"]), TrainingConfig.from_dict(config["training"]),
         config["data"], config["val"], config.get("backbone"),
     )  # fmt: skip
 
 
+def _check_provenance(runs: Mapping[Path, Mapping[str, Any]]) -> None:
+    """ValueError if two runs differ in something that must not differ between runs that are compared."""
+    for key in PROVENANCE:
+        kinds: dict[Any, Path] = {}
+        for path, run in runs.items():
+            kinds.setdefault(run.get(key), path)
+        if len(kinds) > 1:
+            (one, first), (other, second) = list(kinds.items())[:2]
+            raise ValueError(
+                f"{first} has {key} {one} and {second.name} has {other}: they cannot be compared; move the runs of one "
+                "kind to another folder"
+            )
+
+
 def _read(path: Path) -> dict[str, Any]:
     try:
         run: dict[str, Any] = json.loads(path.read_bytes())
         recorded(run)
-        if missing := [key for key in ("seed", "diverged_at", "metrics") if key not in run]:
+        if missing := [key for key in ("seed", "precision", "diverged_at", "metrics") if key not in run]:
             raise KeyError(*missing)
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{path} is no result of an experiment ({error!r}): delete it and run it again") from error

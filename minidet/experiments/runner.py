@@ -8,12 +8,14 @@ import json
 import os
 import shutil
 import time
+from collections.abc import Mapping
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from minidet.config import RunSettings
 from minidet.experiments.circumstances import circumstances
@@ -47,8 +49,11 @@ def run(experiment: Experiment, seed: int, results: Path, runs: Path = RUNS, kee
         The JSON file; None if another process is running this.
 
     Raises:
-        ValueError: the experiment cannot be run (its data is missing, its settings do not fit).
+        ValueError: the experiment cannot be run (its data is missing, its settings do not fit), or its precision
+            depends on the machine.
     """
+    if experiment.training.precision == "auto":
+        raise ValueError('precision = "auto" is another one on another machine: give "float32" or "bfloat16"')
     path = results / f"{file_name(experiment.name, seed)}.json"
     with locked(runs / f"{path.stem}.lock") as free:
         if not free:
@@ -66,18 +71,23 @@ def run(experiment: Experiment, seed: int, results: Path, runs: Path = RUNS, kee
             "name": experiment.name, "seed": seed, **outcome,
             "seconds": round(time.perf_counter() - began, 1),
             "cpu_seconds": round(time.process_time() - began_cpu, 1),
-            "resumed": resumed, **circumstances(),
-            "command": f"minidet experiments run '{experiment.name}' --again --seed {seed}",
+            "resumed": resumed, **(where := circumstances()),
+            "command": command(experiment.name, seed, where["threads"]),
             "config": experiment.settings(),
         }  # fmt: skip
         if is_backbone:
-            _save_backbone(weights, folder, experiment.identity)
+            _save_backbone(weights, folder)
         write_json(path, content, lists_on_one_line=True)
         if keep and (folder / "model.pt").exists():
             (folder / "checkpoint.pt").unlink(missing_ok=True)
         else:
             shutil.rmtree(folder)
     return path
+
+
+def command(name: str, seed: int, threads: int) -> str:
+    """The command that repeats a run exactly, on a machine of the same kind, and compares the two."""
+    return f"minidet experiments run '{name}' --again --seed {seed} --threads {threads}"
 
 
 def _train(experiment: Experiment, seed: int, folder: Path, results: Path) -> dict[str, Any]:
@@ -89,7 +99,6 @@ def _train(experiment: Experiment, seed: int, folder: Path, results: Path) -> di
     from minidet.data.memory import InMemory
     from minidet.evaluation.detector import evaluate_model
     from minidet.pytorch.checkpoint import load_metrics, load_model
-    from minidet.pytorch.optimization import in_bfloat16
     from minidet.pytorch.retinanet import RetinaNet
     from minidet.pytorch.training import train
     from minidet.pytorch.weights import load_backbone
@@ -119,9 +128,8 @@ def _train(experiment: Experiment, seed: int, folder: Path, results: Path) -> di
     else:
         metrics = dict.fromkeys(("AP", "AP50", "AP75", "APs", "APm", "APl"), 0.0)
     every = -(-len(curve) // CURVE) or 1
-    half = in_bfloat16(config.precision, torch.device("cuda" if torch.cuda.is_available() else "cpu"))
     return {
-        "precision": "bfloat16" if half else "float32",
+        "precision": config.precision,
         "backbone": backbone,
         "metrics": {name: round(value, 5) for name, value in metrics.items()},
         "diverged_at": diverged_at,
@@ -136,33 +144,42 @@ def _train(experiment: Experiment, seed: int, folder: Path, results: Path) -> di
 
 
 def _backbone(results: Path, runs: Path) -> tuple[dict[str, Any], str]:
-    """The weights that BACKBONE's run has reached, by name, and the first 12 digits of their file's hash.
+    """The weights that BACKBONE's run has reached, by name, and their fingerprint.
 
     They are those in ``results``, else the committed ones. Where neither are of BACKBONE as it is defined today, the
     first process that asks for them trains it.
     """
     import torch
 
-    name = f"{file_name(BACKBONE.name, 0)}.npz"
+    name = file_name(BACKBONE.name, 0)
     while True:
         for folder in (results, RESULTS):
-            if (folder / name).exists():
-                content = (folder / name).read_bytes()
-                with np.load(io.BytesIO(content)) as arrays:
-                    if str(arrays["identity"]) == BACKBONE.identity:
-                        state = {key: torch.from_numpy(arrays[key]) for key in arrays.files if key != "identity"}
-                        return state, hashlib.sha256(content).hexdigest()[:12]
+            path, weights = folder / f"{name}.json", folder / f"{name}.npz"
+            if not (path.exists() and weights.exists()):
+                continue
+            if recorded(json.loads(path.read_bytes())).identity == BACKBONE.identity:
+                with np.load(weights, allow_pickle=False) as arrays:
+                    state = {key: arrays[key] for key in arrays.files}
+                return {key: torch.from_numpy(array) for key, array in state.items()}, fingerprint(state)
         if run(BACKBONE, 0, results, runs) is None:
             time.sleep(2)  # another process is at it
 
 
-def _save_backbone(path: Path, folder: Path, identity: str) -> None:
+def fingerprint(arrays: Mapping[str, NDArray[Any]]) -> str:
+    """12 hexadecimal digits of a hash of arrays, their names and their types."""
+    found = hashlib.sha256()
+    for name in sorted(arrays):
+        found.update(f"{name} {arrays[name].dtype.str} {arrays[name].shape}".encode())
+        found.update(arrays[name].tobytes())
+    return found.hexdigest()[:12]
+
+
+def _save_backbone(path: Path, folder: Path) -> None:
     """Write the backbone of a run as arrays of half precision, from which all others begin; a file of about 1 MB."""
     from minidet.pytorch.checkpoint import load_model
 
     state = load_model(folder).backbone.state_dict()
     arrays = {name: (t.half() if t.is_floating_point() else t).cpu().numpy() for name, t in state.items()}
     content = io.BytesIO()
-    np.savez_compressed(content, identity=np.array(identity), **arrays)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    np.savez_compressed(content, **arrays)
     write_bytes(path, content.getvalue())

@@ -18,9 +18,7 @@ _ANCHORS = AnchorConfig(levels=(3, 4, 5), sizes=(16, 32, 64))
 BACKBONE = Experiment(
     "backbone",
     RetinaNetConfig.tiny(6, norm="batch", anchors=_ANCHORS),
-    TrainingConfig.tiny(
-        iterations=1200, resize=ResizeConfig(160, 160), precision="auto", checkpoint_every=200, workers=0
-    ),
+    TrainingConfig.tiny(iterations=1200, resize=ResizeConfig(160, 160), checkpoint_every=200, workers=0),
     {**CROWDED, "images": 9600},
     {**CROWDED, "images": 200, "seed": 8},
 )
@@ -33,7 +31,7 @@ BASE = Experiment(
     RetinaNetConfig.tiny(3, norm="frozen", fpn_channels=32, head_channels=32, anchors=_ANCHORS),
     TrainingConfig(
         iterations=600, batch_size=8, learning_rate=0.02, warmup=60, freeze_at=2, loss=LossConfig(smooth_l1_beta=0.11),
-        resize=ResizeConfig(160, 160), precision="auto", channels_last=True, checkpoint_every=200,
+        resize=ResizeConfig(160, 160), channels_last=True, checkpoint_every=200,
     ),
     {**FEW, "images": 2000, "seed": 0},
     {**FEW, "images": 500, "seed": 1},

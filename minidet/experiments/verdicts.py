@@ -144,7 +144,7 @@ def at_least(results: Results, name: str, other: str, fraction: float) -> Findin
     if isinstance(found, Finding):
         return found
     a, b, paired = _values(results, name, other)
-    gain = difference(a, [fraction * value for value in b], paired)
+    gain = difference(a, b, paired, fraction)
     diverged = f", {results.diverged(name)} of {len(a)} diverged" if results.diverged(name) else ""
     bound = f"{fraction:.0%} are {fraction * np.mean(b):.1f}"
     numbers = f"{name} {Score(a)}{diverged}; {other} {Score(b)}, of which {bound}"

@@ -35,7 +35,7 @@ def made_up(scores, diverged=()):
             seed: {
                 "name": name, "seed": seed, "diverged_at": 7 if name in diverged else None, "seconds": 36.0,
                 "cpu_seconds": 36.0, "device": "a processor", "precision": "float32", "commit": "0123456789",
-                "metrics": dict.fromkeys(("AP", "AP50", "AP75", "APs", "APm", "APl"), value / 100),
+                "metrics": dict.fromkeys(("AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR100"), value / 100),
                 "curve": {"iteration": [1, 2], "classification": [2.0, 1.0], "box": [1.0, 0.5]},
             }
             for seed, value in enumerate(values)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import shlex
+
 import pytest
+import torch
 
 from minidet import cli
-from minidet.cli import experiments as commands
 from minidet.experiments import definitions, results, rows, runner
 from minidet.experiments.definitions import experiments
+from minidet.experiments.repeat import compared
 from tests.experiments.made_up import TINY, made_up
 
 
@@ -43,12 +47,30 @@ def test_the_command_lists_runs_and_prints_tables(tiny, tmp_path, monkeypatch, c
 
 def test_a_run_again_is_compared_with_the_committed_ones():
     before = made_up({"a": (20, 21, 22), "b": (20,)})
-    again = {"metrics": {"AP": 0.2105}}
-    assert commands.compared(before, "a", 1, again) == (
-        "AP 21.05; committed 21.00; within the spread of 3 seeds, 21.00 ± 3 × 1.00"
-    )
-    assert "OUTSIDE" in commands.compared(before, "a", 7, {"metrics": {"AP": 0.3}})
-    assert "the spread is unknown" in commands.compared(before, "b", 0, again)
+    same = before.of("a")[1]
+    assert compared(before, "a", 1, {**same, "seconds": 1.0}).startswith("AP 21.00, identical: every metric")
+    other = {**same, "metrics": {**same["metrics"], "AP": 0.2105}, "threads": 2}
+    told = "AP 21.05, not identical: the committed run has 21.00 (other threads); within 21.00 ± 4.97"
+    assert compared(before, "a", 1, other).startswith(told)  # 4.303 * sqrt(1 + 1 / 3)
+    assert "not identical" in compared(before, "a", 1, {**same, "curve": {}})
+    assert "OUTSIDE" in compared(before, "a", 7, {**same, "metrics": {"AP": 0.3}})
+    assert "the spread is unknown" in compared(before, "b", 5, same)
+
+
+def test_the_recorded_command_repeats_a_run_exactly(tmp_path, monkeypatch, capsys):
+    """As far as a second goes; it says so itself."""
+    monkeypatch.setattr(definitions, "experiments", lambda: {TINY.name: TINY})
+    monkeypatch.setattr(results, "experiments", lambda: {TINY.name: TINY})
+    monkeypatch.setattr(results, "RESULTS", tmp_path / "results")
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    path = runner.run(TINY, 2, tmp_path / "results", tmp_path / "runs")
+    torch.set_num_threads(threads)
+    program, *words = shlex.split(json.loads(path.read_bytes())["command"])
+    assert (program, words[-2:]) == ("minidet", ["--threads", "1"])
+    assert cli.main([*words, "--out", str(tmp_path / "again"), "--runs", str(tmp_path / "runs")]) == 0
+    assert "tiny/run, seed 2: AP " in (told := capsys.readouterr().out)
+    assert ", identical: every metric" in told
 
 
 def test_other_settings_do_not_get_into_the_committed_results(tiny, capsys):

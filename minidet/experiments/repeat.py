@@ -1,0 +1,48 @@
+"""A run beside the committed one that it repeats."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from minidet.experiments.results import Results
+from minidet.experiments.student import quantile
+
+MEASURED = ("metrics", "curve", "diverged_at")
+"""What a run that is repeated exactly has in common with the first one."""
+CIRCUMSTANCES = ("threads", "device", "gpu", "precision", "backbone", "versions", "commit")
+"""Why it may not."""
+
+
+def compared(before: Results, name: str, seed: int, again: Mapping[str, Any]) -> str:
+    """A run beside the committed ones of its configuration, in words.
+
+    Args:
+        before: the committed runs.
+        name: name of the experiment.
+        seed: seed of the run.
+        again: the run.
+
+    Returns:
+        "identical" where every metric and every point of the loss curve are equal to the committed ones; else what
+        differs, and whether the AP lies where 95 % of new seeds would.
+    """
+    ap, score = 100 * again["metrics"]["AP"], before.score(name)
+    first = before.of(name).get(seed)
+    if first is not None and all(again[key] == first[key] for key in MEASURED):
+        return f"AP {ap:.2f}, identical: every metric and the whole loss curve are those of the committed run"
+    told = f"AP {ap:.2f}"
+    if first is not None:
+        other = [key for key in CIRCUMSTANCES if again.get(key) != first.get(key)]
+        because = f" (other {', '.join(other)})" if other else ""
+        told += f", not identical: the committed run has {100 * first['metrics']['AP']:.2f}{because}"
+    if score is None:
+        return f"{told}; no committed run to compare it with"
+    if score.n < 2:
+        return f"{told}; the spread is unknown, one seed being committed"
+    half = quantile(0.025, score.n - 1) * score.deviation * math.sqrt(1 + 1 / score.n)
+    where = "within" if abs(ap - score.mean) <= half else "OUTSIDE"
+    return (
+        f"{told}; {where} {score.mean:.2f} ± {half:.2f}, where 95 % of new seeds lie according to {score.n} committed"
+    )
