@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 import minidet
-import minidet.reference
+import minidet.reference.average_precision
 from minidet.config import AnchorConfig, PostprocessConfig
 from minidet.course.assignments import SPEED_STEPS, Assignment, Points
 from minidet.course.bundle import NUMPY
@@ -76,7 +76,7 @@ SETUP = """\
 %autoreload 2
 
 import matplotlib.pyplot as plt
-import minidet.reference
+import minidet.reference.average_precision
 import numpy as np
 
 import {name} as my
