@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import importlib
 from types import ModuleType
-from typing import TYPE_CHECKING
 
+TYPE_CHECKING = False  # true for a type checker; not from typing, whose import takes longer than all of this
 if TYPE_CHECKING:
     from minidet import compiled as compiled
     from minidet import config as config

@@ -148,6 +148,7 @@ def test_iou_has_a_finite_gradient(dtype):
         assert gradient.isfinite().all()
     rng = np.random.default_rng(0)
     some, more = (torch.from_numpy(random_boxes(rng, n, extent=60)).requires_grad_() for n in (5, 7))
+    assert torch.equal(pytorch.box_iou(some, more), pytorch.box_iou(some.detach(), more.detach()))
     assert torch.autograd.gradcheck(pytorch.box_iou, (some, more))
 
 
