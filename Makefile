@@ -17,10 +17,11 @@ $(INSTALLED): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[all]'
 	touch $@
 
-reproduce: $(INSTALLED)  ## the main job: inspect made data, train a small detector on it, draw the figures
+reproduce: $(INSTALLED)  ## the main job: draw the figures, inspect a synthetic data set, train a small detector on it
 	$(BIN)/python -m figures
 
-test: reproduce  ## the main job, then every test
+test: $(INSTALLED)  ## the main job with a short training, then every test
+	$(BIN)/python -m figures --steps 40 --images 40 --out runs/short
 	$(BIN)/python -m pytest -n auto
 
 chapters: $(INSTALLED)  ## run the chapters of the book and keep their outputs

@@ -41,7 +41,7 @@ WITHOUT_TORCH = (
     "course",
 )
 LONGEST = 250
-TABLES = ("course/exercises/", "experiments/published.py", "experiments/evidence.py")
+TABLES = ("course/exercises/", "experiments/published.py")
 """Files that are tables of data, which may be longer."""
 
 SOURCES = sorted(PACKAGE.rglob("*.py"))

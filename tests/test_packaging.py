@@ -22,7 +22,7 @@ def test_the_page_of_a_package_index_leads_nowhere_that_is_not_there():
     assert [target for target in re.findall(r"\]\(([^)]+)\)", page) if not target.startswith("https://")] == []
 
 
-@pytest.mark.parametrize("name", ["README.md", "PACKAGE.md"])
+@pytest.mark.parametrize("name", ["README.md", ".github/PACKAGE.md"])
 def test_the_examples_of_the_first_steps(name):
     examples = re.findall(r"```pycon\n(.*?)```", (ROOT / name).read_text(encoding="utf-8"), re.DOTALL)
     assert examples

@@ -185,8 +185,8 @@ def test_a_folder_of_submissions(tmp_path, capsys):
     assert rows["bob"]["clip_boxes"] == "0"
     assert "nothing_like_that" in rows["cyd"]["remark"]
     assert "there is no a1.py" in rows["eve"]["remark"]
-    assert "copy group" in rows["ann"]["copies"]
-    assert rows["'=dan"]["copies"] == ""
+    assert "copy group" in rows["ann"]["worth_a_look"]
+    assert rows["'=dan"]["worth_a_look"] == ""
 
 
 def test_copies_are_found_under_other_names():

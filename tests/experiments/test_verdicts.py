@@ -76,7 +76,7 @@ def test_the_rule_for_about_as_good(a, b, above, kind):
 
 @pytest.mark.parametrize(
     ("a", "kind"),
-    [((0, 0.1, 0.2), SUPPORTED), ((0, 20, 20), UNDECIDED), ((0,), UNDECIDED), ((20, 21, 20), CONTRADICTED),
+    [((0, 0.1, 0.2), SUPPORTED), ((0, 20, 20), UNDECIDED), ((0,), SUPPORTED), ((20, 21, 20), CONTRADICTED),
      ((), NOT_TESTABLE)],
 )  # fmt: skip
 def test_the_rule_for_failing(a, kind):

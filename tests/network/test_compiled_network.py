@@ -239,7 +239,9 @@ def run(side, count, **environment):
     """What some steps of training print in a process without torch: losses and a hash of all weights."""
     code = STEPS.replace("SIDE", str(side)).replace("COUNT", str(count))
     command = [sys.executable, "-c", code]
-    result = subprocess.run(command, env=os.environ | environment, cwd=ROOT, capture_output=True, text=True, check=False)
+    result = subprocess.run(
+        command, env=os.environ | environment, cwd=ROOT, capture_output=True, text=True, check=False
+    )
     assert result.returncode == 0, result.stderr
     return [line.split() for line in result.stdout.splitlines()]
 
