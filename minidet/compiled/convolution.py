@@ -3,7 +3,7 @@
 A convolution is a product of matrices: a row for each output pixel, its window of K = k * k * C inputs laid out one
 after the other, times a row for each output channel, its filter laid out in the same way. Its two gradients are
 products of the same kind: that of the input is a convolution of the upstream gradient with the filters turned round,
-and that of the filters multiplies inputs and upstream gradients over all pixels. `minidet.compiled.products` multiplies.
+and that of the filters multiplies inputs and upstream gradients over all pixels. `products` multiplies.
 
 Maps have their channels last, (B, H, W, C); filters are (O, C / groups, k, k).
 """

@@ -1,6 +1,6 @@
 """What only the compiled network promises: float32 within its bounds, any number of threads, plain Python on demand.
 
-Its layers are those of `test_layers`, its outputs and gradients those of `test_numpy_network`, which run over both paths.
+Its layers are those of `test_layers`, its outputs and gradients those of `test_numpy_network`, which run over both.
 """
 
 from __future__ import annotations
