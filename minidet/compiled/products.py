@@ -3,7 +3,8 @@
 `_multiply` does all the work: its innermost loop reads seven rows and adds to twelve sums. LLVM makes each sum a vector
 register (with the numbers read, all sixteen of AVX2 are in use), so that a number that is read serves almost two
 multiplications on average, and memory keeps up. A BLAS is fast for the same reason; none is needed here, nor are its
-threads beside Numba's. Work is divided by outputs, never within a sum: the result does not depend on the number of threads.
+threads beside Numba's. Work is divided by outputs, never within a sum: the result does not depend on the number of
+threads.
 """
 
 from __future__ import annotations

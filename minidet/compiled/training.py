@@ -65,7 +65,7 @@ def adamw(
     weight_decay: float, velocity: dict[str, np.ndarray],
 ) -> None:  # fmt: skip
     """Steps measured by the gradients' usual size. See `minidet.reference.training.adamw`."""
-    velocity["steps"] = velocity.get("steps", np.zeros((), np.int64)) + 1
+    velocity["steps"] = np.asarray(velocity.get("steps", 0) + 1, np.int64)
     n, square = int(velocity["steps"]), 0.999
     for name, grad in grads.items():
         m, s = _memory(velocity, name, grad), _memory(velocity, f"{name}.square", grad)
