@@ -112,16 +112,22 @@ def run(function: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         there = is_pretend(device)
     if wait:
         Waits.note(str(function))
-    unwrap = lambda value: value.held if isinstance(value, PretendTensor) else (  # noqa: E731
-        torch.device("cpu") if isinstance(value, torch.device) and value.type == NAME else value
-    )
-    args, kwargs = pytree.tree_map(unwrap, (args, kwargs))
+    args, kwargs = pytree.tree_map(_held, (args, kwargs))
     if kwargs.get("pin_memory"):
         kwargs = {**kwargs, "pin_memory": False}
     result = function(*args, **kwargs)
     if function._schema.name.endswith("_") and there:  # in place: the wrapper goes on
         return _original(function, flat, result)
-    return pytree.tree_map(lambda value: PretendTensor(value) if there and type(value) is torch.Tensor else value, result)
+    return pytree.tree_map(
+        lambda value: PretendTensor(value) if there and type(value) is torch.Tensor else value, result
+    )
+
+
+def _held(value: Any) -> Any:
+    """The CPU's tensor behind one of the device, and the CPU for the device itself."""
+    if isinstance(value, PretendTensor):
+        return value.held
+    return torch.device("cpu") if isinstance(value, torch.device) and value.type == NAME else value
 
 
 def _original(function: Any, flat: list[Any], result: Any) -> Any:
