@@ -110,7 +110,7 @@ def _draw_subnet(ax: Axes, seen: dict[str, tuple[int, ...]], name: str, y: float
     hidden, output = seen[f"{name}_hidden3"], seen[f"{name}3"]
     anchors = RetinaNetConfig().anchors.anchors_per_cell
     each = output[0] // anchors
-    meaning = "sigmoids, one a class" if name == "class" else "offsets of a box"
+    meaning = "sigmoids, one per class" if name == "class" else "offsets of a box"
     _box(ax, 83, y, 20, "of P3: 4 times\n3 × 3 conv, ReLU", hidden, name)
     _arrow(ax, (93, y), (104, y), "3 × 3 conv")
     _box(ax, 116, y, 24, f"{anchors} anchors × {each}\n{meaning}", output, name)

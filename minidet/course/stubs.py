@@ -158,7 +158,7 @@ def _module(assignment: Assignment, parts: Sequence[str], functions: Sequence[Fu
 
 
 def _imports(module: ModuleType, used: set[str]) -> list[str]:
-    """The imports of a module for the names in `used`, one name a line, those of the reference left out."""
+    """The imports of a module for the names in `used`, one name per line, those of the reference left out."""
     found = []
     for node in _parsed(module)[1].body:
         for alias in node.names if isinstance(node, (ast.Import, ast.ImportFrom)) else ():

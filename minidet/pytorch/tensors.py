@@ -53,7 +53,7 @@ def matching_boxes(name: str, value: Any, other_name: str, other: Any) -> tuple[
 
 
 def deltas(name: str, value: Any, anchors: Tensor) -> Tensor:
-    """(N, 4) finite offsets, one row an anchor."""
+    """(N, 4) finite offsets, one row per anchor."""
     t = floats(name, value)
     t = t.reshape(0, 4) if t.numel() == 0 and t.ndim == 1 else t
     if t.ndim != 2 or t.shape[1] != 4 or len(t) != len(anchors) or not _passes(lambda: t.isfinite().all()):

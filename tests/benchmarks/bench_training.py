@@ -2,9 +2,9 @@
 
 ``python -m tests.benchmarks.bench_training [--side 320] [--batch 4] [--rounds 7] [--json FILE]``, from the repository's
 root, where torchvision is installed. A step is forward, loss, backward and SGD: ResNet-18 with frozen batch norm, P3 to
-P7 of 256 channels, four convolutions a subnet, 80 classes, eight objects an image. Ours reads channels_last images, as
-``TrainingConfig(channels_last=True)`` has it, and its anchors are assigned before, as ``TrainingData`` does (the time
-is counted). Post-processing is that of 800 x 1344 pixels: 201,600 anchors, logits from N(-6.3, 2).
+P7 of 256 channels, four convolutions per subnet, 80 classes, eight objects per image. Ours reads channels_last
+images, as ``TrainingConfig(channels_last=True)`` has it, and its anchors are assigned before, as ``TrainingData`` does
+(the time is counted). Post-processing is that of 800 x 1344 pixels: 201,600 anchors, logits from N(-6.3, 2).
 """
 
 from __future__ import annotations
@@ -162,7 +162,7 @@ def postprocessing(rounds: int) -> dict[str, dict[str, float]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--side", type=int, default=320, help="of the images, pixels")
-    parser.add_argument("--batch", type=int, default=4, help="images a step")
+    parser.add_argument("--batch", type=int, default=4, help="images per step")
     parser.add_argument("--rounds", type=int, default=7, help="steps of each way, in turns")
     parser.add_argument("--json", type=Path, help="write the numbers to this file too")
     options = parser.parse_args()

@@ -28,7 +28,7 @@ from minidet.pytorch.training import train
 
 MODEL = RetinaNetConfig.tiny(6, width=8, head_convs=1, anchors=AnchorConfig(levels=(3, 4), sizes=(16, 32)))
 SIDE = 128
-"""Pixels; with them and eight images a step the subnets' convolutions are large enough for Winograd's algorithm."""
+"""Pixels; with them and eight images per step the subnets' convolutions are large enough for Winograd's algorithm."""
 
 
 def run(out: Path, steps: int) -> None:

@@ -601,7 +601,7 @@ PYRAMID = Exercise(
         ),
         Check(
             "order and levels",
-            "a level's order is y, then x, then the anchor of the cell; one array a level, in a list",
+            "a level's order is y, then x, then the anchor of the cell; one array per level, in a list",
             _pyramids(((8, 16), SMALL), ((16, 8), SMALL), ((16, 16), TWO), ((32, 48), TWO)),
             essential=True,
         ),
