@@ -7,11 +7,20 @@ from tests.benchmarks import (
     bench_cold,
     bench_evaluation,
     bench_growth,
+    bench_layers,
     bench_operations,
     bench_training,
 )
 
-for benchmark in (bench_operations, bench_cold, bench_growth, bench_accuracy, bench_evaluation, bench_training):
+for benchmark in (
+    bench_operations,
+    bench_cold,
+    bench_growth,
+    bench_accuracy,
+    bench_evaluation,
+    bench_layers,
+    bench_training,
+):
     print(f"\n== {benchmark.__name__.rsplit('.', 1)[-1]}")
     sys.argv = sys.argv[:1]
     benchmark.main()

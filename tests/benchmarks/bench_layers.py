@@ -2,10 +2,11 @@
 
     python -m tests.benchmarks.bench_layers [--preset tiny] [--size 256] [--batch 8] [--all] [--json FILE]
 
-Layers that run several times, such as a subnet's on each level, are added up. Operations are those of the convolutions
-alone, a multiplication and an addition being two; backwards they are twice as many, but for the first layer, which owes
-the images no gradient. "kept" is the size of the outputs, which stay until the way back; "extra" is the most that a
-layer's run takes beside its arguments at any one time, its result included.
+Times are seconds of a processor, which other work on the machine hardly changes; with OMP_NUM_THREADS=1 they are those
+of one core. Layers that run several times, such as a subnet's on each level, are added up. Operations are those of the
+convolutions alone, a multiplication and an addition being two; backwards they are twice as many, except in the first
+layer, which owes the images no gradient. "kept" is the size of the outputs, which stay until the way back; "extra" is
+the most that a layer takes beside its arguments at any one time, its result included.
 """
 
 from __future__ import annotations
@@ -77,10 +78,10 @@ class _Clock:
         if tracemalloc.is_tracing():
             tracemalloc.reset_peak()
             self.before = tracemalloc.get_traced_memory()[0]
-        self.start = time.perf_counter()
+        self.start = time.process_time()
 
     def __exit__(self, *_: object) -> None:
-        self.cost[self.way] += time.perf_counter() - self.start
+        self.cost[self.way] += time.process_time() - self.start
         if tracemalloc.is_tracing():
             peak = tracemalloc.get_traced_memory()[1] - self.before
             self.cost["extra"] = max(self.cost["extra"], peak)
