@@ -88,7 +88,8 @@ class RetinaNet:
         tape = Tape(self.state, training)
         with np.errstate(all="ignore"):  # NaN and infinity pass through
             logits, deltas = retinanet(tape, x, self.config)
-        self._last = (tape, x, logits, deltas) if training else None
+        if training:
+            self._last = tape, x, logits, deltas
         return [level.data for level in logits], [level.data for level in deltas]
 
     def backward(
