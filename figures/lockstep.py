@@ -79,7 +79,7 @@ def lockstep(
         theirs = detection_loss(logits, deltas, anchors, batch.ground_truth, net.config, training)
         loss = theirs.classification + training.loss.box_weight * theirs.box
         optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         optimizer.param_groups[0]["lr"] = rate
         optimizer.step()
 
