@@ -7,9 +7,13 @@ import numpy as np
 import pytest
 import torch
 
+from figures import figure3
 from minidet import pytorch
 from minidet.config import AnchorConfig, PostprocessConfig, RetinaNetConfig
 from minidet.pytorch.weights import load_torchvision
+from minidet.reference.architecture import backbone, pyramid, subnet
+from minidet.reference.network import RetinaNet
+from minidet.reference.tape import Tape, Value
 from minidet.reference.weights import load_weights, save_weights
 from tests.network.test_weights import GOLDEN, state_for
 
@@ -342,3 +346,29 @@ def test_each_backward_needs_a_forward_in_training_and_gradients_that_fit(networ
 def test_batch_norm_needs_two_values_per_channel(network):
     with pytest.raises(ValueError, match="batch normalisation needs at least 2"):
         network(RetinaNetConfig.tiny(3)).forward(np.zeros((1, 3, 32, 32)))  # C5 is one pixel
+
+
+def test_figure_3_has_the_shapes_of_this_network():
+    """The figure's come from hooks in PyTorch, these from a tape that notes what its convolutions return."""
+    size, config = 64, RetinaNetConfig()
+    shapes = {}
+
+    class Noting(Tape):
+        def conv(self, x, name, *settings, **more):
+            y = super().conv(x, name, *settings, **more)
+            shapes.setdefault(name, []).append(y.data.shape[1:])
+            return y
+
+    tape, levels = Noting(RetinaNet(config, dtype=np.float32).state, training=False), config.anchors.levels
+    maps = backbone(tape, Value(np.zeros((1, 3, size, size), np.float32)), config)
+    maps_of_levels = pyramid(tape, maps, config)
+    seen = {"image": (3, size, size)}
+    seen |= {f"C{i}": value.data.shape[1:] for i, value in enumerate(maps, start=1)}
+    seen |= {f"P{level}": value.data.shape[1:] for level, value in zip(levels, maps_of_levels, strict=True)}
+    for kind, numbers in (("class", config.num_classes), ("box", 4)):
+        rows = [subnet(tape, f"{kind}_subnet", value, numbers, config) for value in maps_of_levels]
+        last = f"{kind}_subnet.convs.{config.head_convs - 1}.0"
+        for name, found in ((f"{kind}_hidden", shapes[last]), (kind, shapes[f"{kind}_subnet.output"])):
+            seen |= {f"{name}{level}": shape for level, shape in zip(levels, found, strict=True)}
+        seen["anchors"] = (sum(value.data.shape[1] for value in rows),)
+    assert seen == figure3.shapes(size)
