@@ -22,16 +22,14 @@ from minidet.config import LossConfig, RetinaNetConfig
 from minidet.pytorch.retinanet import RetinaNet as TorchRetinaNet
 from minidet.reference import network as reference_network
 from minidet.reference import training as reference_training
-from minidet.structures import Batch, Diverged, GroundTruth
+from minidet.structures import Diverged, GroundTruth
 from tests.network.test_lockstep import MODEL, TRAINING, Squares, assert_in_step
 
 ROOT = Path(__file__).parents[2]
 
 
 def batches(count):
-    """Arrays, as the data set's loader would give them to this path."""
-    found = [Squares().batch(i) for i in range(count)]
-    return [Batch(np.asarray(batch.images), batch.ground_truth, batch.image_ids) for batch in found]
+    return [Squares().batch(i) for i in range(count)]
 
 
 # --- float32
