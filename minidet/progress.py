@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import sys
+import time
 from typing import Any
 
 from tqdm import tqdm
@@ -23,11 +25,21 @@ class Progress(tqdm):  # type: ignore[misc]  # tqdm has no types
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         stream = options.get("file") or sys.stderr
-        if not (hasattr(stream, "isatty") and stream.isatty()):
+        self._lines = not (hasattr(stream, "isatty") and stream.isatty())
+        self._drawn = -math.inf
+        if self._lines:
             options.update(file=_Lines(stream), mininterval=SECONDS, maxinterval=SECONDS, miniters=1, ncols=0)
             if options.get("leave") is False:  # such a bar leaves no trace: it is for those who wait
                 options["delay"] = SECONDS
         super().__init__(*arguments, **options)
+
+    def refresh(self, *arguments: Any, **options: Any) -> Any:
+        """Draw the bar anew; where lines are written, at most one every SECONDS."""
+        now = time.monotonic()
+        if self._lines and now - self._drawn < SECONDS:
+            return None
+        self._drawn = now
+        return super().refresh(*arguments, **options)
 
 
 class _Lines:

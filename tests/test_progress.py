@@ -57,3 +57,14 @@ def test_a_line_of_ones_own_between_them():
     Progress.write("left out: a.png", file=stream)
     bar.close()
     assert "left out: a.png" in stream.getvalue().splitlines()
+
+
+def test_a_bar_that_is_drawn_by_hand_keeps_to_its_time_too():
+    stream = io.StringIO()
+    with Progress(total=100, file=stream) as bar:
+        for _ in range(100):
+            bar.n += 1
+            bar.refresh()
+    lines = stream.getvalue().splitlines()
+    assert len(lines) == 2
+    assert lines[1].startswith("100% 100/100")
