@@ -55,6 +55,15 @@ class TimedAccuracy(NamedTuple):
     """Per image, on an Nvidia M40."""
 
 
+class SpeedAndAccuracy(NamedTuple):
+    """A point of Figure 2."""
+
+    ap: float
+    """Percent."""
+    milliseconds: float
+    """Per image, on an Nvidia M40 or a Titan X."""
+
+
 class Focusing(NamedTuple):
     """A row of Table 1b."""
 
@@ -166,6 +175,17 @@ TABLE_1E: dict[Size, TimedAccuracy] = {
     Size(101, 800): TimedAccuracy(37.8, 57.5, 40.8, 20.2, 41.1, 49.2, 198),
 }
 """RetinaNet by the depth of its backbone and the size of the image; COCO test-dev."""
+
+FIGURE_2: dict[str, SpeedAndAccuracy] = {
+    "YOLOv2": SpeedAndAccuracy(21.6, 25),
+    "SSD321": SpeedAndAccuracy(28.0, 61),
+    "DSSD321": SpeedAndAccuracy(28.0, 85),
+    "R-FCN": SpeedAndAccuracy(29.9, 85),
+    "SSD513": SpeedAndAccuracy(31.2, 125),
+    "DSSD513": SpeedAndAccuracy(33.2, 156),
+    "FPN FRCN": SpeedAndAccuracy(36.2, 172),
+}
+"""The other detectors of Figure 2, as its inset lists them; the paper extrapolates R-FCN's time. COCO test-dev."""
 
 TABLE_2: dict[Detector, AccuracyBySize] = {
     Detector("Faster R-CNN+++", "ResNet-101-C4"): AccuracyBySize(34.9, 55.7, 37.4, 15.6, 38.7, 50.9),
