@@ -70,16 +70,31 @@ def page(results: Results | None = None) -> str:
     """The whole page as HTML."""
     results = results or load_results()
     judged = claims.judged(results)
-    kinds = Counter(verdict.kind for _, verdict in judged)
+    kinds, tested = Counter(verdict.kind for _, verdict in judged), len(claims.TESTED)
     return PAGE.substitute(
         setting=escape(setting()),
         differences=escape(differences()),
         effort=escape(effort(results)),
         count=escape(", ".join(f"{kind} {kinds[kind]}" for kind in verdicts.KINDS if kinds[kind])),
-        claims="\n".join(_claim(claim, verdict, claim.look(results)) for claim, verdict in judged),
+        conclusion=escape(conclusion(judged)),
+        claims="\n".join(_claim(claim, verdict, claim.look(results)) for claim, verdict in judged[:tested]),
+        untested="\n".join(_claim(claim, verdict, "") for claim, verdict in judged[tested:]),
+        number=len(judged) - tested,
         rule=_rule(),
         figures="\n".join(_figure(*entry, results) for entry in FIGURES),
         tables="\n".join(_table(name, results) for name in tables.NAMES),
+    )
+
+
+def conclusion(judged: Sequence[tuple[claims.Claim, verdicts.Verdict]]) -> str:
+    """The verdicts in one sentence."""
+    found = {kind: [claim.text for claim, verdict in judged if verdict.kind == kind] for kind in verdicts.KINDS}
+    clear = [text for kind in (verdicts.SUPPORTED, verdicts.CONTRADICTED) for text in found[kind]]
+    undecided = len(found[verdicts.UNDECIDED])
+    return (
+        f"Of the {len(clear) + undecided} claims that these runs can speak about, {len(found[verdicts.SUPPORTED])} are "
+        f"supported, {len(found[verdicts.CONTRADICTED])} contradicted, and {undecided} stay undecided with so few seeds "
+        "once the number of claims is taken into account."
     )
 
 
@@ -142,11 +157,17 @@ def effort(results: Results) -> str:
 def _claim(claim: claims.Claim, verdict: verdicts.Verdict, why: str) -> str:
     return (
         f'<div class="claim {CLASSES[verdict.kind]}"><p><b>{verdict.kind}</b>{escape(claim.text)}.</p>'
-        f'<p class="soft">The paper ({escape(claim.section)}): {escape(claim.published)}. Here: '
+        f'<p class="soft">The paper ({escape(claim.section)}): {escape(claim.published)}. Here{_links(claim)}: '
         f"{escape(str(verdict))}.</p>"
         + (f'<p class="soft">A look into why: {escape(why)}.</p>' if why else "")
         + "</div>"
     )
+
+
+def _links(claim: claims.Claim) -> str:
+    """Links to the tables in which a claim's rows stand."""
+    links = ", ".join(f'<a href="#table-{name}">{name}</a>' for name in claim.tables)
+    return f" (table {links})" if links else ""
 
 
 def _rule() -> str:
@@ -180,7 +201,7 @@ def _table(name: str, results: Results) -> str:
     body = "\n".join(cells(row, "td") for row in table.body)
     told = "".join(f'<p class="soft">{escape(note)}</p>' for note in table.notes)
     drawn = f"<table>{cells(table.header, 'th')}\n{body}</table>"
-    return f'<h3>{escape(table.title)}</h3>\n<div class="wide" tabindex="0">{drawn}</div>{told}'
+    return f'<h3 id="table-{name}">{escape(table.title)}</h3>\n<div class="wide" tabindex="0">{drawn}</div>{told}'
 
 
 def main(arguments: list[str] | None = None) -> list[Path]:

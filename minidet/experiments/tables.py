@@ -169,12 +169,12 @@ def content(name: str, results: Results) -> Printed:
         raise ValueError(f"{name} is no table: there are {', '.join(NAMES)}")
     table = TABLES[name]
     published = any(row.published for row in table.rows)
-    header = [*table.keys, *(["paper AP", "AP50", "AP75"] if published else []), "our AP", "AP50", "AP75", "seeds"]
+    header = [*table.keys, "our AP", "AP50", "AP75", "seeds", *(["paper AP", "AP50", "AP75"] if published else [])]
     body = []
     for row in table.rows:
         cells = [f"{value:.1f}" for value in row.published or ()]
         theirs = cells + [""] * (3 - len(cells)) if published else []
-        body.append([*row.keys, *theirs, *_ours(results, row.name)])
+        body.append([*row.keys, *_ours(results, row.name), *theirs])
     if name == "1c":  # an object that no anchor fits cannot be found, whatever the loss
         header.append("objects reached")
         for line, row in zip(body, table.rows, strict=True):

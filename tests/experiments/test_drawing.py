@@ -88,11 +88,12 @@ class Page(HTMLParser):
 
     def __init__(self):
         super().__init__()
-        self.links, self.stack, self.names = [], [], []
+        self.links, self.stack, self.names, self.anchors = [], [], [], []
 
     def handle_starttag(self, tag, attributes):
         self.names.append(tag)
         self.links += [value for name, value in attributes if name in ("src", "href")]
+        self.anchors += [value for name, value in attributes if name == "id"]
         if tag not in ("meta", "img", "br"):
             self.stack.append(tag)
 
@@ -108,7 +109,8 @@ def test_the_summary_needs_nothing_else_and_holds_everything(monkeypatch):
     assert page.stack == []
     assert page.names.count("img") == 1
     assert page.names.count("table") == len(tables.NAMES)
-    assert all(link.startswith("data:image/png;base64,") for link in page.links)
+    assert {link for link in page.links if link.startswith("#")} <= {f"#{name}" for name in page.anchors}
+    assert all(link.startswith(("data:image/png;base64,", "#")) for link in page.links)
     assert '<meta name="viewport"' in html
     assert html.count('class="claim ') == len(claims.CLAIMS)
     assert "+1 point of AP" in html
