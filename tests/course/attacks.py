@@ -54,7 +54,10 @@ ATTACKS = {
     "imports the reference": STEAL,
     "imports it by importlib": "import importlib\n" + STEAL.replace("import minidet.reference as stolen",
         "stolen = importlib.import_module('minidet.reference')"),
-    "removes the finder that refuses": "import sys\nsys.meta_path = [f for f in sys.meta_path if 'worker' not in type(f).__module__]\n" + STEAL,
+    "removes the finder that refuses": """
+import sys
+sys.meta_path = [f for f in sys.meta_path if "worker" not in type(f).__module__]
+""" + STEAL,
     "looks for the package on the path": """
 import sys, os
 sys.meta_path = sys.meta_path[1:]

@@ -1,5 +1,5 @@
-"""More wrong solutions, of other kinds: lost digits, shapes, missing returns, errors, forgotten arguments, steps in another
-order, ties, conventions of other libraries. Each costs its own function, and the first hint points at it.
+"""More wrong solutions, of other kinds: lost digits, shapes, missing returns, errors, forgotten arguments, steps in
+another order, ties, conventions of other libraries. Each costs its own function, and the first hint points at it.
 """
 
 from __future__ import annotations
@@ -394,7 +394,8 @@ def cross_entropy_grad(logits, targets, alpha=None):
     Wrong("a3", "cross_entropy_grad", "a difference quotient", "derive|difference quotient", """
 def cross_entropy_grad(logits, targets, alpha=None):
     x, h = np.asarray(logits, float), 1e-5
-    return ((cross_entropy(x + h, targets, alpha) - cross_entropy(x - h, targets, alpha)) / (2 * h)).astype(logits.dtype)
+    up, down = cross_entropy(x + h, targets, alpha), cross_entropy(x - h, targets, alpha)
+    return ((up - down) / (2 * h)).astype(logits.dtype)
 """),
     Wrong("a3", "focal_loss", "p where p_t is meant", "p where p_t is meant", SIGMOID + """
 def focal_loss(logits, targets, gamma=2.0, alpha=0.25):
