@@ -174,8 +174,8 @@ def test_values_travel_unchanged(value):
     "tree",
     [
         {"array": ["<f8", [3]]}, {"array": ["O", [0]]}, {"array": ["<f8", [-1]]}, {"array": ["<f8", [2**61, 4]]}, [],
-        {"config": ["AnchorConfig", {"sizes": []}]}, {"config": ["object", {}]}, {"named": ["x", 3, []]}, {"what": 1}, {},
-        {"scalar": ["<f8"]}, {"tuple": 3}, {"type": "<f8; import os"},
+        {"config": ["AnchorConfig", {"sizes": []}]}, {"config": ["object", {}]}, {"named": ["x", 3, []]},
+        {"what": 1}, {}, {"scalar": ["<f8"]}, {"tuple": 3}, {"type": "<f8; import os"},
     ],
     ids=str,
 )  # fmt: skip

@@ -258,8 +258,9 @@ def test_links_and_bombs_are_not_read(tmp_path):
 
 
 def test_a_notebooks_functions_and_nothing_else(tmp_path):
-    book = notebook(tmp_path / "x.ipynb", "%matplotlib inline\n!ls\nimport numpy as np\nONE = 1\nprint(ONE)\n",
-        "from __future__ import annotations\n@staticmethod\ndef f(x):\n    return x\nf(2)\nfor i in f(3): pass")  # fmt: skip
+    first = "%matplotlib inline\n!ls\nimport numpy as np\nONE = 1\nprint(ONE)\n"
+    second = "from __future__ import annotations\n@staticmethod\ndef f(x):\n    return x\nf(2)\nfor i in f(3): pass"
+    book = notebook(tmp_path / "x.ipynb", first, second)
     lines = notebook_source(book.read_bytes()).decode().splitlines()
     assert lines == [
         "from __future__ import annotations", "import numpy as np", "ONE = 1", "@staticmethod", "def f(x):",
