@@ -11,7 +11,7 @@ import json
 import re
 import struct
 from collections.abc import Iterator, Sequence
-from dataclasses import fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from math import prod
 from typing import Any, NamedTuple
 
@@ -48,7 +48,8 @@ class Named(tuple[Any, ...]):
     _fields: tuple[str, ...]
 
 
-class Other(NamedTuple):
+@dataclass(frozen=True)
+class Other:
     """A value that is no number, text, array or sequence of them: what it was."""
 
     type: str

@@ -97,7 +97,7 @@ def test_the_csv(entries):
     assert "minidet's reference: " in rows["ann"]["worth_a_look"]
     assert len(rows["ann"]["worth_a_look"]) < 400
     assert rows["'=sum(1)"]["worth_a_look"] == ""
-    assert classroom.groups(entries) == ["copy group 1: Eva Fox, ann, bob, roedan"]
+    assert classroom.groups(entries) == ["copy group 1 (4 submissions): Eva Fox, ann, bob, roedan"]
 
 
 def test_a_grader_that_fails_does_not_end_the_run(folder, monkeypatch):
@@ -291,7 +291,7 @@ def test_copies_are_found_under_other_clothes(change):
 
 def test_ways_around_the_assignment_are_worth_a_look():
     source = "import pathlib\nexec(pathlib.Path('minidet/reference/losses.py').read_text())\nsys._getframe(1)\n"
-    assert ways_around(source) == ["pathlib", "exec", "the reference's name", "sys._getframe"]
+    assert sorted(ways_around(source)) == ["exec", "pathlib", "sys._getframe", "the reference's name"]
     assert ways_around(solution("a1")) == []
 
 

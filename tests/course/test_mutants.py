@@ -55,13 +55,14 @@ def test_wrong_functions_take_what_the_right_one_takes(subject):
     """Lists, keywords, and input that is empty or refused tell nobody which function it is."""
     (one, *_) = (one for check in subject.checks if check.empty for one in check.cases(np.random.default_rng(0)))
     names = list(subject.parameters)
+    required = sum(parameter.default is parameter.empty for parameter in subject.parameters.values())
     given = [[] if np.size(part) == 0 else part for part in one.args]
     kwargs = dict(zip(names, given, strict=False)) | dict(one.kwargs)
     right = subject.reference(**kwargs)
     for name, function in functions_under_test(subject).items():
         np.testing.assert_equal(np.asarray(function(**kwargs)).shape, np.asarray(right).shape, err_msg=name)
         with pytest.raises(ValueError, match="."):
-            function(*["no boxes"] * 3)
+            function(*["no boxes"] * required)
 
 
 def test_a_wrong_function_is_right_where_its_formula_knows_no_answer():
