@@ -163,28 +163,34 @@ def _not_tried(row: Row, checks: Iterable[Any], remark: str) -> Row:
 
 def calling_order(source: str, names: Sequence[str]) -> list[str]:
     """The functions in the assignment's order, but each after those that it calls; circles stay as they are."""
-    calls = _names_used(source)
+    calls = callees(source, names)
     ordered: list[str] = []
 
     def visit(name: str, path: tuple[str, ...]) -> None:
         if name in path:
             return
         for other in names:
-            if other in reached(name):
+            if other in calls[name]:
                 visit(other, (*path, name))
         if name not in ordered:
             ordered.append(name)
 
-    def reached(name: str) -> set[str]:
-        found, new = set(), {name}
-        while new:
-            found |= new
-            new = {used for one in new for used in calls.get(one, ())} - found
-        return found - {name}
-
     for name in names:
         visit(name, ())
     return ordered
+
+
+def callees(source: str, names: Sequence[str]) -> dict[str, set[str]]:
+    """For each function, what it uses of its module, by way of others too."""
+    used = _names_used(source)
+    found = {}
+    for name in names:
+        reached, new = set(), {name}
+        while new:
+            reached |= new
+            new = {one for other in new for one in used.get(other, ())} - reached
+        found[name] = reached - {name}
+    return found
 
 
 def _names_used(source: str) -> Mapping[str, set[str]]:

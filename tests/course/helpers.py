@@ -9,7 +9,7 @@ from dataclasses import replace
 from minidet.course import assignments, stubs
 from minidet.course.grading import Result, grade_submission
 from minidet.course.process import Limits
-from minidet.course.session import Local, Row, calling_order, grade_functions
+from minidet.course.session import Local, Row, callees, grade_functions
 from minidet.course.submissions import Source
 
 load = functools.cache(assignments.load)
@@ -38,8 +38,8 @@ def graded(name: str, source: str, seed: int = 0, variant: int = 0, only: str = 
     assignment = load(name)
     if only:
         names = [exercise.name for exercise in assignment.exercises]
-        reach = [one for one in names if only in calling_order(source, [one, only])[: 1 + (one == only)]]
-        exercises = tuple(exercise for exercise in assignment.exercises if exercise.name in reach)
+        callers = [name for name, used in callees(source, names).items() if only in used or name == only]
+        exercises = tuple(exercise for exercise in assignment.exercises if exercise.name in callers)
         assignment = replace(assignment, exercises=exercises, speed=None)
     module = Local(module_of(source), assignment, variant, source)
     return {row.name: row for row in grade_functions(module, assignment, seed=seed, variant=variant)}

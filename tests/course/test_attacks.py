@@ -65,8 +65,8 @@ def graded(tmp_path_factory):
     for number in range(HONEST):
         (root / "submissions" / f"honest {number}.py").write_text(solution("a3"), encoding="utf-8")
     before = folders()
-    limits = Limits(seconds=0.5, total=8.0)
-    entries = grade_all(root / "submissions", load("a3"), jobs=2, limits=limits)
+    limits = Limits(seconds=0.5, total=6.0)
+    entries = grade_all(root / "submissions", load("a3"), jobs=4, limits=limits)
     return {entry.name: entry.result for entry in entries}, results, folders() - before
 
 

@@ -249,7 +249,7 @@ def test_the_module_that_defines_the_functions_is_taken(tmp_path):
 
 def test_links_and_bombs_are_not_read(tmp_path):
     (tmp_path / "a1.py").symlink_to(__file__)
-    with pytest.raises(ValueError, match="there is no a1.py"):
+    with pytest.raises(ValueError, match=r"there is no a1\.py"):
         read_submission(tmp_path, "a1", FUNCTIONS)
     with zipfile.ZipFile(tmp_path / "bomb.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("a1.py", bytes(2**23))

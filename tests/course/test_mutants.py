@@ -31,7 +31,7 @@ def test_a_test_that_finds_nothing_earns_nothing():
 def test_a_test_that_a_right_function_fails_earns_nothing(body):
     one = graded("a6", only("test_nms", body))["test_nms"]
     assert one.share == 0
-    assert list(one.failed)[0] == RIGHT
+    assert next(iter(one.failed)) == RIGHT
     assert "a right function does not do" in one.first_failure.hint
 
 
@@ -61,7 +61,7 @@ def test_wrong_functions_take_what_the_right_one_takes(subject):
     right = subject.reference(**kwargs)
     for name, function in functions_under_test(subject).items():
         np.testing.assert_equal(np.asarray(function(**kwargs)).shape, np.asarray(right).shape, err_msg=name)
-        with pytest.raises(ValueError, match="."):
+        with pytest.raises(ValueError, match=r"no boxes|dtype|shape"):
             function(*["no boxes"] * required)
 
 
