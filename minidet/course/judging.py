@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from minidet.course.check import OTHER_INPUTS, Case, Check, Exercise, Failure, Function, Outcome
-from minidet.course.compare import NARROW, difference, kind, show, show_both, show_call
+from minidet.course.compare import NARROW, difference, kind, show_both, show_call
 
 DRAWS, ENOUGH = 12, 2
 """How many other inputs there are, and on how many of them a function must be right: who computes is, even with a
@@ -83,7 +83,7 @@ def passes(check: Check, tried: list[Tried]) -> bool:
 
 
 def problem(exercise: Exercise, check: Check, one: Case, expected: Any, outcome: Outcome) -> str:
-    """What is wrong with the outcome of a call; "" where nothing is."""
+    """What is wrong with the outcome of a call, in a few words; "" where nothing is."""
     if outcome.error:
         return outcome.error + (f" (line {outcome.line}: {outcome.source})" if outcome.line else "")
     try:
@@ -96,23 +96,23 @@ def problem(exercise: Exercise, check: Check, one: Case, expected: Any, outcome:
             ]
             return f"{' and '.join(changed)} changed by the call" if changed else ""
         if check.compares == "type" and kind(outcome.value) != kind(expected):
-            return f"{show(outcome.value)} ({kind(outcome.value)})"
+            return kind(outcome.value)
         rtol = max(exercise.rtol, NARROW) if check.compares == "type" else exercise.rtol
-        wrong = difference(expected, outcome.value, rtol, exercise.atol)
+        return difference(expected, outcome.value, rtol, exercise.atol)
     except (RecursionError, MemoryError):
         return "a result that is too large, or too deeply nested, to be compared"
-    return f"{show_both(expected, outcome.value)[1]} ({wrong})" if wrong else ""
 
 
 def failure(exercise: Exercise, check: Check, tried: list[Tried], hint: str) -> Failure:
     """The first call of a check that went wrong, as text."""
     first = next(one for one in tried if one.problem)
-    wanted = show_both(first.expected, first.outcome.value)[0]
+    wanted, got = show_both(first.expected, first.outcome.value)
+    got = first.problem if first.outcome.error else f"{got} ({first.problem})"
     if check.compares == "input":
-        wanted = "the arguments as they were"
+        wanted, got = "the arguments as they were", first.problem
     if check.compares == "type":
         wanted += f" ({kind(first.expected)})"
-    return Failure(show_call(exercise.reference, first.case), wanted, first.problem, hint)
+    return Failure(show_call(exercise.reference, first.case), wanted, got, hint)
 
 
 def local(function: Function) -> Call:

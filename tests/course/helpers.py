@@ -41,7 +41,7 @@ def graded(name: str, source: str, seed: int = 0, variant: int = 0, only: str = 
         callers = [name for name, used in callees(source, names).items() if only in used or name == only]
         exercises = tuple(exercise for exercise in assignment.exercises if exercise.name in callers)
         assignment = replace(assignment, exercises=exercises, speed=None)
-    module = Local(module_of(source), assignment, variant, source)
+    module = Local(module_of(source), assignment, variant, "" if only else source)
     return {row.name: row for row in grade_functions(module, assignment, seed=seed, variant=variant)}
 
 
