@@ -58,13 +58,13 @@ class Check:
     """Whether the function's own default arguments are looked at; in all other checks they are given."""
     extreme: bool = False
     """Whether the inputs are such that formulas which are right on paper lose their digits."""
-    empty: bool = False
-    """Whether the inputs have no rows."""
+    apart: bool = False
+    """Whether such inputs are often treated apart: no rows, boxes of no area, a parameter of 0."""
 
     @property
     def special(self) -> bool:
         """Whether a known mistake may be careless here, since the submission may have its own way with such inputs."""
-        return self.extreme or self.empty
+        return self.extreme or self.apart
 
 
 @dataclass(frozen=True, eq=False)

@@ -130,7 +130,7 @@ def groups(entries: Sequence[Entry]) -> list[str]:
         for told in entry.result.copies:
             if told.startswith("copy group"):
                 found.setdefault(told.partition(":")[0], []).append(entry.name)
-    return [f"{group}: {', '.join(names)}" for group, names in found.items()]
+    return [f"{group}: {'; '.join(names)}" for group, names in found.items()]
 
 
 def canvas(entries: Sequence[Entry], title: str) -> str:

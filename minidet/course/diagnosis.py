@@ -1,7 +1,8 @@
 """Which hint fits a function that is wrong.
 
 A known mistake is taken for the diagnosis only where it does what the submission does: it gives the same wrong results
-on the check that failed, and on no other check is it wrong where the submission is right. After those come arguments
+on the check that failed, and on no other check is it wrong where the submission is right (but one, if it explains all
+that is wrong). Of several, the one that explains most counts. After those come arguments
 that make no difference, and then what can be said of a result by itself: its kind, its shape, its order, its digits.
 Where nothing of all that fits, the hint is the rule that the check looks at.
 """
@@ -47,10 +48,8 @@ def diagnose(exercise: Exercise, check: Check, tried: list[Tried], variant: int 
         return _of_error(check, first)
     if check.compares == "input" or check.name == OTHER_INPUTS:
         return check.hint
-    if check.compares == "values":
-        fitting = [(hint, f) for hint, f in candidates(exercise, variant) if fits(exercise, f, check, tried, variant)]
-        if fitting:
-            return max(fitting, key=lambda one: explained(exercise, one[1], tried, variant))[0]
+    if check.compares == "values" and (hint := _known(exercise, check, tried, variant)):
+        return hint
     return describe(exercise, check, wrong) or check.hint
 
 
@@ -64,31 +63,53 @@ def _of_error(check: Check, outcome: Outcome) -> str:
     return f"{told}. {check.hint[0].upper()}{check.hint[1:]}"
 
 
-def fits(exercise: Exercise, wrong: Function, check: Check, tried: list[Tried], variant: int) -> bool:
-    """Whether a wrong function explains what the submission does."""
-    for one, result in _beside(exercise, wrong, [one for one in tried if one.check is check], variant):
-        if (
-            one.problem
-            and not one.outcome.error
-            and (result.error or not close(one.expected, one.outcome.value, result.value))
-        ):
-            return False
-    right = [one for one in tried if one.check.compares == "values" and one.check.name != OTHER_INPUTS]
-    for one, result in _beside(exercise, wrong, [one for one in right if not one.check.special], variant):
-        told = not one.problem and not result.error and _finite(result.value)
-        if told and not close(one.expected, result.value, one.expected):
-            return False
-    return True
+def _known(exercise: Exercise, check: Check, tried: list[Tried], variant: int) -> str:
+    """The hint of the known mistake that explains most; "" where none fits."""
+    best = ("", 0)
+    all_wrong = sum(bool(one.problem) and not one.outcome.error for one in _values(tried))
+    for hint, function in candidates(exercise, variant):
+        if not reproduces(exercise, function, check, tried, variant):
+            continue
+        apart = contradictions(exercise, function, tried, variant)
+        count = explained(exercise, function, tried, variant)
+        # all that is wrong, and one kind of input at most which the submission treats in a way of its own
+        everything = count == all_wrong > 1 and len(apart) == 1
+        if (not apart or everything) and count - len(apart) > best[1]:
+            best = (hint, count - len(apart))
+    return best[0]
+
+
+def reproduces(exercise: Exercise, wrong: Function, check: Check, tried: list[Tried], variant: int) -> bool:
+    """Whether a wrong function gives what the submission gives wherever that is wrong in a check."""
+    both = _beside(exercise, wrong, [one for one in tried if one.check is check], variant)
+    return all(_same(one, result) for one, result in both if one.problem and not one.outcome.error)
+
+
+def contradictions(exercise: Exercise, wrong: Function, tried: list[Tried], variant: int) -> set[Check]:
+    """The checks on which a wrong function is wrong where the submission is right."""
+    both = _beside(exercise, wrong, [one for one in _values(tried) if not one.check.special], variant)
+    return {
+        one.check
+        for one, result in both
+        if not (one.problem or result.error)
+        and _finite(result.value)
+        and not close(one.expected, result.value, one.expected)
+    }
 
 
 def explained(exercise: Exercise, wrong: Function, tried: list[Tried], variant: int) -> int:
     """How many of the submission's wrong results a wrong function gives too."""
-    values = [one for one in tried if one.check.compares == "values" and one.check.name != OTHER_INPUTS]
-    both = _beside(exercise, wrong, values, variant)
-    return sum(
-        bool(one.problem) and not result.error and close(one.expected, one.outcome.value, result.value)
-        for one, result in both
-    )
+    both = _beside(exercise, wrong, _values(tried), variant)
+    return sum(bool(one.problem) and not one.outcome.error and _same(one, result) for one, result in both)
+
+
+def _same(one: Tried, result: Outcome) -> bool:
+    return not (result.error or _holds_nan(result.value)) and close(one.expected, one.outcome.value, result.value)
+
+
+def _values(tried: list[Tried]) -> list[Tried]:
+    """The calls whose values count and whose inputs are the same for everybody."""
+    return [one for one in tried if one.check.compares == "values" and one.check.name != OTHER_INPUTS]
 
 
 def _beside(exercise: Exercise, wrong: Function, tried: list[Tried], variant: int) -> Iterator[tuple[Tried, Outcome]]:
@@ -160,6 +181,14 @@ def _with_setting(exercise: Exercise, name: str, setting: str, value: Any) -> Fu
         return exercise.reference(**{**given, name: replace(given[name], **{setting: value})})
 
     return function
+
+
+def _holds_nan(value: Any) -> bool:
+    """Whether a result is no number somewhere: the formula of a known mistake gives that for many reasons."""
+    if isinstance(value, (list, tuple)):
+        return any(map(_holds_nan, value))
+    array = np.asarray(value)
+    return array.dtype.kind == "f" and bool(np.isnan(array).any())
 
 
 def _finite(value: Any) -> bool:

@@ -95,6 +95,9 @@ def _parts(pairs: Pairs) -> list[tuple[np.ndarray, np.ndarray]]:
 
 
 def _shape(exercise: Exercise, check: Check, pairs: Pairs) -> str:
+    counts = [(len(expected[0]), len(got[0])) for expected, got in pairs if _rows(expected) and _rows(got)]
+    if exercise.order and counts and counts[0][0] != counts[0][1] and not any(_uneven(got) for _, got in pairs):
+        return f"{counts[0][1]} rows where {counts[0][0]} are wanted. {check.hint[0].upper()}{check.hint[1:]}"
     if any(isinstance(got, list) and isinstance(expected, np.ndarray) for expected, got in pairs):
         return "an array is wanted, and yours is a list: a list of no rows does not know how many columns it has"
     for expected, got in pairs:
@@ -115,6 +118,11 @@ def _shape(exercise: Exercise, check: Check, pairs: Pairs) -> str:
             return f"the result has too few axes, {told}: over which axes do you sum, or which one do you leave out?"
         return f"the shape is {told}: look at what each axis stands for, and at what broadcasting does"
     return ""
+
+
+def _rows(value: Any) -> bool:
+    """Whether a value is a tuple of arrays that belong together, row by row."""
+    return isinstance(value, tuple) and hasattr(value, "_fields") and all(np.ndim(part) for part in value)
 
 
 def _uneven(parts: Sequence[Any]) -> bool:

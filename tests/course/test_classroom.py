@@ -97,7 +97,7 @@ def test_the_csv(entries):
     assert "minidet's reference: " in rows["ann"]["worth_a_look"]
     assert len(rows["ann"]["worth_a_look"]) < 400
     assert rows["'=sum(1)"]["worth_a_look"] == ""
-    assert classroom.groups(entries) == ["copy group 1 (4 submissions): Eva Fox, ann, bob, roedan"]
+    assert classroom.groups(entries) == ["copy group 1 (4 submissions): Eva Fox; ann; bob; roedan"]
 
 
 def test_a_grader_that_fails_does_not_end_the_run(folder, monkeypatch):

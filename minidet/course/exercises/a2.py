@@ -253,7 +253,8 @@ NMS = Exercise(
         ),
         Check(
             "many boxes",
-            "the result holds indices of the input, best score first",
+            "every box that overlaps a kept one by more than the threshold goes; the result holds indices of the "
+            "input, best score first",
             lambda rng: [_crowd(rng, 5), _crowd(rng, 12, 0.3), _crowd(rng, 30, 0.6)],
             essential=True,
         ),
@@ -322,6 +323,10 @@ NMS = Exercise(
         Mistake(
             "the union is a + b - intersection: yours counts the intersection twice", lambda *a: _nms(*a, over="sum")
         ),
+        Mistake(
+            "the indices of the input are wanted: yours count the boxes that are kept",
+            lambda *a: np.arange(len(_nms(*a))),
+        ),
         Mistake("nothing is suppressed: all that overlap a kept box by more than the threshold go", _nms_never),
         Mistake("the kept boxes are wanted, not those that are dropped", _nms_dropped),
     ),
@@ -372,7 +377,7 @@ BATCHED = Exercise(
     (
         Check(
             "one class",
-            "with one class it is nms",
+            "with one class it is nms: best score first, and what overlaps a kept box too much goes",
             lambda rng: [case(TRIO, np.array([0.8, 0.9, 0.5]), np.zeros(3, int))],
             essential=True,
         ),
@@ -445,6 +450,10 @@ BATCHED = Exercise(
             "classes moved apart by the largest coordinate still meet where coordinates are negative: "
             "use the extent, max - min, and a margin",
             _shifted,
+        ),
+        Mistake(
+            "within a class the best score goes first: yours begins with the worst",
+            lambda b, s, c, t=0.5: (k := reference.batched_nms(b, -s, c, t))[np.lexsort((k, -s[k]))],
         ),
         Mistake(
             "the best of each class is not all: several boxes of a class stay where they do not overlap",

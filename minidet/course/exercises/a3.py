@@ -640,6 +640,7 @@ def _both_sides(hint: str) -> tuple[Check, ...]:
             "beta = 0",
             "beta = 0 is the L1 loss: nothing may be divided by it",
             lambda rng: [case(ONE, ZERO, 0.0), case(ZERO, ZERO, 0.0), _pairs(rng, 1, 0.0)],
+            apart=True,
         ),
     )
 

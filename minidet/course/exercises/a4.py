@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -285,7 +286,7 @@ CURVE = Exercise(
             "empty input",
             "no detections give two arrays of length 0",
             lambda rng: [case(np.zeros(0, bool), np.zeros(0), 3)],
-            empty=True,
+            apart=True,
         ),
         Check(
             "type of the result",
@@ -441,7 +442,7 @@ AP = Exercise(
             "empty input",
             "without any detection the measure is 0",
             lambda rng: [case(np.zeros(0), np.zeros(0), p) for p in (101, None)],
-            empty=True,
+            apart=True,
         ),
         Check("type of the result", "a float is wanted", lambda rng: [case(np.ones(1), np.ones(1))], "type"),
         Check(
@@ -461,6 +462,14 @@ AP = Exercise(
         Mistake(_POINTS, lambda *a: _ap(*a, grid=lambda n: np.linspace(0, 1, n)[:-1])),
         Mistake(_POINTS, lambda *a: _ap(*a, grid=lambda n: np.linspace(0, 1, n)[1:])),
         Mistake(_POINTS, lambda *a: _ap(*a, grid=lambda n: np.linspace(0, 1, n + 1))),
+        Mistake(
+            _POINTS,
+            lambda p, r, n=101: _ap(p, r, n, grid=lambda k: np.linspace(0, 1, k)[1:]) * ((n - 1) / n if n else 1),
+        ),
+        Mistake(
+            _POINTS,
+            lambda p, r, n=101: _ap(p, r, n, grid=lambda k: np.linspace(0, 1, k)[:-1]) * ((n - 1) / n if n else 1),
+        ),
         Mistake("the first step of recall begins at 0", lambda *a: _ap(*a, first=None)),
         Mistake("the area is weighted with the steps of recall: a mean over detections is something else", _ap_mean),
         Mistake("where a recall is never reached the envelope is 0: yours goes on with the last precision", _ap_last),
@@ -514,6 +523,8 @@ def _post(
         best = np.argsort(-rank[anchor, klass], kind="stable")
         if ties == "last":
             best = np.argsort(rank[anchor, klass], kind="stable")[::-1]
+        if ties == "worst":
+            best = np.argsort(rank[anchor, klass], kind="stable")
         best = best[: config.max_per_level if limit == "level" else None]
         anchor, klass = anchor[best], klass[best]
         b = reference.decode_boxes(t[anchor], a[anchor]) if decode else a[anchor]
@@ -682,7 +693,7 @@ POSTPROCESS = Exercise(
                 case([np.full((4, 2), -9.0)], [STILL], [ANCHORS], SIZE, PAPER),
                 case([np.zeros((0, 2))], [NONE], [NONE], SIZE, PAPER),
             ],
-            empty=True,
+            apart=True,
         ),
         Check(
             "type of the result",
@@ -747,6 +758,17 @@ POSTPROCESS = Exercise(
         Mistake(
             "of equal logits the order is level, anchor, class: yours is level, class, anchor",
             lambda *a: _post(*a, ties="classes first"),
+        ),
+        Mistake(
+            "the suppression's threshold is config.iou_threshold, not the score's",
+            lambda x, t, a, size, config: _post(x, t, a, size, replace(config, iou_threshold=config.score_threshold)),
+        ),
+        Mistake(
+            "of each level the best max_per_level are wanted: you take the worst", lambda *a: _post(*a, ties="worst")
+        ),
+        Mistake(
+            "the levels belong together in the end: you give one of them",
+            lambda x, t, a, size, config: _post(x[:1], t[:1], a[:1], size, config),
         ),
         Mistake("score_threshold is not applied", lambda *a: _post(*a, no_threshold=True)),
         Mistake(

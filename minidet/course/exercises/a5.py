@@ -343,6 +343,18 @@ DENSE = Exercise(
             _dense_classes,
         ),
         Mistake("ignored anchors keep their row in the gradient, as 0: you leave the row out", _dense_short),
+        Mistake(
+            "the gradient's alpha is not handed on: focal_loss_grad has its own default",
+            lambda x, y, g=2.0, a=0.25: (_dense(x, y, g, a)[0], _dense(x, y, g)[1]),
+        ),
+        Mistake(
+            "the gradient's gamma is not handed on: focal_loss_grad has its own default",
+            lambda x, y, g=2.0, a=0.25: (_dense(x, y, g, a)[0], _dense(x, y, 2.0, a)[1]),
+        ),
+        Mistake(
+            "the loss's alpha or gamma is not handed on: focal_loss has its own defaults",
+            lambda x, y, g=2.0, a=0.25: (_dense(x, y)[0], _dense(x, y, g, a)[1]),
+        ),
         Mistake("alpha is not handed on: focal_loss has its own default", lambda x, y, g=2.0, a=0.25: _dense(x, y, g)),
         Mistake(
             "alpha and gamma are not handed on: focal_loss has its own defaults",

@@ -48,7 +48,7 @@ def usual(
         return one, narrow(one)
 
     return (
-        Check("empty input", f"empty input is ordinary: {empty_hint}", lambda rng: empty(), empty=True),
+        Check("empty input", f"empty input is ordinary: {empty_hint}", lambda rng: empty(), apart=True),
         Check("type of the result", f"the type of the result: {type_hint}", both, "type"),
         Check(
             "arguments left alone",
