@@ -93,8 +93,8 @@ def conclusion(judged: Sequence[tuple[claims.Claim, verdicts.Verdict]]) -> str:
     undecided = len(found[verdicts.UNDECIDED])
     return (
         f"Of the {len(clear) + undecided} claims that these runs can speak about, {len(found[verdicts.SUPPORTED])} are "
-        f"supported, {len(found[verdicts.CONTRADICTED])} contradicted, and {undecided} stay undecided with so few seeds "
-        "once the number of claims is taken into account."
+        f"supported, {len(found[verdicts.CONTRADICTED])} contradicted, and {undecided} stay undecided with so few "
+        "seeds once the number of claims is taken into account."
     )
 
 
