@@ -72,8 +72,9 @@ def _known(exercise: Exercise, check: Check, tried: list[Tried], variant: int) -
             continue
         apart = contradictions(exercise, function, tried, variant)
         count = explained(exercise, function, tried, variant)
-        # all that is wrong, and one kind of input at most which the submission treats in a way of its own
-        everything = count == all_wrong > 1 and len(apart) == 1
+        # all that is wrong, and one kind of input at most which the submission treats in a way of its own; but not where
+        # only defaults or digits are wrong, which is wrong in the same way for many reasons
+        everything = count == all_wrong > 1 and len(apart) == 1 and not (check.defaults or check.extreme)
         if (not apart or everything) and count - len(apart) > best[1]:
             best = (hint, count - len(apart))
     return best[0]
@@ -82,7 +83,11 @@ def _known(exercise: Exercise, check: Check, tried: list[Tried], variant: int) -
 def reproduces(exercise: Exercise, wrong: Function, check: Check, tried: list[Tried], variant: int) -> bool:
     """Whether a wrong function gives what the submission gives wherever that is wrong in a check."""
     both = _beside(exercise, wrong, [one for one in tried if one.check is check], variant)
-    return all(_same(one, result) for one, result in both if one.problem and not one.outcome.error)
+    return all(
+        not result.error and close(one.expected, one.outcome.value, result.value)
+        for one, result in both
+        if one.problem and not one.outcome.error
+    )
 
 
 def contradictions(exercise: Exercise, wrong: Function, tried: list[Tried], variant: int) -> set[Check]:
@@ -98,13 +103,14 @@ def contradictions(exercise: Exercise, wrong: Function, tried: list[Tried], vari
 
 
 def explained(exercise: Exercise, wrong: Function, tried: list[Tried], variant: int) -> int:
-    """How many of the submission's wrong results a wrong function gives too."""
+    """How many of the submission's wrong results a wrong function gives too, those left out that are no numbers: a
+    formula gives them for many reasons."""
     both = _beside(exercise, wrong, _values(tried), variant)
-    return sum(bool(one.problem) and not one.outcome.error and _same(one, result) for one, result in both)
-
-
-def _same(one: Tried, result: Outcome) -> bool:
-    return not (result.error or _holds_nan(result.value)) and close(one.expected, one.outcome.value, result.value)
+    return sum(
+        not (result.error or _holds_nan(result.value)) and close(one.expected, one.outcome.value, result.value)
+        for one, result in both
+        if one.problem and not one.outcome.error
+    )
 
 
 def _values(tried: list[Tried]) -> list[Tried]:
@@ -184,7 +190,7 @@ def _with_setting(exercise: Exercise, name: str, setting: str, value: Any) -> Fu
 
 
 def _holds_nan(value: Any) -> bool:
-    """Whether a result is no number somewhere: the formula of a known mistake gives that for many reasons."""
+    """Whether a result is no number somewhere."""
     if isinstance(value, (list, tuple)):
         return any(map(_holds_nan, value))
     array = np.asarray(value)
