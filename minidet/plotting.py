@@ -14,8 +14,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 
 from minidet import files
+from minidet.labels import FAMILIES, plain, use_fonts_for
 from minidet.structures import Detections
-from minidet.wording import shortened
 
 GAMMA_COLOURS = {0.0: "#0072B2", 0.5: "#D55E00", 1.0: "#009E73", 2.0: "#CC79A7", 5.0: "#333333"}
 """The same colour means the same gamma in every figure; Okabe and Ito's palette, which colour-blind readers can tell
@@ -25,6 +25,7 @@ CLASS_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9
 """Colour of class k, taken in turn."""
 
 STYLE: dict[Any, Any] = {
+    "font.family": FAMILIES,
     "font.size": 10,
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -133,7 +134,7 @@ def draw_boxes(
         axes.add_patch(Rectangle((x1, y1), x2 - x1, y2 - y1, **style))
         if labels is not None:
             axes.text(
-                x1, y1, labels[i], fontsize=7, color="white", va="bottom", ha="left",
+                x1, y1, labels[i], fontsize=7, color="white", va="bottom", ha="left", family=FAMILIES,
                 bbox={"facecolor": colour, "edgecolor": "none", "pad": 1}, clip_on=True,
             )  # fmt: skip
 
@@ -165,7 +166,8 @@ def training_page(metrics: Sequence[Mapping[str, Any]], title: str = "") -> Figu
     for ax in (losses, precision):
         ax.set(xlabel="training time (minutes)", xlim=(0, None))
         ax.legend(frameon=False)
-    figure.suptitle(plain(title, 100))
+    use_fonts_for([title])
+    figure.suptitle(plain(title, 100), family=FAMILIES)
     return figure
 
 
@@ -186,6 +188,7 @@ def detections_page(
     Returns:
         The figure.
     """
+    use_fonts_for([title, *classes])
     rows = max(1, -(-len(images) // columns))
     figure, axes = new_figure(3.6 * columns, 3.6 * rows + 1, rows, columns)
     for ax in axes.flat:
@@ -196,8 +199,8 @@ def detections_page(
         colours = [class_colour(k) for k in labels[shown].tolist()]
         draw_boxes(ax, boxes[shown], [f"{value:.2f}" for value in scores[shown]], colours)
     handles = [Patch(color=class_colour(k), label=plain(name, 16)) for k, name in enumerate(classes[:24])]
-    figure.legend(handles=handles, loc="outside lower center", ncols=8, frameon=False)
-    figure.suptitle(plain(title, 100))
+    figure.legend(handles=handles, loc="outside lower center", ncols=8, frameon=False, prop={"family": FAMILIES})
+    figure.suptitle(plain(title, 100), family=FAMILIES)
     return figure
 
 
@@ -215,8 +218,9 @@ def detections_picture(
     Returns:
         The figure.
     """
+    use_fonts_for(classes)
     height, width = image.shape[:2]
-    inches = max(1, 600 // max(height, width)) / 150  # save_figure writes 150 dots an inch
+    inches = max(1, 600 // max(height, width)) / 150  # save_figure writes 150 dots per inch
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(max(width, 2) * inches, max(height, 2) * inches))
         axes = figure.add_axes((0, 0, 1, 1))
@@ -225,20 +229,6 @@ def detections_picture(
     names = [f"{plain(classes[k])} {value:.2f}" for k, value in zip(labels.tolist(), scores, strict=True)]
     draw_boxes(axes, boxes, names, [class_colour(k) for k in labels.tolist()])
     return figure
-
-
-def plain(text: str, length: int = 24) -> str:
-    """A label that matplotlib shows as it is: not too long, no formula, not hidden for a leading underscore.
-
-    Args:
-        text: any.
-        length: characters at most.
-
-    >>> plain("_x$y")
-    ' _x\\\\$y'
-    """
-    text = shortened(text, length).replace("$", r"\$")
-    return f" {text}" if text.startswith("_") else text
 
 
 def class_colour(k: int) -> str:

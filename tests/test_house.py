@@ -15,6 +15,7 @@ PACKAGE = Path(minidet.__file__).parent
 ROOT = PACKAGE.parent
 FLOORS = (
     ("checks", "structures", "files", "wording", "progress"),
+    ("labels",),
     ("config",),
     ("geometry",),
     ("reference", "compiled", "pytorch"),
@@ -33,6 +34,7 @@ WITHOUT_TORCH = (
     "structures",
     "files",
     "wording",
+    "labels",
     "config",
     "geometry",
     "data",

@@ -17,7 +17,8 @@ from matplotlib.ticker import MaxNLocator
 
 from minidet.data import Dataset, DatasetError, Sample
 from minidet.inspection.report import Report
-from minidet.plotting import CLASS_COLOURS, STYLE, draw_boxes, draw_image, plain
+from minidet.labels import plain, use_fonts_for
+from minidet.plotting import CLASS_COLOURS, STYLE, draw_boxes, draw_image
 from minidet.wording import counted, percent
 
 _GREY = "#999999"  # what is of no class, or of one that has no colour
@@ -35,6 +36,7 @@ def inspection_page(report: Report, dataset: Dataset) -> Figure:
     Returns:
         The figure, 16 by 11 inches, to be saved with `minidet.plotting.save_figure`.
     """
+    use_fonts_for([report.name, *report.classes, *map(str, report.image_ids)])
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(16, 11), layout=ConstrainedLayoutEngine(h_pad=0.08, w_pad=0.12))
         parts: Any = figure.subfigures(3, 1, height_ratios=[12, 10, 10])
