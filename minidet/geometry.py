@@ -1,4 +1,4 @@
-"""The geometry of pixels: images and boxes brought to another size, and images put together to a batch.
+"""The geometry of pixels: images and boxes brought to another size and back, and images put together to a batch.
 
 What training, inspection and detection share, in NumPy and Pillow. A box follows its pixels: its coordinates are
 continuous, so an image's width and height are mapped to the new ones by their exact ratios.
@@ -6,13 +6,15 @@ continuous, so an image's width and height are mapped to the new ones by their e
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from minidet.config import RetinaNetConfig
+from minidet.config import ResizeConfig, RetinaNetConfig
+from minidet.structures import Detections
 
 
 def resize_image(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
@@ -73,3 +75,38 @@ def batch_images(
         pixels = image.transpose(2, 0, 1).astype(np.float32)  # (3, h, w)
         batch[i, :, : image.shape[0], : image.shape[1]] = (pixels / np.float32(255) - mean) / std
     return batch
+
+
+def detect_images(
+    detect: Callable[[NDArray[np.float32], list[tuple[int, int]]], Sequence[Detections[np.ndarray]]],
+    images: Iterable[NDArray[np.uint8]], config: RetinaNetConfig, resize: ResizeConfig | None = None,
+) -> list[Detections[np.ndarray]]:  # fmt: skip
+    """What a network finds in images of any size, in their own pixels (section 4.1, "Inference").
+
+    Args:
+        detect: the network's: from a batch of images and the size of each to the detections in each.
+        images: (H, W, 3) uint8 arrays, RGB. One at a time is in the network.
+        config: the network's.
+        resize: how each image is brought to the network's size; None is the paper's.
+
+    Returns:
+        The detections in each image, best score first: boxes (D, 4) float64, scores (D,), classes (D,) int64.
+
+    Raises:
+        ValueError: an image is an array of another kind, or empty.
+    """
+    found = []
+    for image in images:
+        size = (resize or ResizeConfig()).resized(_checked(image).shape[:2])
+        boxes, scores, classes = detect(batch_images([resize_image(image, size)], config), [size])[0]
+        found.append(Detections(scale_boxes(boxes.astype(np.float64), size, image.shape[:2]), scores, classes))
+    return found
+
+
+def _checked(image: Any) -> NDArray[np.uint8]:
+    kind = (getattr(image, "shape", None), getattr(image, "dtype", type(image).__name__))
+    if not isinstance(image, np.ndarray) or image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+        raise ValueError(f"an image has shape {kind[0]} and dtype {kind[1]}: give (H, W, 3) uint8 arrays, RGB")
+    if image.size == 0:
+        raise ValueError(f"an image has shape {image.shape}: it has no pixels")
+    return image

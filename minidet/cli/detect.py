@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from minidet.cli.arguments import RUNS, add_command, add_pixel_limit
 from minidet.cli.outputs import file_identity
-from minidet.cli.runs import load_run
+from minidet.cli.runs import add_path
+from minidet.config import RunSettings
 
 if TYPE_CHECKING:
     from minidet.structures import Categories, Detections
@@ -34,21 +35,25 @@ def add(commands: Any) -> None:
     command.add_argument("images", type=Path, nargs="+", metavar="IMAGE", help="image files of any size")
     command.add_argument("--out", type=Path, default=RUNS / "detect", help="folder for pictures and detections.json")
     command.add_argument("--score", type=float, default=0.3, help="draw detections from this score on, 0 to 1")
+    add_path(command)
     add_pixel_limit(command)
 
 
 def run(options: argparse.Namespace) -> None:
     """Detect in one image after another; raises ValueError at the end if some could not be read."""
     from minidet.data import load_image
+    from minidet.evaluation.detector import coco_results
     from minidet.files import write_json
+    from minidet.paths import detect_images, load_network
     from minidet.plotting import detections_picture, save_figure
     from minidet.progress import Progress
-    from minidet.pytorch.inference import coco_results, detect_images
+    from minidet.runs import load_settings
 
     if not 0 <= options.score <= 1:
         raise ValueError(f"score = {options.score} must be in 0 … 1")
     names = PictureNames(options.out, options.images)
-    model, settings = load_run(options.run_folder)
+    settings = RunSettings.from_dict(load_settings(options.run_folder))
+    model = load_network(options.run_folder, options.path)
     categories = settings.categories
     images: list[dict[str, Any]] = []
     found: list[Detections] = []

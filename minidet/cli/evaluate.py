@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 from minidet.cli import scores
 from minidet.cli.arguments import add_command, add_pixel_limit
 from minidet.cli.outputs import check_outputs, slug
-from minidet.cli.runs import FILES, load_run
+from minidet.cli.runs import FILES, add_path
 from minidet.cli.sources import SOURCES, absolute, add_source_options, source_options
+from minidet.config import RunSettings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from minidet.config import RunSettings
     from minidet.data import Dataset
     from minidet.structures import Categories, Detections
 
@@ -33,6 +33,7 @@ def add(commands: Any) -> None:
     command.add_argument("run_folder", type=Path, metavar="RUN", help="folder of the run")
     command.add_argument("--data", help=f"{SOURCES}; by default what the run was evaluated on while it was trained")
     add_source_options(command, "the data that is measured on")
+    add_path(command)
     add_pixel_limit(command)
     command.add_argument(
         "--json", type=Path, metavar="FILE",
@@ -50,8 +51,11 @@ def run(options: argparse.Namespace) -> None:
     from minidet.data.faults import counted
     from minidet.evaluation.detector import evaluate_model
     from minidet.files import write_json
+    from minidet.paths import load_network
+    from minidet.runs import load_settings
 
-    model, settings = load_run(options.run_folder)
+    settings = RunSettings.from_dict(load_settings(options.run_folder))
+    model = load_network(options.run_folder, options.path)
     source = _source(options, settings)
     dataset = open_dataset(**source)
     if dataset.faults:
@@ -106,8 +110,7 @@ def _results(found: Sequence[Detections], dataset: Dataset, categories: Categori
     """Detections as COCO results with the ids of the data's files; classes that the data does not have are left out."""
     import numpy as np
 
-    from minidet.evaluation.detector import model_classes
-    from minidet.pytorch.inference import coco_results
+    from minidet.evaluation.detector import coco_results, model_classes
     from minidet.structures import Detections
 
     written = dict(zip(model_classes(dataset, categories), dataset.category_ids, strict=True))

@@ -47,7 +47,7 @@ def plan(options: argparse.Namespace) -> Plan:
 def _resumed(options: argparse.Namespace, changes: dict[str, dict[str, Any]]) -> Plan:
     """From the settings that the run keeps; an option that they leave no room for is refused."""
     from minidet.data import open_dataset
-    from minidet.pytorch.checkpoint import load_settings
+    from minidet.runs import load_settings
 
     refused = [
         f"--{name.replace('_', '-')}"
@@ -76,7 +76,8 @@ def _begun(options: argparse.Namespace, changes: dict[str, dict[str, Any]]) -> P
     data, val = _sources(options, changes)
     dataset = open_dataset(**data)
     require_objects(dataset, "to learn from")
-    model, training = _preset(options.preset or "tiny", len(dataset.classes))
+    path = options.path or "pytorch"
+    model, training = _preset(options.preset or "tiny", len(dataset.classes), path)
     if options.shorter_side:
         longer = round(options.shorter_side * training.resize.longer_side / training.resize.shorter_side)
         training = replace(training, resize=ResizeConfig(options.shorter_side, longer))
@@ -87,9 +88,10 @@ def _begun(options: argparse.Namespace, changes: dict[str, dict[str, Any]]) -> P
     if val and training.evaluate_every is None:
         training = replace(training, evaluate_every=max(1, training.iterations // 5))
     weights = options.backbone_weights and str(options.backbone_weights.resolve())
+    model = model.with_changes(changes["model"])
     settings = RunSettings(
-        data, val, dataset.classes, tuple(dataset.category_ids), weights, model.with_changes(changes["model"]), training
-    )
+        data, val, dataset.classes, tuple(dataset.category_ids), weights, model, training, path
+    )  # fmt: skip
     return _checked(settings, dataset)
 
 
@@ -126,13 +128,16 @@ def _sources(
     return data, val | source_options(options, val["source"], "val-") | changes["val"]
 
 
-def _preset(name: str, classes: int) -> tuple[RetinaNetConfig, TrainingConfig]:
-    model = preset(name, classes)
-    if name == "paper":
-        return model, TrainingConfig()
+def _preset(name: str, classes: int, path: str) -> tuple[RetinaNetConfig, TrainingConfig]:
+    """The detector and the training of a preset; in the paths without PyTorch, in one process and their own type."""
+    own: dict[str, Any] = {}
+    if path != "pytorch":
+        own = {"precision": "float64" if path == "reference" else "float32", "workers": 0}
+    if name == "tiny":
+        return preset(name, classes), TrainingConfig.tiny(**{"precision": "auto", "workers": 1, **own})
     if name == "torchvision":
-        return model, TrainingConfig(resize=ResizeConfig(800, 1333))
-    return model, TrainingConfig.tiny(precision="auto", workers=1)
+        own["resize"] = ResizeConfig(800, 1333)
+    return preset(name, classes), TrainingConfig(**own)
 
 
 def _anchors(name: str, dataset: Dataset, model: RetinaNetConfig, training: TrainingConfig) -> AnchorConfig:

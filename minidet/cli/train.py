@@ -16,10 +16,13 @@ from minidet.cli.outputs import check_outputs
 from minidet.cli.plan import Plan, plan
 from minidet.cli.runs import FILES
 from minidet.cli.sources import SOURCES, add_source_options
+from minidet.config import PATHS
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from minidet.config import RunSettings
     from minidet.evaluation import Evaluation
-    from minidet.pytorch.retinanet import RetinaNet
     from minidet.structures import Detections
 
 
@@ -51,6 +54,12 @@ def add(commands: Any) -> None:
         "RetinaNet-50, 90,000 steps of 16 images; torchvision: the structure of its RetinaNet, 800 pixels",
     )  # fmt: skip
     command.add_argument(
+        "--path", choices=PATHS,
+        help="what it is trained with: pytorch (the default), compiled (Numba, in float32) or reference (NumPy, in "
+        "float64). The last two need no PyTorch; training.precision=float32 or float64 changes their type. Every path "
+        "can evaluate and detect with the weights of every other",
+    )  # fmt: skip
+    command.add_argument(
         "--shorter-side", type=int, metavar="PIXELS",
         help="images are resized to this shorter side, the longer one's limit with it (the preset's: 256, 600 or 800)",
     )  # fmt: skip
@@ -74,27 +83,19 @@ def add(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Train; on unseen images, if there are any, measure the detector and show what it detects."""
-    import torch
-
     from minidet.data.batches import TrainingData
     from minidet.evaluation.detector import evaluate_model
-    from minidet.pytorch import training
-    from minidet.pytorch.memory import keep_freed_memory
-    from minidet.pytorch.retinanet import RetinaNet
-    from minidet.pytorch.weights import load_backbone
+    from minidet.paths import new_network
 
     ready = plan(options)
     settings, dataset, unseen = ready
+    train = _trainer(settings)
     first = os.environ.get("RANK", "0") == "0"  # of the processes that torchrun started, the first one tells
     _check(options, ready, first)
-    keep_freed_memory()
-    torch.manual_seed(settings.training.seed)
-    model = RetinaNet(settings.model)
-    if settings.backbone_weights:
-        load_backbone(model, settings.backbone_weights)
+    model = new_network(settings)
     measured: list[Any] = []  # the last evaluation
 
-    def measure(model: RetinaNet) -> dict[str, float]:
+    def measure(model: Any) -> dict[str, float]:
         assert unseen is not None  # else it is not called
         measured[:] = evaluate_model(model, unseen, settings.categories, settings.training.resize)
         metrics: dict[str, float] = measured[0].metrics
@@ -104,7 +105,7 @@ def run(options: argparse.Namespace) -> None:
     data = TrainingData(dataset, settings.model, settings.training)
     with remembered(options.out, dataset) if first and begins and _is_read(ready) else nullcontext():
         try:
-            metrics = training.train(
+            metrics = train(
                 model, data, settings.training, options.out, options.resume, settings, measure if unseen else None
             )
         except KeyboardInterrupt:
@@ -112,6 +113,19 @@ def run(options: argparse.Namespace) -> None:
             raise
     if first:
         _tell(options.out, ready, metrics, measured, measure)
+
+
+def _trainer(settings: RunSettings) -> Callable[..., list[dict[str, Any]]]:
+    """What trains with the path of a run."""
+    if settings.path != "pytorch":
+        from minidet.paths import training as without_torch
+
+        return without_torch.train
+    from minidet.pytorch import training
+    from minidet.pytorch.memory import keep_freed_memory
+
+    keep_freed_memory()
+    return training.train
 
 
 def _is_read(ready: Plan) -> bool:
@@ -143,16 +157,17 @@ def _check(options: argparse.Namespace, ready: Plan, first: bool) -> None:
 def _tell(out: Path, ready: Plan, metrics: list[dict[str, Any]], measured: list[Any], measure: Any) -> None:
     """Draw the curves and what is detected in unseen images, write the numbers down, and name all files."""
     from minidet.files import write_json
+    from minidet.paths import load_network
     from minidet.plotting import detections_page, save_figure, training_page
-    from minidet.pytorch.checkpoint import load_model
 
     settings, dataset, unseen = ready
     name = f"{out.name}: RetinaNet on {dataset.name}"
-    outputs = [out / file for file in ("config.json", "metrics.jsonl", "checkpoint.pt", "model.pt")]
+    ending = "pt" if settings.path == "pytorch" else "npz"
+    outputs = [out / file for file in ("config.json", "metrics.jsonl", f"checkpoint.{ending}", f"model.{ending}")]
     outputs += save_figure(training_page(metrics, name), out, "curves", ("png",))
     if unseen is not None:
         if not measured:  # the run was finished before
-            measure(load_model(out))
+            measure(load_network(out))
         result: Evaluation = measured[0]
         found: list[Detections] = measured[1]
         page = detections_page(

@@ -5,11 +5,11 @@ A configuration is checked when it is made, so whatever holds one can rely on it
 
 from minidet.config.anchors import AnchorConfig, Grid
 from minidet.config.detector import AssignmentConfig, PostprocessConfig, RetinaNetConfig
-from minidet.config.run import RunSettings
+from minidet.config.run import PATHS, RunSettings
 from minidet.config.settings import SECTIONS, Settings, setting_changes
 from minidet.config.training import LOSSES, LossConfig, ResizeConfig, TrainingConfig
 
 __all__ = [
-    "AnchorConfig", "AssignmentConfig", "Grid", "LOSSES", "LossConfig", "PostprocessConfig", "ResizeConfig",
+    "AnchorConfig", "AssignmentConfig", "Grid", "LOSSES", "LossConfig", "PATHS", "PostprocessConfig", "ResizeConfig",
     "RetinaNetConfig", "RunSettings", "SECTIONS", "Settings", "TrainingConfig", "setting_changes",
 ]  # fmt: skip

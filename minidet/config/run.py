@@ -12,6 +12,9 @@ from minidet.config.settings import Settings, nested
 from minidet.config.training import TrainingConfig
 from minidet.structures import Categories
 
+PATHS = ("reference", "compiled", "pytorch")
+"""What a run can be trained with."""
+
 
 @dataclass(frozen=True)
 class RunSettings(Settings):
@@ -31,6 +34,8 @@ class RunSettings(Settings):
     """The detector."""
     training: TrainingConfig = TrainingConfig()  # noqa: RUF009  it is frozen
     """How it is trained."""
+    path: str = "pytorch"
+    """The path that trains it, one of PATHS."""
 
     def __post_init__(self) -> None:
         for name in ("data", "val"):
@@ -40,6 +45,7 @@ class RunSettings(Settings):
         for name, kind in nested(RunSettings).items():
             if not isinstance(getattr(self, name), kind):
                 raise ValueError(f"{name} = {getattr(self, name)!r} must be of class {kind.__name__}")
+        checks.choice("path", self.path, PATHS)
         if isinstance(self.classes, str) or not all(isinstance(name, str) for name in self.classes):
             raise ValueError(f"classes = {self.classes!r} must be a list of names")
         object.__setattr__(self, "classes", tuple(self.classes))

@@ -125,7 +125,7 @@ class TrainingConfig(Settings):
     precision: str = "float32"
     """Type in which convolutions are computed, while weights and losses stay float32: "float32", "bfloat16" (by
     autocast), or "auto" for bfloat16 where the GPU or the processor has instructions for it, without which it is many
-    times slower."""
+    times slower. The reference and the compiled path compute everything in "float32" or "float64"."""
     channels_last: bool = False
     """Whether images and weights lie in memory with the channels last."""
     winograd: bool = True
@@ -151,7 +151,7 @@ class TrainingConfig(Settings):
         super().__post_init__()
         checks.choice("optimizer", self.optimizer, ("sgd", "adamw"))
         checks.choice("schedule", self.schedule, ("steps", "cosine"))
-        checks.choice("precision", self.precision, ("float32", "bfloat16", "auto"))
+        checks.choice("precision", self.precision, ("float32", "float64", "bfloat16", "auto"))
         for name in ("iterations", "batch_size", "log_every", "checkpoint_every"):
             checks.integer(name, getattr(self, name), low=1)
         for name in ("seed", "workers"):

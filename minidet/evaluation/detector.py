@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
 
 from minidet.config import ResizeConfig
 from minidet.data import Dataset, require_objects
 from minidet.evaluation.coco import Evaluation, evaluate
+from minidet.paths import detect_images
 from minidet.progress import Progress
-from minidet.pytorch.inference import coco_results, detect_images
-from minidet.pytorch.retinanet import RetinaNet
 from minidet.structures import Categories, Detections
 
 
 def evaluate_model(
-    model: RetinaNet, dataset: Dataset, categories: Categories, resize: ResizeConfig | None = None
+    model: Any, dataset: Dataset, categories: Categories, resize: ResizeConfig | None = None
 ) -> tuple[Evaluation, list[Detections]]:
     """COCO's evaluation of a model on a data set, and what the model detected.
 
     Args:
-        model: the network; its training mode is put back afterwards.
+        model: the network, of any path; its training mode is put back afterwards.
         dataset: the images and their ground truth.
         categories: name and number of each class of the model, as `RunSettings.categories` gives them.
         resize: how images are brought to the network's size: give what the model was trained with; None: the paper's.
@@ -66,6 +68,26 @@ def evaluate_detections(found: Sequence[Detections], dataset: Dataset, categorie
     ]  # fmt: skip
     truth = {"images": [{"id": i} for i in places], "categories": categories.entries(), "annotations": annotations}
     return evaluate(truth, coco_results(found, places, categories.ids))
+
+
+def coco_results(
+    detections: Iterable[Detections[np.ndarray]], image_ids: Iterable[int | str], category_ids: Sequence[int]
+) -> list[dict[str, Any]]:
+    """Detections as COCO writes them.
+
+    Args:
+        detections: of each image, NumPy arrays.
+        image_ids: one for each image.
+        category_ids: `category_ids[k]` is the category of class k.
+
+    Returns:
+        For each detection {"image_id", "category_id", "bbox": [x, y, width, height], "score"}.
+    """
+    return [
+        {"image_id": image_id, "category_id": category_ids[k], "bbox": [x1, y1, x2 - x1, y2 - y1], "score": score}
+        for found, image_id in zip(detections, image_ids, strict=True)
+        for (x1, y1, x2, y2), score, k in zip(*(column.tolist() for column in found), strict=True)
+    ]
 
 
 def check_measurable(dataset: Dataset, categories: Categories) -> None:

@@ -123,7 +123,7 @@ def _die_with_parent() -> None:
 
 def _steps_done(folder: Path) -> int:
     """Steps that a run has done so far, according to its metrics."""
-    from minidet.pytorch.checkpoint import load_metrics
+    from minidet.runs import load_metrics
 
     return max((entry["iteration"] for entry in load_metrics(folder)), default=0)
 

@@ -98,10 +98,11 @@ def _train(experiment: Experiment, seed: int, folder: Path, results: Path) -> di
     from minidet.data.batches import TrainingData
     from minidet.data.memory import InMemory
     from minidet.evaluation.detector import evaluate_model
-    from minidet.pytorch.checkpoint import load_metrics, load_model
+    from minidet.pytorch.checkpoint import load_model
     from minidet.pytorch.retinanet import RetinaNet
     from minidet.pytorch.training import train
     from minidet.pytorch.weights import load_backbone
+    from minidet.runs import load_metrics
 
     config = replace(experiment.training, seed=seed)
     dataset, val = InMemory(open_dataset(**experiment.data)), open_dataset(**experiment.val)

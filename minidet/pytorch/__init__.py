@@ -15,7 +15,7 @@ if find_spec("torch") is None:
 from minidet.pytorch.anchors import cell_anchors, pyramid_anchors
 from minidet.pytorch.assignment import assign_anchors, assign_pyramid
 from minidet.pytorch.boxes import box_area, box_iou, clip_boxes, decode_boxes, encode_boxes
-from minidet.pytorch.checkpoint import load_model, load_settings
+from minidet.pytorch.checkpoint import load_model
 from minidet.pytorch.inference import detect_images
 from minidet.pytorch.losses import (
     cross_entropy,
@@ -37,6 +37,7 @@ from minidet.pytorch.sampling import ohem_sample
 from minidet.pytorch.softmax import softmax_focal_loss, softmax_focal_loss_grad
 from minidet.pytorch.star import focal_loss_star, focal_loss_star_grad, focal_loss_star_hess
 from minidet.pytorch.training import train
+from minidet.runs import load_settings
 from minidet.structures import GroundTruth
 
 __all__ = [

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 import numpy as np
 import torch
@@ -12,7 +11,6 @@ from torch import Tensor
 
 from minidet import geometry
 from minidet.config import ResizeConfig, RetinaNetConfig
-from minidet.geometry import resize_image, scale_boxes
 from minidet.pytorch.retinanet import RetinaNet
 from minidet.structures import Detections
 
@@ -41,34 +39,12 @@ def detect_images(
         ValueError: an image is an array of another kind, or empty.
     """
     parameter = next(model.parameters())
-    found = []
-    for image in images:
-        size = (resize or ResizeConfig()).resized(_checked(image).shape[:2])
-        batch = batch_images([resize_image(image, size)], model.config).to(parameter)
-        boxes, scores, classes = model.detect(batch, [size])[0]
-        original = scale_boxes(boxes.double().cpu().numpy(), size, image.shape[:2])
-        found.append(Detections(original, scores.cpu().numpy(), classes.cpu().numpy()))
-    return found
 
+    def detect(batch: NDArray[np.float32], sizes: list[tuple[int, int]]) -> list[Detections[np.ndarray]]:
+        found = model.detect(torch.from_numpy(batch).to(parameter), sizes)
+        return [Detections(*(column.cpu().numpy() for column in columns)) for columns in found]
 
-def coco_results(
-    detections: Iterable[Detections[np.ndarray]], image_ids: Iterable[int | str], category_ids: Sequence[int]
-) -> list[dict[str, Any]]:
-    """Detections as COCO writes them.
-
-    Args:
-        detections: of each image, NumPy arrays.
-        image_ids: one for each image.
-        category_ids: `category_ids[k]` is the category of class k.
-
-    Returns:
-        For each detection {"image_id", "category_id", "bbox": [x, y, width, height], "score"}.
-    """
-    return [
-        {"image_id": image_id, "category_id": category_ids[k], "bbox": [x1, y1, x2 - x1, y2 - y1], "score": score}
-        for found, image_id in zip(detections, image_ids, strict=True)
-        for (x1, y1, x2, y2), score, k in zip(*(column.tolist() for column in found), strict=True)
-    ]
+    return geometry.detect_images(detect, images, model.config, resize)
 
 
 def batch_images(
@@ -76,12 +52,3 @@ def batch_images(
 ) -> Tensor:
     """Images as the network takes them, (B, 3, H, W) float32: `minidet.geometry.batch_images` as a tensor."""
     return torch.from_numpy(geometry.batch_images(images, config, sizes))
-
-
-def _checked(image: Any) -> NDArray[np.uint8]:
-    kind = (getattr(image, "shape", None), getattr(image, "dtype", type(image).__name__))
-    if not isinstance(image, np.ndarray) or image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
-        raise ValueError(f"an image has shape {kind[0]} and dtype {kind[1]}: give (H, W, 3) uint8 arrays, RGB")
-    if image.size == 0:
-        raise ValueError(f"an image has shape {image.shape}: it has no pixels")
-    return image

@@ -11,9 +11,10 @@ from torch import Tensor
 from minidet.config import TrainingConfig
 from minidet.progress import Progress
 from minidet.pytorch import tensorboard
-from minidet.pytorch.checkpoint import Run, load_metrics
+from minidet.pytorch.checkpoint import Run
 from minidet.pytorch.objective import Losses
 from minidet.pytorch.processes import summed
+from minidet.runs import due, load_metrics
 from minidet.structures import Batch
 
 
@@ -83,8 +84,3 @@ class Reporter:
             self.run.log(record)
             if self._add_scalars:
                 self._add_scalars(record)
-
-
-def due(done: int, every: int | None, iterations: int) -> bool:
-    """Whether something that happens every so many steps, and after the last one, happens after `done` steps."""
-    return done == iterations or (every is not None and done % every == 0)

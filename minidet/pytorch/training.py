@@ -18,14 +18,15 @@ from torch.nn.parallel import DistributedDataParallel
 
 from minidet.config import RunSettings, TrainingConfig
 from minidet.pytorch import tensorboard, tensors
-from minidet.pytorch.checkpoint import Run, load_metrics
+from minidet.pytorch.checkpoint import Run
 from minidet.pytorch.loader import Data, load_batches
 from minidet.pytorch.objective import Losses, detection_loss
 from minidet.pytorch.optimization import in_bfloat16, learning_rate, optimizer, trained_parameters
 from minidet.pytorch.processes import Process, joined
-from minidet.pytorch.reporting import Reporter, due
+from minidet.pytorch.reporting import Reporter
 from minidet.pytorch.retinanet import RetinaNet
 from minidet.pytorch.winograd import use_winograd
+from minidet.runs import due, load_metrics
 from minidet.structures import Batch, Diverged
 
 ADVICE = "lower learning_rate, lengthen warmup or set gradient_clip"
@@ -36,7 +37,7 @@ def train(
     model: RetinaNet, data: Data, training_config: TrainingConfig, out: str | os.PathLike[str], resume: bool = False,
     settings: RunSettings | None = None, evaluate: Callable[[RetinaNet], Mapping[str, float]] | None = None,
 ) -> list[dict[str, Any]]:  # fmt: skip
-    """Train a model in place and keep the run in a folder (see `minidet.pytorch.checkpoint`).
+    """Train a model in place and keep the run in a folder (see `minidet.runs`).
 
     The model is trained on a GPU where there is one; under `torchrun` each process takes one GPU, or the CPU.
 
@@ -201,6 +202,8 @@ def _stop_at_nan(iteration: int, images: Tensor, outputs: list[Tensor]) -> None:
 
 def _check(config: TrainingConfig, process: Process) -> None:
     """What can be refused before anything is written."""
+    if config.precision == "float64":
+        raise ValueError('precision = "float64" is for the reference and the compiled path: give another one')
     if config.batch_size % process.count:
         raise ValueError(f"batch_size = {config.batch_size} must be a multiple of the {process.count} processes")
     if config.tensorboard:

@@ -22,9 +22,10 @@ import torch
 from minidet.config import AnchorConfig, ResizeConfig, RetinaNetConfig, TrainingConfig
 from minidet.data.batches import TrainingData
 from minidet.data.shapes import Shapes
-from minidet.pytorch.checkpoint import load_metrics, load_model
+from minidet.pytorch.checkpoint import load_model
 from minidet.pytorch.retinanet import RetinaNet
 from minidet.pytorch.training import train
+from minidet.runs import load_metrics
 
 MODEL = RetinaNetConfig.tiny(6, width=8, head_convs=1, anchors=AnchorConfig(levels=(3, 4), sizes=(16, 32)))
 SIDE = 128

@@ -12,7 +12,7 @@ from PIL import Image
 from minidet.cli import main
 from minidet.data.coco import Coco
 from minidet.data.images import LIMIT
-from minidet.pytorch.checkpoint import load_settings
+from minidet.runs import load_settings
 from tests.cli.commands import words
 
 

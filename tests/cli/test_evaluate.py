@@ -9,7 +9,7 @@ import pytest
 
 from minidet.cli import main
 from minidet.evaluation import coco_metrics
-from minidet.pytorch.checkpoint import load_settings
+from minidet.runs import load_settings
 from tests.cli.commands import words
 from tests.datasets import write_voc
 

@@ -13,8 +13,9 @@ import torch
 
 from minidet.cli import main
 from minidet.config import AnchorConfig, RetinaNetConfig, RunSettings, TrainingConfig
-from minidet.pytorch.checkpoint import load_metrics, load_model, load_settings
+from minidet.pytorch.checkpoint import load_model
 from minidet.pytorch.training import train
+from minidet.runs import load_metrics, load_settings
 from tests.cli.commands import SHAPES, SMALL, train_command, words
 from tests.datasets import write_image, write_voc
 

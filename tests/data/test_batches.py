@@ -13,8 +13,9 @@ from minidet.data import DatasetError, Fault, Record, Sample
 from minidet.data.batches import TrainingData, flip_sample, resize_sample
 from minidet.data.memory import InMemory
 from minidet.data.shapes import Shapes
+from minidet.evaluation.detector import coco_results
 from minidet.geometry import batch_images, resize_image, scale_boxes
-from minidet.pytorch.inference import coco_results, detect_images
+from minidet.pytorch.inference import detect_images
 from minidet.pytorch.loader import load_batches
 from minidet.pytorch.retinanet import RetinaNet
 from minidet.reference import assign_anchors, pyramid_anchors

@@ -20,7 +20,7 @@ from pycocotools.cocoeval import COCOeval
 from minidet import files
 from minidet.data import Voc, write_coco
 from minidet.evaluation import coco_metrics, evaluate
-from minidet.pytorch.inference import coco_results
+from minidet.evaluation.detector import coco_results
 from minidet.structures import Detections
 from tests.datasets import write_voc
 

@@ -16,8 +16,10 @@ import pytest
 import torch
 
 from minidet.config import AnchorConfig, RetinaNetConfig
-from minidet.pytorch.checkpoint import Run, load_metrics, load_model, load_settings, write_bytes
+from minidet.files import write_bytes
+from minidet.pytorch.checkpoint import Run, load_model
 from minidet.pytorch.retinanet import RetinaNet
+from minidet.runs import load_metrics, load_settings
 
 SMALL = RetinaNetConfig.tiny(
     num_classes=2, width=8, fpn_channels=16, head_channels=16, head_convs=1,

@@ -14,7 +14,7 @@ from minidet.pytorch.weights import load_torchvision
 from minidet.reference.architecture import backbone, pyramid, subnet
 from minidet.reference.network import RetinaNet
 from minidet.reference.tape import Tape, Value
-from minidet.reference.weights import load_weights, save_weights
+from minidet.weights import load_weights, save_weights
 from tests.network.test_weights import GOLDEN, state_for
 
 SMALL = {"fpn_channels": 8, "head_channels": 8, "head_convs": 2}

@@ -15,9 +15,10 @@ import numpy as np
 import pytest
 import torch
 
-from minidet.pytorch.checkpoint import load_metrics, load_model
+from minidet.pytorch.checkpoint import load_model
 from minidet.pytorch.retinanet import RetinaNet
 from minidet.pytorch.training import train
+from minidet.runs import load_metrics
 from tests.network.small import QUICK, SMALL, Interrupted, data, fresh, weights_equal
 
 

@@ -9,8 +9,8 @@ from dataclasses import replace
 import pytest
 
 from minidet.pytorch import tensorboard
-from minidet.pytorch.checkpoint import load_metrics
 from minidet.pytorch.training import train
+from minidet.runs import load_metrics
 from tests.network.small import QUICK, Interrupted, data, fresh
 
 CONFIG = replace(QUICK, iterations=4, checkpoint_every=2, tensorboard=True)

@@ -23,9 +23,10 @@ from minidet.config import (
 )
 from minidet.data.batches import TrainingData
 from minidet.data.shapes import Shapes
-from minidet.pytorch.checkpoint import Run, load_metrics, load_model, load_settings
+from minidet.pytorch.checkpoint import Run, load_model
 from minidet.pytorch.retinanet import RetinaNet
 from minidet.pytorch.training import ADVICE, train
+from minidet.runs import load_metrics, load_settings
 from minidet.structures import Batch, Diverged
 from tests.network.small import QUICK, SMALL, data, fresh, truth, weights_equal
 
