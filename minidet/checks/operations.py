@@ -79,12 +79,18 @@ def ohem(
 ) -> tuple[np.ndarray | None, int]:
     """What `ohem_sample` adds to the arguments of `nms`: the mask of positives (or None), and their ratio (or 0)."""
     vector("losses", losses, len(boxes("boxes", boxes_)), of="boxes")
+    ratio = mining(batch_size, positives is not None, negatives_per_positive)
+    return mask("positives", positives, len(np.asarray(losses)), of="losses") if ratio else None, ratio
+
+
+def mining(batch_size: Any, has_positives: bool, negatives_per_positive: Any) -> int:
+    """The numbers that `ohem_sample` takes; the ratio of negatives, or 0 where positives are not told apart."""
     integer("batch_size", batch_size, low=1)
-    if positives is None and negatives_per_positive is None:
-        return None, 0
-    if positives is None or negatives_per_positive is None:
+    if not has_positives and negatives_per_positive is None:
+        return 0
+    if not has_positives or negatives_per_positive is None:
         raise ValueError("give positives and negatives_per_positive together, or neither")
     ratio = integer("negatives_per_positive", negatives_per_positive, low=1)
     if batch_size < 1 + ratio:
         raise ValueError(f"batch_size = {batch_size} has no room for one positive and {ratio} negatives: raise it")
-    return mask("positives", positives, len(np.asarray(losses)), of="losses"), ratio
+    return ratio

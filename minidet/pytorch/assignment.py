@@ -18,7 +18,9 @@ def assign_anchors(
     positive_iou: float = 0.5, negative_iou: float = 0.4, force_match: bool = False,
 ) -> Tensor:  # fmt: skip
     """Match every anchor with the ground-truth box that it overlaps most. See `minidet.reference.assign_anchors`."""
-    anchors, gt_boxes = tensors.boxes("anchors", anchors), tensors.boxes("gt_boxes", gt_boxes)
+    anchors, gt_boxes = tensors.at_once(
+        lambda: (tensors.boxes("anchors", anchors), tensors.boxes("gt_boxes", gt_boxes))
+    )
     positive_iou, negative_iou = checks.iou_thresholds(positive_iou, negative_iou)
     if len(anchors) == 0 or len(gt_boxes) == 0:
         return torch.full((len(anchors),), BACKGROUND, dtype=torch.int64, device=anchors.device)

@@ -25,14 +25,14 @@ def box_iou(boxes1: Tensor, boxes2: Tensor) -> Tensor:
 
     See `minidet.reference.box_iou`.
     """
-    boxes1, boxes2 = tensors.boxes("boxes1", boxes1), tensors.boxes("boxes2", boxes2)
+    boxes1, boxes2 = tensors.at_once(lambda: (tensors.boxes("boxes1", boxes1), tensors.boxes("boxes2", boxes2)))
     iou = iou_matrix(tensors.wide(boxes1), tensors.wide(boxes2))
     return iou.to(boxes1.device, torch.result_type(boxes1, boxes2))
 
 
 def encode_boxes(boxes: Tensor, anchors: Tensor) -> Tensor:
     """The offsets that carry each anchor to its box. See `minidet.reference.encode_boxes`."""
-    boxes, anchors = tensors.matching_boxes("boxes", boxes, "anchors", anchors)
+    boxes, anchors = tensors.at_once(lambda: tensors.matching_boxes("boxes", boxes, "anchors", anchors))
     centre, size = _centre_size(boxes)
     anchor_centre, anchor_size = _centre_size(anchors)
     deltas = torch.cat([(centre - anchor_centre) / anchor_size, torch.log(size / anchor_size)], dim=1)
@@ -41,8 +41,12 @@ def encode_boxes(boxes: Tensor, anchors: Tensor) -> Tensor:
 
 def decode_boxes(deltas: Tensor, anchors: Tensor) -> Tensor:
     """The boxes that the offsets make of the anchors. See `minidet.reference.decode_boxes`."""
-    anchors = tensors.boxes("anchors", anchors)
-    deltas = tensors.deltas("deltas", deltas, anchors)
+
+    def checked() -> tuple[Tensor, Tensor]:
+        corners = tensors.boxes("anchors", anchors)
+        return corners, tensors.deltas("deltas", deltas, corners)
+
+    anchors, deltas = tensors.at_once(checked)
     t = tensors.wide(deltas)
     anchor_centre, anchor_size = _centre_size(anchors)
     centre = t[:, :2] * anchor_size + anchor_centre  # (N, 2)
@@ -61,13 +65,14 @@ def clip_boxes(boxes: Tensor, image_size: tuple[int, int]) -> Tensor:
 
 
 def iou_matrix(a: Tensor, b: Tensor) -> Tensor:
-    """(N, M) IoU of checked float64 corners, operation for operation as in the reference."""
-    ax1, ay1, ax2, ay2 = a[:, :, None].unbind(1)  # (N, 1) each
-    bx1, by1, bx2, by2 = b.T.contiguous()  # (M,) each, dense: they are the inner loop
+    """(..., N, M) IoU of checked float64 corners (..., N, 4) and (..., M, 4), operation for operation as in the
+    reference."""
+    ax1, ay1, ax2, ay2 = a[..., None].unbind(-2)  # (..., N, 1) each
+    bx1, by1, bx2, by2 = b.mT.contiguous()[..., None, :].unbind(-3)  # (..., 1, M), dense: they are the inner loop
     width = (torch.minimum(ax2, bx2) - torch.maximum(ax1, bx1)).clamp(min=0)  # (N, M)
     height = (torch.minimum(ay2, by2) - torch.maximum(ay1, by1)).clamp(min=0)
     intersection = width * height
-    union = _area(a)[:, None] + _area(b)[None, :] - intersection  # (N, M)
+    union = _area(a)[..., :, None] + _area(b)[..., None, :] - intersection  # (N, M)
     if union.requires_grad:  # the derivative of 0 / 0 would be NaN, that of the constant 0 is 0
         some = union > 0
         return torch.where(some, intersection / torch.where(some, union, 1), 0)
@@ -75,7 +80,7 @@ def iou_matrix(a: Tensor, b: Tensor) -> Tensor:
 
 
 def _area(boxes: Tensor) -> Tensor:
-    return (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
+    return (boxes[..., 2] - boxes[..., 0]) * (boxes[..., 3] - boxes[..., 1])
 
 
 def _centre_size(boxes: Tensor) -> tuple[Tensor, Tensor]:

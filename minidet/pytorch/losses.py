@@ -67,10 +67,13 @@ def dense_focal_loss(logits: Tensor, labels: Tensor, gamma: float = 2.0, alpha: 
     Its gradient is computed in the backward pass; until then nothing is kept but the logits and the labels.
     """
     gamma, alpha = checks.gamma_alpha(gamma, alpha)
-    x = tensors.class_scores("logits", logits)
-    n, k = x.shape
-    label = tensors.integers("labels", labels, n, of="anchors (rows of logits)", low=IGNORED, high=k - 1)
-    return _Dense.apply(x, label, gamma, alpha)
+
+    def checked() -> tuple[Tensor, Tensor]:
+        x = tensors.class_scores("logits", logits)
+        n, k = x.shape
+        return x, tensors.integers("labels", labels, n, of="anchors (rows of logits)", low=IGNORED, high=k - 1)
+
+    return _Dense.apply(*tensors.at_once(checked), gamma, alpha)
 
 
 class _Dense(torch.autograd.Function):

@@ -1,19 +1,62 @@
 """The door of the PyTorch path: arguments as tensors, checked where they lie.
 
 A value is tested in one go on its device. Only when the test fails is it brought to NumPy, where `minidet.checks` names
-the element at fault, so that all three paths say the same.
+the element at fault, so that all three paths say the same. On a GPU the answer to a test makes the host wait, so the
+tests of several arguments are answered together (`at_once`), and values that were tested before are `trusted`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from minidet import checks
+
+Checked = TypeVar("Checked")
+_TRUSTED: ContextVar[bool] = ContextVar("trusted", default=False)
+_UNANSWERED: ContextVar[list[Tensor] | None] = ContextVar("unanswered", default=None)
+
+
+@contextmanager
+def trusted() -> Iterator[None]:
+    """Inside, values are not tested, only shapes and types are: for values that were tested where they came from."""
+    token = _TRUSTED.set(True)
+    try:
+        yield
+    finally:
+        _TRUSTED.reset(token)
+
+
+def at_once(check: Callable[[], Checked]) -> Checked:
+    """What `check` returns, after the tests of all its arguments were answered together: a GPU's host waits once.
+
+    Args:
+        check: calls functions of this module; it is called again, test after test, where one of them fails.
+
+    Raises:
+        ValueError: what the first test that fails has to say.
+    """
+    if torch.compiler.is_compiling() or _UNANSWERED.get() is not None:
+        return check()
+    tests: list[Tensor] = []
+    token = _UNANSWERED.set(tests)
+    try:
+        checked = check()
+    except ValueError:  # of a shape, but the values before it are yet to be tested
+        _UNANSWERED.set(None)
+        check()
+        raise
+    finally:
+        _UNANSWERED.reset(token)
+    if tests and not torch.stack(tests).all():
+        check()
+    return checked
 
 
 def floats(name: str, value: Any) -> Tensor:
@@ -142,6 +185,8 @@ def images(value: Any) -> Tensor:
 
 def finite_images(images: Tensor) -> None:
     """Refuse a batch (B, 3, H, W) in which an image is not finite, and say which one."""
+    if images.isfinite().all():
+        return
     for i, image in enumerate(images):
         if not image.isfinite().all():
             raise ValueError(f"images[{i}] holds NaN or infinity: check how it was read and normalised")
@@ -151,11 +196,15 @@ def ohem(
     losses: Tensor, boxes_: Tensor, batch_size: int, positives: Any, negatives_per_positive: Any
 ) -> tuple[Tensor | None, int]:
     """The mask of the positives (or None) and their ratio (or 0), on the device of the losses; see `checks.ohem`."""
-    given = (
-        None if positives is None else _array(positives if isinstance(positives, Tensor) else torch.tensor(positives))
-    )
-    mask, ratio = checks.ohem(_array(losses), _array(boxes_), batch_size, given, negatives_per_positive)
-    return None if mask is None else torch.as_tensor(mask, device=losses.device), ratio
+    vector("losses", losses, len(boxes_), of="boxes")
+    ratio = checks.mining(batch_size, positives is not None, negatives_per_positive)
+    if positives is None:
+        return None, ratio
+    mask = positives if isinstance(positives, Tensor) else torch.tensor(positives)
+    mask = mask.reshape(0).bool() if mask.numel() == 0 else mask
+    if mask.shape != losses.shape or mask.dtype != torch.bool:
+        checks.mask("positives", _array(mask), len(losses), of="losses")
+    return mask.to(losses.device), ratio
 
 
 def _has_no_nan(t: Tensor) -> Tensor:
@@ -174,8 +223,15 @@ def _same_length(name: str, tensor: Tensor, other_name: str, other: Tensor) -> N
 
 
 def _passes(test: Callable[[], Tensor]) -> bool:
-    """The test's answer; while a graph is being compiled values are not known, and it passes."""
-    return torch.compiler.is_compiling() or bool(test())
+    """The test's answer; it passes for now inside `at_once`, and always where values are trusted or, while a graph is
+    being compiled, not known."""
+    if torch.compiler.is_compiling() or _TRUSTED.get():
+        return True
+    unanswered = _UNANSWERED.get()
+    if unanswered is None:
+        return bool(test())
+    unanswered.append(test())
+    return True
 
 
 def _array(tensor: Tensor) -> np.ndarray:
