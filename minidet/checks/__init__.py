@@ -21,13 +21,13 @@ from minidet.checks.arrays import (
 )
 from minidet.checks.kinds import choice, flag, sequence
 from minidet.checks.numbers import alpha, gamma, gamma_alpha, image_size, integer, iou_thresholds, number, star
-from minidet.checks.operations import binary, level, levels, mining, ohem, predictions, softmax
+from minidet.checks.operations import binary, level, levels, mining, ohem, predictions, soft, softmax
 
 __all__ = [
     "number", "integer", "image_size", "iou_thresholds", "gamma", "alpha", "gamma_alpha", "star",
     "flag", "choice", "sequence",
     "floats", "boxes", "matching_boxes", "deltas", "same_length", "vector", "integers", "mask", "no_nan",
     "class_scores", "refuse",
-    "binary", "predictions", "softmax", "levels", "level", "ohem", "mining",
+    "binary", "soft", "predictions", "softmax", "levels", "level", "ohem", "mining",
     "layers",
 ]  # fmt: skip

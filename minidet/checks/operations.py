@@ -34,6 +34,17 @@ def binary(logits: Any, targets: Any) -> tuple[np.ndarray, np.ndarray]:
     return x, y
 
 
+def soft(logits: Any, targets: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Logits of any shape without NaN, and targets of the same shape in [0, 1]."""
+    x, y = no_nan("logits", floats("logits", logits)), floats("targets", targets)
+    if y.size == 0 and x.size == 0:
+        y = y.reshape(x.shape)
+    if x.shape != y.shape:
+        raise ValueError(f"targets has shape {y.shape} and logits {x.shape}: give one target for each logit")
+    refuse("targets", y, ~((y >= 0) & (y <= 1)), "is no quality: give a number from 0 (background) to 1")
+    return x, y
+
+
 def predictions(values: Any, targets: Any) -> tuple[np.ndarray, np.ndarray]:
     """Two floating arrays of one shape without NaN."""
     x = no_nan("predictions", floats("predictions", values))

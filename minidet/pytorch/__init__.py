@@ -31,6 +31,14 @@ from minidet.pytorch.losses import (
 from minidet.pytorch.nms import batched_nms, nms
 from minidet.pytorch.objective import detection_loss
 from minidet.pytorch.postprocess import postprocess
+from minidet.pytorch.quality import (
+    quality_focal_loss,
+    quality_focal_loss_grad,
+    quality_focal_loss_hess,
+    varifocal_loss,
+    varifocal_loss_grad,
+    varifocal_loss_hess,
+)
 from minidet.pytorch.regression import smooth_l1, smooth_l1_grad
 from minidet.pytorch.retinanet import RetinaNet
 from minidet.pytorch.sampling import ohem_sample
@@ -49,6 +57,8 @@ __all__ = [
     "focal_loss_star", "focal_loss_star_grad", "focal_loss_star_hess",
     "hinge_loss", "hinge_loss_grad",
     "softmax_focal_loss", "softmax_focal_loss_grad",
+    "quality_focal_loss", "quality_focal_loss_grad", "quality_focal_loss_hess",
+    "varifocal_loss", "varifocal_loss_grad", "varifocal_loss_hess",
     "smooth_l1", "smooth_l1_grad",
     "dense_focal_loss",
     "nms", "batched_nms", "postprocess", "ohem_sample",

@@ -134,6 +134,15 @@ def binary(logits: Any, targets: Any) -> tuple[Tensor, Tensor]:
     return x, y == 1
 
 
+def soft(logits: Any, targets: Any) -> tuple[Tensor, Tensor]:
+    """Logits without NaN, and targets of the same shape in [0, 1]."""
+    x, y = floats("logits", logits), floats("targets", targets)
+    y = y.reshape(x.shape) if y.numel() == 0 and x.numel() == 0 else y
+    if x.shape != y.shape or not _passes(lambda: _has_no_nan(x) & ((y >= 0) & (y <= 1)).all()):
+        checks.soft(_array(x), _array(y))
+    return x, y
+
+
 def predictions(values: Any, targets: Any) -> tuple[Tensor, Tensor]:
     """Two floating tensors of one shape without NaN."""
     x, t = floats("predictions", values), floats("targets", targets)

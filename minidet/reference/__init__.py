@@ -20,6 +20,14 @@ from minidet.reference.losses import (
 )
 from minidet.reference.nms import batched_nms, nms
 from minidet.reference.postprocess import postprocess
+from minidet.reference.quality import (
+    quality_focal_loss,
+    quality_focal_loss_grad,
+    quality_focal_loss_hess,
+    varifocal_loss,
+    varifocal_loss_grad,
+    varifocal_loss_hess,
+)
 from minidet.reference.regression import smooth_l1, smooth_l1_grad
 from minidet.reference.sampling import ohem_sample
 from minidet.reference.softmax import softmax_focal_loss, softmax_focal_loss_grad
@@ -34,6 +42,8 @@ __all__ = [
     "focal_loss_star", "focal_loss_star_grad", "focal_loss_star_hess",
     "hinge_loss", "hinge_loss_grad",
     "softmax_focal_loss", "softmax_focal_loss_grad",
+    "quality_focal_loss", "quality_focal_loss_grad", "quality_focal_loss_hess",
+    "varifocal_loss", "varifocal_loss_grad", "varifocal_loss_hess",
     "smooth_l1", "smooth_l1_grad",
     "dense_focal_loss",
     "nms", "batched_nms", "postprocess", "ohem_sample",

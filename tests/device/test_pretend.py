@@ -19,6 +19,7 @@ TARGETS = RNG.integers(0, 2, (12, 5))
 DELTAS = RNG.normal(0, 0.3, (12, 4))
 CONFIG = AnchorConfig(levels=(3, 4), sizes=(16, 32))
 ELEMENTWISE = [name for name in pytorch.__all__ if name.startswith(("cross_entropy", "focal_loss", "hinge_loss"))]
+SOFT = [name for name in pytorch.__all__ if name.startswith(("quality", "varifocal"))]
 CALLS = {
     "box_area": (BOXES,),
     "box_iou": (BOXES, BOXES[:5]),
@@ -28,6 +29,7 @@ CALLS = {
     "assign_anchors": (BOXES, BOXES[:3] + 1, 0.5, 0.4, True),
     "assign_pyramid": ((64, 64), BOXES[:3], CONFIG, 0.5, 0.4, True),
     **dict.fromkeys(ELEMENTWISE, (LOGITS, TARGETS)),
+    **dict.fromkeys(SOFT, (LOGITS, SCORES[:, None] * np.ones(5))),
     "softmax_focal_loss": (LOGITS, np.abs(LABELS) % 5),
     "softmax_focal_loss_grad": (LOGITS, np.abs(LABELS) % 5),
     "smooth_l1": (DELTAS, DELTAS[::-1].copy()),
