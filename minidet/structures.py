@@ -60,6 +60,19 @@ class Batch(NamedTuple, Generic[Array]):
     """(B, N) int64, an array or a tensor: what `assign_anchors` gives for each image; None where that is yet to be
     called."""
 
+    def parts(self, count: int) -> list[Batch[Any]]:
+        """The batch in so many parts of equal size, `count` being a divisor of its size."""
+        images: Any = self.images
+        size = len(images) // count
+        places = [slice(i * size, (i + 1) * size) for i in range(count)]
+        return [
+            Batch(
+                images[place], self.ground_truth[place], self.image_ids[place],
+                None if self.assignments is None else self.assignments[place],
+            )
+            for place in places
+        ]  # fmt: skip
+
     @contextmanager
     def naming(self, iteration: int) -> Iterator[None]:
         """Say in which iteration and which images a value was refused: a context for what is done with the batch.

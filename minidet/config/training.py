@@ -92,6 +92,9 @@ class TrainingConfig(Settings):
     """Steps of the optimizer."""
     batch_size: int = 16
     """Images per step, in all processes together."""
+    accumulate: int = 1
+    """Parts in which a process takes its share of a batch through the network, one after the other, so that only one
+    part is in memory. The step is that of the whole batch; batch normalisation alone sees the images of a part."""
     optimizer: str = "sgd"
     """The optimizer: "sgd" (the paper), or "adamw" to train from scratch in few steps."""
     learning_rate: float = 0.01
@@ -152,7 +155,7 @@ class TrainingConfig(Settings):
         checks.choice("optimizer", self.optimizer, ("sgd", "adamw"))
         checks.choice("schedule", self.schedule, ("steps", "cosine"))
         checks.choice("precision", self.precision, ("float32", "float64", "bfloat16", "auto"))
-        for name in ("iterations", "batch_size", "log_every", "checkpoint_every"):
+        for name in ("iterations", "batch_size", "accumulate", "log_every", "checkpoint_every"):
             checks.integer(name, getattr(self, name), low=1)
         for name in ("seed", "workers"):
             checks.integer(name, getattr(self, name), low=0)

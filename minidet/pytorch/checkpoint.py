@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils._pytree import tree_map
 
 from minidet.config import RetinaNetConfig
 from minidet.files import write_bytes
@@ -96,7 +97,7 @@ class Run(Folder):
 
 def _save(path: Path, state: Mapping[str, Any]) -> None:
     buffer = io.BytesIO()
-    torch.save(dict(state), buffer)
+    torch.save(tree_map(lambda value: value.cpu() if isinstance(value, Tensor) else value, dict(state)), buffer)
     write_bytes(path, buffer.getvalue())
 
 

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from minidet import geometry
 from minidet.config import ResizeConfig, RetinaNetConfig
+from minidet.pytorch import tensors
 from minidet.pytorch.retinanet import RetinaNet
 from minidet.structures import Detections
 
@@ -42,7 +43,7 @@ def detect_images(
 
     def detect(batch: NDArray[np.float32], sizes: list[tuple[int, int]]) -> list[Detections[np.ndarray]]:
         found = model.detect(torch.from_numpy(batch).to(parameter), sizes)
-        return [Detections(*(column.cpu().numpy() for column in columns)) for columns in found]
+        return [_arrays(detections) for detections in found]
 
     return geometry.detect_images(detect, images, model.config, resize)
 
@@ -52,3 +53,13 @@ def batch_images(
 ) -> Tensor:
     """Images as the network takes them, (B, 3, H, W) float32: `minidet.geometry.batch_images` as a tensor."""
     return torch.from_numpy(geometry.batch_images(images, config, sizes))
+
+
+def _arrays(detections: Detections[Tensor]) -> Detections[np.ndarray]:
+    """The detections as arrays, brought from the device in one copy."""
+    columns = torch.column_stack([tensors.wide(column) for column in detections]).cpu().numpy()  # (D, 6)
+    boxes, scores = (
+        columns[:, part].astype(str(tensor.dtype).removeprefix("torch."))
+        for part, tensor in ((slice(0, 4), detections.boxes), (4, detections.scores))
+    )
+    return Detections(np.ascontiguousarray(boxes), scores, columns[:, 5].astype(np.int64))

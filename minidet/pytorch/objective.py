@@ -16,13 +16,12 @@ from torch import Tensor
 
 from minidet.config import LossConfig, RetinaNetConfig, TrainingConfig
 from minidet.pytorch import tensors
-from minidet.pytorch.assignment import assign_anchors
-from minidet.pytorch.boxes import encode_boxes
 from minidet.pytorch.losses import cross_entropy, dense_focal_loss, hinge_loss
 from minidet.pytorch.regression import smooth_l1
 from minidet.pytorch.sampling import ohem_sample
 from minidet.pytorch.star import focal_loss_star
-from minidet.structures import BACKGROUND, IGNORED, GroundTruth
+from minidet.pytorch.targets import Targets, make_targets
+from minidet.structures import IGNORED, GroundTruth
 
 
 class Losses(NamedTuple):
@@ -62,45 +61,47 @@ def detection_loss(
     Raises:
         ValueError: boxes, classes or logits that the operations refuse, or columns of unequal length.
     """
-    loss = (training_config or TrainingConfig()).loss
+    every_anchor = tensors.boxes("anchors", torch.cat(list(anchors)))  # (N, 4)
+    targets = make_targets(every_anchor, ground_truth, model_config, assignments)
+    return targets_loss(logits, deltas, every_anchor, targets, (training_config or TrainingConfig()).loss)
+
+
+def targets_loss(
+    logits: Sequence[Tensor], deltas: Sequence[Tensor], anchors: Tensor, targets: Targets, loss: LossConfig,
+    assigned: Tensor | None = None,
+) -> Losses:  # fmt: skip
+    """The training loss where the targets are known: that of a batch, or of a part of one.
+
+    Args:
+        logits: (B, N_level, K) for each level.
+        deltas: (B, N_level, 4) for each level.
+        anchors: (N, 4), pixels.
+        targets: what they are to learn.
+        loss: which losses.
+        assigned: the number of assigned anchors that both sums are divided by, a scalar tensor: that of the whole
+            batch, if this is a part of it. None: that of these targets, in all processes (`count_assigned`).
+
+    Returns:
+        Both losses and the number of assigned anchors.
+    """
     x = tensors.working(torch.cat(list(logits), dim=1))  # (B, N, K)
-    every_anchor = torch.cat(list(anchors))  # (N, 4)
-    if assignments is None:
-        assignments = torch.stack([_assignment(every_anchor, image, model_config) for image in ground_truth])
-    pairs = zip(ground_truth, torch.as_tensor(assignments, device=x.device), strict=True)
-    targets = [_targets(every_anchor, image, assignment) for image, assignment in pairs]
-    labels = torch.stack([labels for labels, _ in targets])  # (B, N)
-    positive = labels >= 0
-    assigned = positive.sum()
-    own = assigned.clamp(min=1)
-    if dist.is_initialized():
-        dist.all_reduce(assigned)
+    own = (targets.labels >= 0).sum().clamp(min=1)
+    assigned = count_assigned([targets]) if assigned is None else assigned
     normaliser = assigned.clamp(min=1)
-    predicted = tensors.working(torch.cat(list(deltas), dim=1)[positive])  # (P, 4)
-    wanted = torch.cat([wanted for _, wanted in targets]).to(predicted)
+    predicted = tensors.working(torch.cat(list(deltas), dim=1)).flatten(0, 1)[targets.positive]  # (P, 4)
     return Losses(
-        CLASS_LOSSES[loss.kind](x, labels, every_anchor, loss) * (own / normaliser),
-        smooth_l1(predicted, wanted, loss.smooth_l1_beta).sum() / normaliser,
+        CLASS_LOSSES[loss.kind](x, targets.labels, anchors, loss) * (own / normaliser),
+        smooth_l1(predicted, targets.deltas.to(predicted), loss.smooth_l1_beta).sum() / normaliser,
         assigned,
     )
 
 
-def _assignment(anchors: Tensor, image: GroundTruth, config: RetinaNetConfig) -> Tensor:
-    rule = config.assignment
-    boxes = torch.as_tensor(image.boxes, device=anchors.device)
-    return assign_anchors(anchors, boxes, rule.positive_iou, rule.negative_iou, rule.force_match)
-
-
-def _targets(anchors: Tensor, image: GroundTruth, assignment: Tensor) -> tuple[Tensor, Tensor]:
-    """(N,) dense labels and, for the P anchors that have a class, (P, 4) deltas to their boxes."""
-    boxes, classes, ignore = (torch.as_tensor(values, device=anchors.device) for values in image)
-    if not len(boxes) == len(classes) == len(ignore):
-        raise ValueError(f"{len(boxes)} boxes, {len(classes)} classes and {len(ignore)} ignore flags: give one per box")
-    meaning = torch.where(ignore, IGNORED, classes.long())  # (M,)
-    meaning = torch.cat([meaning, meaning.new_tensor([IGNORED, BACKGROUND])])  # found from the end as -2 and -1
-    labels = meaning[assignment]
-    positive = labels >= 0
-    return labels, encode_boxes(boxes[assignment[positive]], anchors[positive])
+def count_assigned(parts: Sequence[Targets]) -> Tensor:
+    """How many anchors are assigned to a ground-truth box in the parts of a batch, those of all processes included."""
+    assigned = torch.stack([(targets.labels >= 0).sum() for targets in parts]).sum()
+    if dist.is_initialized():
+        dist.all_reduce(assigned)
+    return assigned
 
 
 def _focal(x: Tensor, labels: Tensor, anchors: Tensor, loss: LossConfig) -> Tensor:
@@ -116,30 +117,37 @@ def _balanced_cross_entropy(x: Tensor, labels: Tensor, anchors: Tensor, loss: Lo
 
 
 def _focal_star(x: Tensor, labels: Tensor, anchors: Tensor, loss: LossConfig) -> Tensor:
-    used = labels != IGNORED
-    total = focal_loss_star(x[used], _objects(x, labels)[used], loss.gamma, loss.beta, loss.alpha).sum()
-    return total / _count(labels)
+    values = focal_loss_star(x, _objects(x, labels), loss.gamma, loss.beta, loss.alpha)
+    return _used(values, labels).sum() / _count(labels)
 
 
 def _hinge(x: Tensor, labels: Tensor, anchors: Tensor, loss: LossConfig) -> Tensor:
-    used = labels != IGNORED
-    return hinge_loss(x[used], _objects(x, labels)[used], loss.margin).sum() / _count(labels)
+    return _used(hinge_loss(x, _objects(x, labels), loss.margin), labels).sum() / _count(labels)
 
 
 def _ohem(
     x: Tensor, labels: Tensor, anchors: Tensor, loss: LossConfig, negatives_per_positive: int | None = None
 ) -> Tensor:
-    """Cross entropy of the anchors that OHEM chooses in each image (section 5.1), NMS being applied to the anchors."""
+    """Cross entropy of the anchors that OHEM chooses in each image (section 5.1), NMS being applied to the anchors.
+
+    Ignored anchors come last and have no loss: where there are too few others, they change nothing.
+    """
     total = []
-    for logits, objects, label in zip(x, _objects(x, labels), labels, strict=True):
+    every = cross_entropy(x, _objects(x, labels)).sum(2)  # (B, N)
+    for losses, label in zip(every, labels, strict=True):
         used = label != IGNORED
-        losses = cross_entropy(logits[used], objects[used]).sum(1)  # (N,)
-        positives = None if negatives_per_positive is None else label[used] >= 0
+        positives = None if negatives_per_positive is None else label >= 0
         with torch.no_grad():
             limits = loss.ohem_batch_size, loss.ohem_iou_threshold
-            chosen = ohem_sample(losses, anchors[used], *limits, positives, negatives_per_positive)
-        total.append(losses[chosen].sum())
+            hardness = losses.masked_fill(~used, -torch.inf)
+            chosen = ohem_sample(hardness, anchors, *limits, positives, negatives_per_positive)
+        total.append(losses.masked_fill(~used, 0.0)[chosen].sum())
     return torch.stack(total).sum() / _count(labels)
+
+
+def _used(values: Tensor, labels: Tensor) -> Tensor:
+    """(B, N, K) losses, 0 for ignored anchors: a sum over those that are left would make a GPU's host wait."""
+    return values.masked_fill((labels == IGNORED)[..., None], 0.0)
 
 
 def _objects(x: Tensor, labels: Tensor) -> Tensor:

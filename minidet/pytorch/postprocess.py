@@ -10,6 +10,7 @@ from torch import Tensor
 from minidet import checks
 from minidet.config import PostprocessConfig
 from minidet.pytorch import tensors
+from minidet.pytorch.batched import postprocess_batch
 from minidet.pytorch.boxes import clip_boxes, decode_boxes
 from minidet.pytorch.nms import batched_nms
 from minidet.structures import Detections
@@ -24,6 +25,10 @@ def postprocess(
 ) -> Detections[Tensor]:  # fmt: skip
     """Turn the outputs for one image into detections. See `minidet.reference.postprocess`."""
     checks.levels(logits, deltas, anchors)
+    if logits[0].device.type != "cpu":
+        found = _on_gpu(logits, deltas, anchors, image_size, config)
+        if found is not None:
+            return found
     candidates = [
         _best_of_level(i, *level, config) for i, level in enumerate(zip(logits, deltas, anchors, strict=True))
     ]
@@ -31,6 +36,20 @@ def postprocess(
     boxes = clip_boxes(boxes, image_size)
     keep = _first_kept(boxes, x, classes, config)
     return Detections(boxes[keep], tensors.wide(x[keep]).sigmoid().to(x), classes[keep])
+
+
+def _on_gpu(
+    logits: Sequence[Tensor], deltas: Sequence[Tensor], anchors: Sequence[Tensor],
+    image_size: tuple[int, int], config: PostprocessConfig,
+) -> Detections[Tensor] | None:  # fmt: skip
+    """The same for a batch of one image; None where an output is not finite, so that the checks below say which."""
+    outputs = list(zip(logits, deltas, anchors, strict=True))
+    x, t, corners = zip(
+        *tensors.at_once(lambda: [tensors.level(i, *one) for i, one in enumerate(outputs)]), strict=True
+    )
+    size = checks.image_size(image_size)
+    found = postprocess_batch([one[None] for one in x], [one[None] for one in t], corners, [size], config)
+    return found[0] if found is not None else None
 
 
 def _first_kept(boxes: Tensor, x: Tensor, classes: Tensor, config: PostprocessConfig) -> Tensor:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from minidet.config import TrainingConfig
@@ -65,11 +66,14 @@ class Reporter:
         speed = self.config.batch_size / (now - self._began)
         if not due(done, self.config.log_every, self.config.iterations):
             return
+        both = summed(torch.stack([losses.classification, losses.box]))
+        others = [losses.assigned, *([] if gradient_norm is None else [gradient_norm])]
+        # One copy from a GPU. Float32 holds a number of anchors exactly up to 16 million.
+        classification, box, assigned, *norm = torch.stack([*both, *(one.detach().to(both) for one in others)]).tolist()
         record = {
-            "iteration": done, "classification": float(summed(losses.classification)),
-            "box": float(summed(losses.box)), "assigned": int(losses.assigned), "learning_rate": learning_rate,
-            "images_per_second": speed, "seconds": self.seconds,
-        } | ({} if gradient_norm is None else {"gradient_norm": float(gradient_norm)})  # fmt: skip
+            "iteration": done, "classification": classification, "box": box, "assigned": int(assigned),
+            "learning_rate": learning_rate, "images_per_second": speed, "seconds": self.seconds,
+        } | ({} if gradient_norm is None else {"gradient_norm": norm[0]})  # fmt: skip
         self._write(record)
         if self._bar is not None:
             shown = {name: f"{record[name]:.3g}" for name in ("classification", "box")}

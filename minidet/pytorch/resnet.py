@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from minidet.config import RetinaNetConfig
+from minidet.pytorch.normalisation import BatchNorm2d
 from minidet.pytorch.winograd import Conv3x3
 
 
@@ -169,4 +170,4 @@ def _norm(channels: int, config: RetinaNetConfig) -> nn.Module:
     """The normalisation layer that the configuration names ("bn" in the modules' names is torchvision's, for any)."""
     if config.norm == "group":
         return group_norm(channels)
-    return (nn.BatchNorm2d if config.norm == "batch" else FrozenBatchNorm2d)(channels, eps=config.norm_eps)
+    return (BatchNorm2d if config.norm == "batch" else FrozenBatchNorm2d)(channels, eps=config.norm_eps)

@@ -13,6 +13,7 @@ from minidet import checks
 from minidet.config import AnchorConfig, RetinaNetConfig
 from minidet.pytorch import tensors
 from minidet.pytorch.anchors import pyramid_anchors
+from minidet.pytorch.batched import postprocess_batch
 from minidet.pytorch.fpn import FPN
 from minidet.pytorch.postprocess import postprocess
 from minidet.pytorch.resnet import ResNet, group_norm
@@ -91,14 +92,15 @@ class RetinaNet(nn.Module):
         with _evaluating(self):
             logits, deltas = self(images)
         anchors = self.anchors((height, width))
-        dtype = anchors[0].dtype
+        logits, deltas = ([level.to(anchors[0].dtype) for level in levels] for levels in (logits, deltas))
+        if images.device.type != "cpu":
+            found = postprocess_batch(logits, deltas, anchors, sizes, self.config.postprocess)
+            if found is not None:
+                return found
         return [
-            postprocess(
-                [level[i].to(dtype) for level in logits], [level[i].to(dtype) for level in deltas],
-                anchors, size, self.config.postprocess,
-            )
+            postprocess([x[i] for x in logits], [t[i] for t in deltas], anchors, size, self.config.postprocess)
             for i, size in enumerate(sizes)
-        ]  # fmt: skip
+        ]
 
     def anchors(self, image_size: tuple[int, int]) -> list[Tensor]:
         """The anchors for an image, on the parameters' device.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -20,11 +21,12 @@ from minidet.config import RunSettings, TrainingConfig
 from minidet.pytorch import tensorboard, tensors
 from minidet.pytorch.checkpoint import Run
 from minidet.pytorch.loader import Data, load_batches
-from minidet.pytorch.objective import Losses, detection_loss
+from minidet.pytorch.objective import Losses, count_assigned, targets_loss
 from minidet.pytorch.optimization import in_bfloat16, learning_rate, optimizer, trained_parameters
 from minidet.pytorch.processes import Process, joined
 from minidet.pytorch.reporting import Reporter
 from minidet.pytorch.retinanet import RetinaNet
+from minidet.pytorch.targets import make_targets
 from minidet.pytorch.winograd import use_winograd
 from minidet.runs import due, load_metrics
 from minidet.structures import Batch, Diverged
@@ -114,21 +116,29 @@ def train_step(learner: Learner, batch: Batch[Tensor], iteration: int) -> tuple[
     """
     model, config, optimizer = learner.model, learner.config, learner.optimizer
     optimizer.param_groups[0]["lr"] = learning_rate(iteration, config)
-    images = batch.images.to(learner.device, memory_format=learner.layout, non_blocking=True)  # (B, 3, H, W)
-    with torch.autocast(images.device.type, torch.bfloat16, enabled=learner.half):
-        logits, deltas = learner.network(images)  # for each level (B, N_level, K) and (B, N_level, 4)
-    _stop_at_nan(iteration, images, logits + deltas)
-    anchors = model.anchors((images.shape[2], images.shape[3]))  # for each level (N_level, 4)
-    losses = detection_loss(logits, deltas, anchors, batch.ground_truth, model.config, config, batch.assignments)
-    loss = losses.classification + config.loss.box_weight * losses.box
-    if not loss.isfinite():
-        parts = f"classification {losses.classification:g}, box {losses.box:g}"
-        raise Diverged(f"the loss is not finite ({parts}): {ADVICE}", iteration)
+    anchors = torch.cat(model.anchors((batch.images.shape[2], batch.images.shape[3])))  # (N, 4)
+    parts = batch.parts(config.accumulate)
+    targets = [make_targets(anchors, part.ground_truth, model.config, part.assignments) for part in parts]
+    assigned = count_assigned(targets)  # in all parts and processes: both losses of each part are divided by it
     optimizer.zero_grad()
-    (learner.process.count * loss).backward()  # DistributedDataParallel averages gradients: this makes it their sum
+    losses, outputs = [], []
+    for i, (part, target) in enumerate(zip(parts, targets, strict=True)):
+        images = part.images.to(learner.device, memory_format=learner.layout, non_blocking=True)  # (B, 3, H, W)
+        with learner.gradients_stay_here(i < len(parts) - 1):
+            with torch.autocast(images.device.type, torch.bfloat16, enabled=learner.half):
+                logits, deltas = learner.network(images)  # for each level (B, N_level, K) and (B, N_level, 4)
+            with tensors.trusted():  # the targets are checked, and the outputs will be
+                classification, box, _ = targets_loss(logits, deltas, anchors, target, config.loss, assigned)
+            loss = classification + config.loss.box_weight * box
+            (learner.process.count * loss).backward()  # DistributedDataParallel averages gradients: this sums them
+        losses.append(torch.stack([classification, box]).detach())
+        outputs.append(_has_nan(logits + deltas))
+    classification, box = torch.stack(losses).sum(0)
+    total = Losses(classification, box, assigned)
     norm = nn.utils.clip_grad_norm_(learner.parameters, config.gradient_clip) if config.gradient_clip else None
+    _stop_if_lost(iteration, batch.images, outputs, total)
     optimizer.step()
-    return losses, norm
+    return total, norm
 
 
 class Learner:
@@ -150,7 +160,11 @@ class Learner:
         self.optimizer = optimizer(self.parameters, config)
         use_winograd(model, config.winograd and not config.compile)
         network: Any = DistributedDataParallel(model) if process.count > 1 else model
-        self.network = torch.compile(network) if config.compile else network
+        self.network: Any = torch.compile(network) if config.compile else network
+
+    def gradients_stay_here(self, stay: bool) -> AbstractContextManager[Any]:
+        """A context in which processes do not add up their gradients yet: more of the same step will follow."""
+        return self.network.no_sync() if stay and self.process.count > 1 else nullcontext()
 
     def batches(self, data: Data, start: int) -> Any:
         """The batches of this process from step `start` on."""
@@ -187,25 +201,41 @@ class Learner:
         return state["iteration"], state["seconds"]
 
     def _check_weights(self, done: int) -> None:
-        lost = [name for name, value in self.model.state_dict().items() if not value.isfinite().all()]
+        state = self.model.state_dict()
+        finite = torch.stack([value.isfinite().all() for value in state.values()]).tolist()  # one copy from a GPU
+        lost = [name for name, good in zip(state, finite, strict=True) if not good]
         if lost:
             text = f"after {done} steps {len(lost)} weights are not finite ({lost[0]} is the first): {ADVICE}"
             raise Diverged(text, done)
 
 
-def _stop_at_nan(iteration: int, images: Tensor, outputs: list[Tensor]) -> None:
-    """Raise where an output is NaN, for the images if they are the reason, otherwise because training has diverged."""
-    if torch.stack([output.isnan().any() for output in outputs]).any():
+def _has_nan(outputs: list[Tensor]) -> Tensor:
+    """Whether an output is NaN, a scalar: the highest of all would be."""
+    return torch.stack([output.detach().amax() for output in outputs if output.numel()]).isnan().any()
+
+
+def _stop_if_lost(iteration: int, images: Tensor, outputs: list[Tensor], losses: Losses) -> None:
+    """Raise where an output is NaN, for the images if they are the reason, or the loss not finite. On a GPU this is
+    where the host waits, once: a step that is lost must not reach the weights."""
+    nan = torch.stack(outputs).any()
+    if (losses.classification + losses.box).isfinite() & ~nan:
+        return
+    if nan:
         tensors.finite_images(images)
         raise Diverged(f"the network's outputs are not finite: {ADVICE}", iteration)
+    both = f"classification {losses.classification:g}, box {losses.box:g}"
+    raise Diverged(f"the loss is not finite ({both}): {ADVICE}", iteration)
 
 
 def _check(config: TrainingConfig, process: Process) -> None:
     """What can be refused before anything is written."""
     if config.precision == "float64":
         raise ValueError('precision = "float64" is for the reference and the compiled path: give another one')
-    if config.batch_size % process.count:
-        raise ValueError(f"batch_size = {config.batch_size} must be a multiple of the {process.count} processes")
+    if config.batch_size % (process.count * config.accumulate):
+        raise ValueError(
+            f"batch_size = {config.batch_size} must be a multiple of the {process.count} processes times "
+            f"accumulate = {config.accumulate}"
+        )
     if config.tensorboard:
         tensorboard.summary_writer()
 

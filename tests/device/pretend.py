@@ -34,6 +34,8 @@ WAITS = {
     aten.nonzero_numpy.default,
 }  # fmt: skip
 """What a GPU cannot answer without its host waiting: a value, or a result whose size depends on values."""
+KEY, LIBRARIES = "AutocastPrivateUse1", list[Any]()
+"""Under which PyTorch asks how autocast runs an operator here, and what holds the answers."""
 COPIES = {aten._to_copy.default, aten.copy_.default, *(getattr(aten.to, name) for name in aten.to.overloads())}
 
 
@@ -234,6 +236,17 @@ def enable() -> None:
     from torch.utils.backend_registration import _setup_privateuseone_for_python_backend
 
     _setup_privateuseone_for_python_backend(NAME, backend_module=_Module())
+    every, one = torch.library.Library("_", "IMPL"), torch.library.Library("aten", "IMPL")
+    every.fallback(torch.library.fallthrough_kernel, KEY)
+    one.impl("conv2d", _conv2d_in_half, KEY)
+    LIBRARIES.extend([every, one])
+
+
+def _conv2d_in_half(x: Any, weight: Any, bias: Any = None, *others: Any) -> Any:
+    """What autocast makes of a convolution; other operators take what they get."""
+    with torch._C._ExcludeDispatchKeyGuard(torch._C.DispatchKeySet(getattr(torch._C.DispatchKey, KEY))):
+        dtype = torch.get_autocast_dtype(NAME)
+        return aten.conv2d.default(*(None if one is None else one.to(dtype) for one in (x, weight, bias)), *others)
 
 
 enable()  # when the tests are collected: the first backward pass of a process counts the devices that there are

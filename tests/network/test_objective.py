@@ -91,7 +91,7 @@ def test_half_width_outputs_are_computed_in_float32():
 def test_ground_truth_that_does_not_fit_is_refused():
     with pytest.raises(ValueError, match="2 boxes, 1 classes and 2 ignore flags"):
         loss_of(truth([[0, 0, 10, 10], [20, 0, 30, 10]], [1]), truth([], []))
-    with pytest.raises(ValueError, match=r"labels\[0\] = 2"):
+    with pytest.raises(ValueError, match=r"classes\[0\] = 2"):
         loss_of(truth([[0, 0, 10, 10]], [2]), truth([], []))
 
 
