@@ -45,6 +45,8 @@ class Annotation(NamedTuple):
     """Whether the object is neither trained on nor scored as a miss."""
     crowd: bool
     """Whether it is a region of many objects."""
+    area: float | None = None
+    """Area of the object's outline in pixels², where the file gives it."""
 
 
 class ImageFolder:
@@ -178,7 +180,14 @@ class ImageFolder:
         classes = np.array([annotation.label for annotation in kept.values()], dtype=np.int64)
         ignore = np.array([annotation.ignore for annotation in kept.values()], dtype=bool)
         crowd = np.array([annotation.crowd for annotation in kept.values()], dtype=bool)
-        self._records.append(Record(image_id, file_name, size, boxes, classes, ignore, crowd))
+        areas = None
+        if any(annotation.area is not None for annotation in kept.values()):
+            outlined = [annotation.area for annotation in kept.values()]
+            areas = np.array(
+                [(x2 - x1) * (y2 - y1) if area is None else area
+                 for (x1, y1, x2, y2), area in zip(boxes.tolist(), outlined, strict=True)]
+            )  # fmt: skip
+        self._records.append(Record(image_id, file_name, size, boxes, classes, ignore, crowd, areas))
 
     def check_names(self, where: str) -> None:
         """Report classes whose names differ in case or spaces alone; they stay apart.

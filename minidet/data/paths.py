@@ -188,6 +188,7 @@ def folder_of_images(path: Path, names: Sequence[object]) -> Path:
     """
     parent, above = path.parent, path.parent.parent
     split = path.stem.rpartition("_")[2]  # instances_train2017.json
+    split = split.replace("test-dev", "test")  # image_info_test-dev2017.json is of some of the images of test2017
     folders = [parent / "images", parent, parent / split, parent / "data"]
     if parent.name.lower() in ("annotations", "annotation", "labels"):
         folders += [above / "images" / split, above / split, above / "images", above / "data", above]

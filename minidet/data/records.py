@@ -43,6 +43,9 @@ class Record:
     classes: NDArray[np.int64]
     ignore: NDArray[np.bool_]
     crowd: NDArray[np.bool_]
+    areas: NDArray[np.float64] | None = None
+    """(N,) pixels², of the objects' outlines where the file gives them (COCO), by which COCO tells small objects from
+    large ones; None for the areas of the boxes."""
 
     def with_image(self, image: NDArray[np.uint8]) -> Sample:
         """The sample of this record and these pixels.
@@ -55,6 +58,19 @@ class Record:
         """
         arrays = (self.boxes.copy(), self.classes.copy(), self.image_id, self.ignore.copy(), self.crowd.copy())
         return Sample(image, *arrays)
+
+
+def outlined(record: Record) -> NDArray[np.float64]:
+    """The areas by which COCO tells small objects from large ones.
+
+    Args:
+        record: N objects.
+
+    Returns:
+        (N,) pixels²: of the outlines where they are known, else of the boxes.
+    """
+    sides = record.boxes[:, 2:] - record.boxes[:, :2]  # (N, 2)
+    return sides[:, 0] * sides[:, 1] if record.areas is None else record.areas
 
 
 class Dataset(Protocol):

@@ -9,7 +9,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 from minidet import checks, files
-from minidet.data.records import Record
+from minidet.data.records import Record, outlined
 
 
 def write_coco(
@@ -17,7 +17,7 @@ def write_coco(
 ) -> Path:
     """Write the annotations of a data set as a COCO file, whole or not at all.
 
-    An annotation's ``area`` is its box's, there being no masks; objects to ignore that are no crowds (VOC difficult)
+    An annotation's ``area`` is its outline's where that is known, else its box's; objects to ignore that are no crowds (VOC difficult)
     get a key ``ignore``, which Coco reads.
 
     Args:
@@ -42,13 +42,14 @@ def write_coco(
     for record in records:
         height, width = record.image_size
         images.append({"id": record.image_id, "file_name": record.file_name, "width": width, "height": height})
-        for box, label, ignore, crowd in zip(record.boxes, record.classes, record.ignore, record.crowd, strict=True):
+        columns = (record.boxes, record.classes, record.ignore, record.crowd, outlined(record))
+        for box, label, ignore, crowd, area in zip(*columns, strict=True):
             if not 0 <= label < len(ids):
                 raise ValueError(f"image {record.image_id!r} has class {label}: classes has {len(ids)} names")
             x1, y1, x2, y2 = box.tolist()
             entry = {
                 "id": len(annotations) + 1, "image_id": record.image_id, "category_id": int(ids[label]),
-                "bbox": [x1, y1, x2 - x1, y2 - y1], "area": (x2 - x1) * (y2 - y1), "iscrowd": int(crowd),
+                "bbox": [x1, y1, x2 - x1, y2 - y1], "area": float(area), "iscrowd": int(crowd),
             }  # fmt: skip
             annotations.append(entry | ({"ignore": 1} if ignore and not crowd else {}))
     categories = [{"id": int(i), "name": name} for i, name in zip(ids, classes, strict=True)]

@@ -9,6 +9,7 @@ import numpy as np
 
 from minidet.config import ResizeConfig
 from minidet.data import Dataset, require_objects
+from minidet.data.records import outlined
 from minidet.evaluation.coco import Evaluation, evaluate
 from minidet.paths import detect_images
 from minidet.progress import Progress
@@ -42,7 +43,8 @@ def evaluate_model(
 def evaluate_detections(found: Sequence[Detections], dataset: Dataset, categories: Categories) -> Evaluation:
     """COCO's evaluation of detections on a data set.
 
-    Objects to ignore (COCO crowd, VOC difficult) count as crowds. Areas are those of the boxes.
+    Objects to ignore (COCO crowd, VOC difficult) count as crowds. Areas, which tell small objects from large ones, are
+    those of the outlines where the data set gives them (COCO), and else those of the boxes.
 
     Args:
         found: one Detections per image of the data set, boxes in pixels of the stored images.
@@ -61,10 +63,13 @@ def evaluate_detections(found: Sequence[Detections], dataset: Dataset, categorie
     annotations = [
         {
             "image_id": i, "category_id": ids[label], "bbox": [x1, y1, x2 - x1, y2 - y1], "iscrowd": int(ignore),
+            "area": area,
         }
         for i in places
         for record in [dataset.record(i)]
-        for (x1, y1, x2, y2), label, ignore in zip(record.boxes.tolist(), record.classes, record.ignore, strict=True)
+        for (x1, y1, x2, y2), label, ignore, area in zip(
+            record.boxes.tolist(), record.classes, record.ignore, outlined(record).tolist(), strict=True
+        )
     ]  # fmt: skip
     truth = {"images": [{"id": i} for i in places], "categories": categories.entries(), "annotations": annotations}
     return evaluate(truth, coco_results(found, places, categories.ids))
