@@ -64,6 +64,12 @@ def add(commands: Any) -> None:
     command.add_argument("--seed", type=int, help=help_)
     command.add_argument("--visibility", choices=VISIBILITIES, default="visible", help="of the results")
 
+    more = "A notebook with solutions and tests, of which that grader's own command makes the students' version."
+    command = add_one("export", export, "write the assignment for otter-grader or nbgrader", more)
+    command.add_argument("--to", choices=("otter", "nbgrader"), required=True, help="the grader")
+    command.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder; for nbgrader, the course's")
+    command.add_argument("--seed", type=int, default=0, help="of the other inputs, in the hidden tests")
+
     add_command(kinds, "points", points, "print the points of all assignments, as a file to edit")
     add_command(kinds, "instructions", instructions, "print the instructor's page")
 
@@ -193,6 +199,16 @@ def bundle(options: argparse.Namespace) -> None:
     check_outputs([out], files=[options.points])
     seed = secrets.randbits(32) if options.seed is None else options.seed
     print(write_bundle(load(options.assignment), out, _points(options), options.variant, seed, options.visibility))
+
+
+def export(options: argparse.Namespace) -> None:
+    """A master notebook."""
+    from minidet.course.assignments import load
+    from minidet.course.export import export
+
+    assignment = load(options.assignment)
+    written = export(assignment, options.to, options.out, _points(options), options.variant, options.seed)
+    print("\n".join(map(str, written)))
 
 
 def points(options: argparse.Namespace) -> None:

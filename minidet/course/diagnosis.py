@@ -72,8 +72,8 @@ def _known(exercise: Exercise, check: Check, tried: list[Tried], variant: int) -
             continue
         apart = contradictions(exercise, function, tried, variant)
         count = explained(exercise, function, tried, variant)
-        # all that is wrong, and one kind of input at most that the submission treats in its own way; but not where
-        # only defaults or digits are wrong, which is wrong in the same way for many reasons
+        # all that is wrong, and one kind of input at most which the submission treats in a way of its own; but defaults
+        # and lost digits are wrong in the same way for many reasons
         everything = count == all_wrong > 1 and len(apart) == 1 and not (check.defaults or check.extreme)
         if (not apart or everything) and count - len(apart) > best[1]:
             best = (hint, count - len(apart))

@@ -144,13 +144,19 @@ def _readme(assignment: Assignment, points: Points, variant: int, due: str) -> s
     )  # fmt: skip
 
 
+def story(assignment: Assignment, variant: int = 0) -> str:
+    """What an assignment is about, with a variant's default arguments in it."""
+    text = assignment.story
+    for argument, value in {**PAPER, **variant_defaults(variant)}.items():
+        text = text.replace(f"{{{argument}}}", f"{value:g}")
+    return text.rstrip()
+
+
 def notebook(assignment: Assignment, points: Mapping[str, float], variant: int = 0) -> dict[str, Any]:
     """The notebook, as nbformat 4.5 has it."""
-    name, story = assignment.name, assignment.story
-    for argument, value in {**PAPER, **variant_defaults(variant)}.items():
-        story = story.replace(f"{{{argument}}}", f"{value:g}")
+    name = assignment.name
     intro = (
-        f"# {name}: {assignment.title}\n{story.rstrip()}\n\nWrite your functions in `{name}.py`, beside "
+        f"# {name}: {assignment.title}\n{story(assignment, variant)}\n\nWrite your functions in `{name}.py`, beside "
         "this notebook, and run the cells again: changes to the file are taken over by themselves."
     )
     cells = [("markdown", intro), ("code", SETUP.format(name=name))]

@@ -15,7 +15,8 @@ from typing import Any
 
 from minidet.course.assignments import NAMES, load
 from minidet.course.check import Case, Exercise, Outcome
-from minidet.course.judging import checks_of, local
+from minidet.course.diagnosis import diagnose
+from minidet.course.judging import checks_of, failure, local, passes, run_check
 from minidet.course.session import NOT_WRITTEN, Row, grade_function
 
 WIDTH = 100
@@ -96,6 +97,56 @@ def check(function: Callable[..., Any], hints: int = 0) -> Verdict:
         raise ValueError(f"hints = {hints!r}: 0, 1 or 2 is wanted")
     exercise = exercise_named(function.__name__)
     row = grade_function(_Here(function), exercise, (), 0, 0)
+    return _verdict(exercise, row, hints)
+
+
+def require(function: Callable[..., Any], name: str, seed: int = 0, variant: int = 0) -> None:
+    """One check of a function as a test, for graders that count tests.
+
+    Args:
+        function: as in `check`.
+        name: of the check; the essential checks must pass too.
+        seed, variant: as in `minidet.course.grading.grade_submission`.
+
+    Raises:
+        ValueError: there is no such function, or it has no such check.
+        AssertionError: a check fails; the message is what `check` shows.
+    """
+    exercise = exercise_named(function.__name__)
+    wanted = [one for one in checks_of(exercise, seed) if one.essential or one.name == name]
+    if name not in [one.name for one in wanted]:
+        raise ValueError(f"{exercise.name} has no check {name!r}")
+    call = _Here(function)
+    for one in wanted:
+        tried = list(run_check(exercise, one, lambda case, back: call.call("", case, (), back), variant))
+        if not passes(one, tried):
+            told = failure(exercise, one, tried, diagnose(exercise, one, tried, variant))
+            raise AssertionError(repr(_verdict(exercise, Row(exercise.name, [], {one.name: told}), 2)))
+
+
+def earned(function: Callable[..., Any], points: float, seed: int = 0, variant: int = 0) -> float:
+    """What a function is worth, for graders that take a number: the share of its checks, 0 without the essential ones.
+
+    It prints what `check` shows.
+
+    Args:
+        function: as in `check`.
+        points: for a right function.
+        seed, variant: as in `minidet.course.grading.grade_submission`.
+
+    Returns:
+        Points, from 0 to `points`.
+
+    Raises:
+        ValueError: no assignment asks for a function of this name.
+    """
+    exercise = exercise_named(function.__name__)
+    row = grade_function(_Here(function), exercise, (), seed, variant)
+    print(_verdict(exercise, row, 2))
+    return round(points * row.share, 2)
+
+
+def _verdict(exercise: Exercise, row: Row, hints: int) -> Verdict:
     rules = {one.name: one.hint for one in checks_of(exercise, 0)}
     rule = next((rules[name] for name, failure in row.failed.items() if failure), "")
     if row.remark and row.remark != NOT_WRITTEN:
