@@ -17,8 +17,8 @@ def write_coco(
 ) -> Path:
     """Write the annotations of a data set as a COCO file, whole or not at all.
 
-    An annotation's ``area`` is its outline's where that is known, else its box's; objects to ignore that are no crowds (VOC difficult)
-    get a key ``ignore``, which Coco reads.
+    An annotation's ``area`` is its outline's where that is known, else its box's; objects to ignore that are no crowds
+    (VOC difficult) get a key ``ignore``, which Coco reads.
 
     Args:
         path: the file to write.
