@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import importlib
+import os
 
 import torch
 from hypothesis import settings
 
 from tests.ops import NAMES, Ops, load
 
-settings.register_profile("minidet", deadline=None, max_examples=60, derandomize=True)
+EXAMPLES = int(os.environ.get("MINIDET_EXAMPLES", "60"))  # fewer where time is short
+settings.register_profile("minidet", deadline=None, max_examples=EXAMPLES, derandomize=True)
 settings.load_profile("minidet")
 torch.set_num_threads(1)  # the tensors are small, and tests run side by side
 

@@ -11,7 +11,10 @@ from typing import Any
 
 from minidet.config import RetinaNetConfig, TrainingConfig
 
-INCIDENTAL = ("seed", "workers", "log_every", "checkpoint_every", "evaluate_every", "tensorboard", "winograd")
+INCIDENTAL = (
+    "seed", "workers", "log_every", "checkpoint_every", "evaluate_every", "tensorboard", "winograd",
+    "accumulate",
+)  # fmt: skip
 """Settings of the training that are no part of an experiment: the seed, and those without influence on the result."""
 
 

@@ -31,9 +31,9 @@ def data(config: TrainingConfig = QUICK) -> TrainingData:
     return TrainingData(Shapes(6, image_size=(48, 48), max_size=32), SMALL, config)
 
 
-def fresh() -> RetinaNet:
+def fresh(norm: str = SMALL.norm) -> RetinaNet:
     torch.manual_seed(0)
-    return RetinaNet(SMALL)
+    return RetinaNet(replace(SMALL, norm=norm))
 
 
 def weights_equal(a: RetinaNet, b: RetinaNet) -> bool:
@@ -57,7 +57,7 @@ class Interrupted:
         return data().batch(iteration, rank, processes)
 
 
-def main(out: str, iterations: int, batch_size: int, workers: int) -> None:
+def main(out: str, norm: str, iterations: int, batch_size: int, workers: int, accumulate: int = 1) -> None:
     """Train, or go on training, with one thread: the bits of the weights depend on their number.
 
     Workers are started as on macOS, on Windows and by Python 3.14: each imports this file and gets a pickled copy of
@@ -65,9 +65,11 @@ def main(out: str, iterations: int, batch_size: int, workers: int) -> None:
     """
     multiprocessing.set_start_method("spawn")
     torch.set_num_threads(1)
-    config = replace(QUICK, iterations=iterations, batch_size=batch_size, checkpoint_every=1, workers=workers)
-    train(fresh(), data(config), config, out, resume=True)
+    config = replace(
+        QUICK, iterations=iterations, batch_size=batch_size, accumulate=accumulate, checkpoint_every=1, workers=workers
+    )  # fmt: skip
+    train(fresh(norm), data(config), config, out, resume=True)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], *map(int, sys.argv[2:]))
+    main(*sys.argv[1:3], *map(int, sys.argv[3:]))

@@ -88,7 +88,7 @@ def test_killed_and_resumed_is_undisturbed(tmp_path):
     config = replace(QUICK, iterations=20, checkpoint_every=1)
     whole = fresh()
     train(whole, data(config), config, tmp_path / "whole")
-    process = start(tmp_path / "killed", 20, 2, 1)
+    process = start(tmp_path / "killed", SMALL.norm, 20, 2, 1)
     deadline = time.monotonic() + 300
     while len(load_metrics(tmp_path / "killed")) < 3 and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.01)
@@ -106,14 +106,20 @@ def test_killed_and_resumed_is_undisturbed(tmp_path):
 @pytest.mark.slow
 @pytest.mark.subprocess
 @pytest.mark.skipif(not torch.distributed.is_available(), reason="this PyTorch has no torch.distributed")
-def test_two_processes_equal_one(tmp_path):
+@pytest.mark.parametrize(("norm", "accumulate", "limit"), [("group", 1, 1e-6), ("group", 2, 1e-6), ("batch", 1, 2e-5)])
+def test_two_processes_equal_one(tmp_path, norm, accumulate, limit):
+    """In steps of the whole batch or in parts of it, and with the statistics of the whole batch where it is normalised.
+
+    Those are computed in another order, and a batch of small maps is divided by small deviations: the limit is wider.
+    Without the other process's images the losses differ by 2e-3 from the first step on.
+    """
     config = replace(QUICK, iterations=3, batch_size=4)
-    wanted = train(fresh(), data(config), config, tmp_path / "one")
+    wanted = train(fresh(norm), data(config), config, tmp_path / "one")
     with socket.socket() as free:
         free.bind(("localhost", 0))
         port = free.getsockname()[1]
     together = {"MASTER_ADDR": "localhost", "MASTER_PORT": str(port), "WORLD_SIZE": "2"}  # as torchrun tells them
-    ranks = [start(tmp_path / "two", 3, 4, 0, **together, RANK=rank, LOCAL_RANK=rank) for rank in "01"]
+    ranks = [start(tmp_path / "two", norm, 3, 4, 0, accumulate, **together, RANK=r, LOCAL_RANK=r) for r in "01"]
     try:
         outputs = [process.communicate(timeout=300)[0] for process in ranks]
     finally:
@@ -122,5 +128,5 @@ def test_two_processes_equal_one(tmp_path):
     assert [process.returncode for process in ranks] == [0, 0], outputs
     for one, two in zip(wanted, load_metrics(tmp_path / "two"), strict=True):
         assert two["assigned"] == one["assigned"]
-        assert two["classification"] == pytest.approx(one["classification"], rel=1e-6)
-        assert two["box"] == pytest.approx(one["box"], rel=1e-6)
+        assert two["classification"] == pytest.approx(one["classification"], rel=limit)
+        assert two["box"] == pytest.approx(one["box"], rel=limit)
