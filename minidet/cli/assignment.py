@@ -19,9 +19,10 @@ NOTE = (
     "strangers in a container."
 )
 ASSIGNMENTS = (
-    "a1 boxes and anchors, a2 assignment and NMS, a3 losses and gradients, a4 post-processing and AP, a5 fast, a6 tests"
+    "a1 boxes and anchors, a2 assignment and NMS, a3 losses and gradients, a4 post-processing and AP, a5 fast, a6 "
+    "tests, a7 layers"
 )
-NAMES = ("a1", "a2", "a3", "a4", "a5", "a6")
+NAMES = ("a1", "a2", "a3", "a4", "a5", "a6", "a7")
 SINGLE, MANY = ("table", "json", "gradescope"), ("csv", "json", "canvas", "moodle")
 VISIBILITIES = ("visible", "after_due_date", "after_published", "hidden")
 

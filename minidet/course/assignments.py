@@ -70,7 +70,7 @@ class Assignment:
         return self.rows | {name: checks.number(f"points of {name}", value, low=0) for name, value in points.items()}
 
 
-NAMES = ("a1", "a2", "a3", "a4", "a5", "a6")
+NAMES = ("a1", "a2", "a3", "a4", "a5", "a6", "a7")
 
 SPEED_STEPS = ((1.5, 1.0), (3.0, 0.6), (10.0, 0.3))
 """(time over the reference's time, share of the points): the first step that the ratio does not exceed counts."""
@@ -78,12 +78,12 @@ SPEED_STEPS = ((1.5, 1.0), (3.0, 0.6), (10.0, 0.3))
 TITLES = {
     "a1": "Boxes and anchors", "a2": "Assignment and non-maximum suppression", "a3": "Losses and gradients",
     "a4": "Post-processing and average precision", "a5": "Sampling and dense loss, fast",
-    "a6": "Tests that find mistakes",
+    "a6": "Tests that find mistakes", "a7": "Layers and their gradients",
 }  # fmt: skip
 
 
 def load(name: str) -> Assignment:
-    """An assignment by its name, a1 to a6."""
+    """An assignment by its name, a1 to a7."""
     from minidet import reference
     from minidet.course.texts import NOTES, PICTURES, STORIES
 

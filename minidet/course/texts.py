@@ -65,6 +65,22 @@ Small inputs whose answer you know without a computer find most mistakes: one bo
 IoU equal to the threshold, two equal scores. `np.testing.assert_array_equal` and `np.testing.assert_allclose` compare.
 A test must not ask for more than what the function promises.
 """,
+    "a7": r"""
+A network is trained backwards: the gradient of the loss is known at its end, and every layer hands it on, from its
+output $y$ to its input $x$. That is the chain rule,
+
+$$\frac{\partial L}{\partial x_j} = \sum_i \frac{\partial L}{\partial y_i}\,\frac{\partial y_i}{\partial x_j},$$
+
+read from the input: each $x_j$ collects from all the $y_i$ that it went into, times the factor with which it did. Here
+you write four layers of the detector and the gradient of each; `grad` is $\partial L / \partial y$. A convolution is
+
+$$y_{b,o,i,j} = \mathrm{bias}_o + \sum_{c,u,v} w_{o,c,u,v}\; x_{b,\,c,\;s i + u - p,\;s j + v - p}$$
+
+with stride $s$ and padding $p$, and $x = 0$ outside the map. Loops over places are good enough: nothing is timed here.
+
+Whatever you derive, differences tell whether it is right: for a random direction $d$ and a small $h$,
+$\left(L(x + h d) - L(x - h d)\right) / 2h$ should be the scalar product of $d$ with your gradient.
+""",
 }  # fmt: skip
 
 PICTURE_OF_TESTS = """\
@@ -89,6 +105,11 @@ axes.set(xlim=(0, 1), xlabel="share of the wrong functions that your tests find"
 axes.invert_yaxis()"""
 
 NOTES = {
+    "a7": """\
+Notation. A layer turns x into y, and the loss is a number that depends on y. A gradient function takes
+grad = d loss / d y, of the shape of y, and returns d loss / d (each input), of the input's shape; it takes the other
+arguments as the layer got them. Maps are (B, C, H, W): image, channel, row, column. Results have the floating type of
+the maps.""",
     "a6": """\
 Each function here is a test: it gets a function and raises an AssertionError where that is wrong.""",
     "a3": """\
@@ -161,4 +182,17 @@ figure, axes = plt.subplots(figsize=(6, 4.5))
 axes.loglog(sizes, seconds, "o-")
 axes.set(xlabel="anchors, of 20 classes each", ylabel="seconds", title="time of your dense_focal_loss")""",
     "a6": PICTURE_OF_TESTS,
+    "a7": """\
+rng = np.random.default_rng(0)
+x, weight, grad = rng.normal(size=(2, 3, 8, 8)), rng.normal(size=(4, 3, 3, 3)), rng.normal(size=(2, 4, 4, 4))
+direction, steps = rng.normal(size=x.shape), np.logspace(-1, -8, 30)
+exact = (my.conv2d_grad(grad, x, weight, stride=2, padding=1)[0] * direction).sum()
+errors = []
+for h in steps:
+    up, down = (my.conv2d(x + side * direction, weight, stride=2, padding=1) for side in (h, -h))
+    errors.append(abs(((up - down) * grad).sum() / (2 * h) - exact) / abs(exact))
+figure, axes = plt.subplots(figsize=(6, 4.5))
+axes.loglog(steps, errors, "o-")
+axes.set(xlabel="step of the difference", ylabel="relative difference",
+    title="your gradient of a convolution beside differences")""",
 }  # fmt: skip

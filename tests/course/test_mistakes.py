@@ -9,10 +9,10 @@ import pytest
 from minidet.course import assignments
 from minidet.course.diagnosis import diagnose
 from minidet.course.judging import checks_of, local, passes, run_check
-from tests.course import mistakes, more_mistakes, small_changes
+from tests.course import layer_mistakes, mistakes, more_mistakes, small_changes
 from tests.course.helpers import graded, load, solution
 
-COLLECTIONS = (mistakes, more_mistakes, small_changes)
+COLLECTIONS = (mistakes, more_mistakes, small_changes, layer_mistakes)
 ALL = [wrong for collection in COLLECTIONS for wrong in collection.MISTAKES]
 EXERCISES = [e for name in assignments.NAMES for e in load(name).exercises if not e.subject]
 
@@ -28,13 +28,19 @@ def test_a_mistake_costs_its_own_function(wrong):
 
 
 def test_there_are_enough_mistakes():
-    assert [len(collection.MISTAKES) for collection in COLLECTIONS] >= [60, 80, 95]
+    assert [len(collection.MISTAKES) for collection in COLLECTIONS] >= [60, 80, 95, 50]
     assert {wrong.function for wrong in ALL} == {exercise.name for exercise in EXERCISES}
 
 
-@pytest.mark.parametrize("name", small_changes.ASSIGNMENTS)
+OTHER_HANDS = {
+    name: [small_changes.RIGHT[function] for function in functions]
+    for name, functions in small_changes.ASSIGNMENTS.items()
+} | {"a7": list(layer_mistakes.RIGHT.values())}
+
+
+@pytest.mark.parametrize("name", OTHER_HANDS)
 def test_right_solutions_of_another_hand_earn_everything(name):
-    source = solution(name) + "".join(small_changes.RIGHT[one] for one in small_changes.ASSIGNMENTS[name])
+    source = solution(name) + "".join(OTHER_HANDS[name])
     assert {row.name: row.failed for row in graded(name, source).values() if row.share < 1} == {}
 
 
