@@ -48,13 +48,17 @@ def folders() -> set[Path]:
 
 @pytest.fixture(scope="module")
 def graded(tmp_path_factory):
-    """All attacks and a few honest solutions, graded as one class."""
+    return grade_class(tmp_path_factory.mktemp("class"))
+
+
+def grade_class(root: Path):
+    """All attacks and a few honest solutions, graded as one class: the results by name, the file of grades that they
+    must not touch, and the folders that are left."""
     if sys.platform != "linux":
         pytest.skip("the kernel's means are those of Linux")
     probe = grade("a3", stub("a3"))
     if probe.confined != {"files", "processes"}:
         pytest.skip("this kernel offers no Landlock or no system call filter: the attacks would be real")
-    root = tmp_path_factory.mktemp("class")
     results = root / "results.json"
     results.write_text("untouched")
     (root / "submissions").mkdir()
