@@ -1,4 +1,4 @@
-"""The course: five assignments over minidet's functions, made from the reference and graded by tests with hints.
+"""The course: assignments over minidet's functions, made from the reference and graded by tests with hints.
 
 >>> from minidet.course.grading import grade_submission
 >>> from minidet.course.report import table
