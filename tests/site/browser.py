@@ -1,0 +1,63 @@
+"""A headless Chromium for the tests of the pages, where there is one."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+MISSING = (
+    "Playwright is not installed: pip install 'minidet[site]'" if find_spec("playwright") is None
+    else "there is no Chromium on the path: apt-get install chromium" if CHROMIUM is None
+    else ""
+)  # fmt: skip
+"""Why no page can be opened here; empty where one can."""
+WIDTHS = {"phone": 390, "desk": 1280}
+"""Pixels."""
+
+
+@contextmanager
+def browser() -> Iterator[Any]:
+    """A browser, closed at the end."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield chromium
+        chromium.close()
+
+
+@contextmanager
+def opened(chromium: Any, path: Path, width: int, dark: bool = False) -> Iterator[tuple[Any, list[str]]]:
+    """A page from the file system, and the complaints of its console, which grow while it is used."""
+    context = chromium.new_context(
+        viewport={"width": width, "height": 800}, color_scheme="dark" if dark else "light", offline=True
+    )
+    page, complaints = context.new_page(), []
+    page.on("console", lambda said: complaints.append(said.text) if said.type in ("error", "warning") else None)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.goto(path.resolve().as_uri())
+    yield page, complaints
+    context.close()
+
+
+def scrolls_sideways(page: Any) -> bool:
+    """Whether the page is wider than the window."""
+    return page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth")
+
+
+def milliseconds_to_first_paint(page: Any) -> float:
+    """From the beginning of the navigation until something is seen."""
+    return page.evaluate("performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? NaN")
+
+
+def milliseconds_of(action: Any) -> float:
+    """How long an interaction takes, with the way from Python to the browser."""
+    began = time.perf_counter()
+    action()
+    return 1000 * (time.perf_counter() - began)
