@@ -81,6 +81,8 @@ def _begun(options: argparse.Namespace, changes: dict[str, dict[str, Any]]) -> P
     if options.shorter_side:
         longer = round(options.shorter_side * training.resize.longer_side / training.resize.shorter_side)
         training = replace(training, resize=ResizeConfig(options.shorter_side, longer))
+    if options.preset == "paper" and options.backbone_weights:
+        training = replace(training, freeze_at=2)  # as its authors do
     training = training.with_changes(changes["training"])
     if options.anchors:
         anchors = _anchors(options.anchors, dataset, model.with_changes(changes["model"]), training)
@@ -136,8 +138,8 @@ def _preset(name: str, classes: int, path: str) -> tuple[RetinaNetConfig, Traini
     if name == "tiny":
         return preset(name, classes), TrainingConfig.tiny(**{"precision": "auto", "workers": 1, **own})
     if name == "torchvision":
-        own["resize"] = ResizeConfig(800, 1333)
-    return preset(name, classes), TrainingConfig(**own)
+        return preset(name, classes), TrainingConfig(**{"resize": ResizeConfig(800, 1333), **own})
+    return preset(name, classes), TrainingConfig.detectron(**own)
 
 
 def _anchors(name: str, dataset: Dataset, model: RetinaNetConfig, training: TrainingConfig) -> AnchorConfig:

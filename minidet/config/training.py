@@ -2,53 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from typing import Any
 
 from minidet import checks
+from minidet.config.loss import LossConfig
 from minidet.config.settings import Settings
-
-LOSSES = ("focal", "cross_entropy", "balanced_cross_entropy", "focal_star", "hinge", "ohem", "ohem_1_3")
-"""The losses of the classes that the paper compares; `minidet.pytorch.objective.CLASS_LOSSES` computes them."""
-
-
-@dataclass(frozen=True)
-class LossConfig(Settings):
-    """The training loss: one of LOSSES for the classes, smooth L1 for the boxes (sections 3, 4.1 and 5.1)."""
-
-    kind: str = "focal"
-    """One of LOSSES. "focal" and "focal_star" use gamma and alpha, "balanced_cross_entropy" alpha alone (Table 1a: 0.75
-    is best), the others neither."""
-    gamma: float = 2.0
-    """Focusing parameter of equation 4."""
-    alpha: float | None = 0.25
-    """Weight of the positives in equation 5, where 1 - alpha is that of the negatives; with None both weights are 1."""
-    beta: float = 1.0
-    """What FL* adds to gamma * x_t (appendix A)."""
-    margin: float = 0.5
-    """Value of p_t above which the hinge loss is 0."""
-    ohem_batch_size: int = 128
-    """Anchors per image that OHEM keeps (Table 1d: 128 with an IoU of 0.5 is the best of those tried)."""
-    ohem_iou_threshold: float = 0.5
-    """IoU above which OHEM's non-maximum suppression drops an anchor."""
-    box_weight: float = 1.0
-    """Factor of the smooth L1 loss in the sum."""
-    smooth_l1_beta: float = 1.0
-    """Where smooth L1 turns from quadratic to linear: 1 is Fast R-CNN's, 0.11 Detectron's."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        checks.choice("kind", self.kind, LOSSES)
-        checks.gamma_alpha(self.gamma, self.alpha)
-        checks.number("beta", self.beta)
-        checks.integer("ohem_batch_size", self.ohem_batch_size, low=1)
-        for name in ("margin", "ohem_iou_threshold"):
-            checks.number(name, getattr(self, name), low=0, high=1)
-        for name in ("box_weight", "smooth_l1_beta"):
-            checks.number(name, getattr(self, name), low=0)
-        if self.kind == "ohem_1_3" and self.ohem_batch_size < 4:
-            raise ValueError(f"ohem_batch_size = {self.ohem_batch_size} has no room for 1 positive and 3 negatives")
-
 
 @dataclass(frozen=True)
 class ResizeConfig(Settings):
@@ -103,6 +63,10 @@ class TrainingConfig(Settings):
     """SGD's momentum, or AdamW's first beta (the second one is 0.999)."""
     weight_decay: float = 1e-4
     """Weight decay of all parameters."""
+    bias_rate: float = 1.0
+    """Factor of the learning rate of biases: 2 in Detectron. With SGD alone."""
+    bias_decay: bool = True
+    """Whether biases have weight decay: they have none in Detectron. With SGD alone."""
     warmup: int = 500
     """Steps over which the learning rate grows linearly (Detectron's; not in the paper)."""
     schedule: str = "steps"
@@ -166,6 +130,12 @@ class TrainingConfig(Settings):
         checks.number("learning_rate", self.learning_rate, above=0)
         checks.number("momentum", self.momentum, low=0, below=1)
         checks.number("weight_decay", self.weight_decay, low=0)
+        checks.number("bias_rate", self.bias_rate, above=0)
+        if self.optimizer != "sgd" and (self.bias_rate != 1 or not self.bias_decay):
+            raise ValueError(
+                f"optimizer = {self.optimizer!r} treats biases like other weights: leave bias_rate at 1 and bias_decay "
+                "at true, or take sgd"
+            )
         for name in ("flip", "vertical_flip"):
             checks.number(name, getattr(self, name), low=0, high=1)
         if self.gradient_clip is not None:
@@ -178,6 +148,64 @@ class TrainingConfig(Settings):
             low = checks.integer("jitter[0]", self.jitter[0], low=1)
             high = checks.integer("jitter[1]", self.jitter[1], low=low, high=self.resize.longer_side)
             object.__setattr__(self, "jitter", (low, high))
+
+    def groups(self, names: Iterable[str]) -> list[tuple[list[str], float, float]]:
+        """The weights by how they are updated.
+
+        >>> TrainingConfig(bias_rate=2.0, bias_decay=False).groups(["conv.weight", "conv.bias"])
+        [(['conv.weight'], 1.0, 0.0001), (['conv.bias'], 2.0, 0.0)]
+
+        Args:
+            names: of the weights; those that end in "bias" are biases.
+
+        Returns:
+            For each group its names, the factor of its learning rate and its weight decay; a single group where biases
+            are like other weights.
+        """
+        names = list(names)
+        if self.bias_rate == 1 and self.bias_decay:
+            return [(names, 1.0, self.weight_decay)]
+        biases = [name for name in names if name.endswith("bias")]
+        others = [name for name in names if not name.endswith("bias")]
+        return [(others, 1.0, self.weight_decay), (biases, self.bias_rate, self.weight_decay * self.bias_decay)]
+
+    def with_images_per_step(self, images: int) -> TrainingConfig:
+        """The same training with more or fewer images per step, by the linear rule (Goyal et al., 2017).
+
+        The learning rate grows with the images per step, and the number of steps falls, so that equally many images
+        are seen; the warm-up keeps its number of images too.
+
+        >>> config = TrainingConfig().with_images_per_step(4)
+        >>> config.learning_rate, config.iterations, config.warmup
+        (0.0025, 360000, 2000)
+
+        Args:
+            images: per step, in all processes together, 1 or more.
+
+        Returns:
+            The changed configuration.
+        """
+        factor = checks.integer("images", images, low=1) / self.batch_size
+        iterations = max(1, round(self.iterations / factor))
+        return replace(
+            self, batch_size=images, learning_rate=self.learning_rate * factor, iterations=iterations,
+            warmup=min(iterations, round(self.warmup / factor)),
+        )  # fmt: skip
+
+    @classmethod
+    def detectron(cls, **changes: Any) -> TrainingConfig:
+        """The paper's training, with the values of its authors' code (Detectron) where the paper gives none.
+
+        These are smooth L1 that turns linear at 0.11, and biases without weight decay and with twice the learning rate.
+        The code also freezes the stem and the first stage of a backbone from ImageNet: for that give `freeze_at=2`.
+
+        Args:
+            changes: other values of the fields, by name.
+        """
+        settings: dict[str, Any] = {
+            "loss": LossConfig(smooth_l1_beta=0.11), "bias_rate": 2.0, "bias_decay": False, **changes
+        }  # fmt: skip
+        return cls(**settings)
 
     @classmethod
     def tiny(cls, **changes: Any) -> TrainingConfig:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Mapping
 
 import torch
 from torch import nn
@@ -32,21 +33,39 @@ def learning_rate(iteration: int, training_config: TrainingConfig) -> float:
     return config.learning_rate / 10 ** sum(iteration >= round(step * config.iterations) for step in config.steps)
 
 
-def optimizer(parameters: list[nn.Parameter], training_config: TrainingConfig) -> torch.optim.Optimizer:
+def optimizer(parameters: Mapping[str, nn.Parameter], training_config: TrainingConfig) -> torch.optim.Optimizer:
     """SGD with momentum, the paper's, or AdamW.
 
     Args:
-        parameters: the weights to be trained.
-        training_config: names the optimizer and has its momentum and weight decay.
+        parameters: the weights to be trained, by name.
+        training_config: names the optimizer and has its momentum, its weight decay and how biases are treated.
+
+    Returns:
+        The optimizer; `set_rate` gives its groups their learning rates.
     """
-    rate, momentum, decay = (getattr(training_config, name) for name in ("learning_rate", "momentum", "weight_decay"))
+    rate, momentum = training_config.learning_rate, training_config.momentum
+    groups = [
+        {"params": [parameters[name] for name in names], "weight_decay": decay, "factor": factor}
+        for names, factor, decay in training_config.groups(parameters)
+    ]
     if training_config.optimizer == "adamw":
-        return torch.optim.AdamW(parameters, rate, (momentum, 0.999), weight_decay=decay)
-    return torch.optim.SGD(parameters, rate, momentum, weight_decay=decay)
+        return torch.optim.AdamW(groups, rate, (momentum, 0.999))
+    return torch.optim.SGD(groups, rate, momentum)
 
 
-def trained_parameters(model: RetinaNet, freeze_at: int = 0) -> list[nn.Parameter]:
-    """The parameters of a model that are trained; the leading parts of its backbone are made constant.
+def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    """Set the learning rate of every group of parameters.
+
+    Args:
+        optimizer: one that `optimizer` made.
+        rate: that of the weights; biases may have a multiple of it.
+    """
+    for group in optimizer.param_groups:
+        group["lr"] = group.get("factor", 1.0) * rate  # a checkpoint of an earlier version names no factor
+
+
+def trained_parameters(model: RetinaNet, freeze_at: int = 0) -> dict[str, nn.Parameter]:
+    """The parameters of a model that are trained, by name; the leading parts of its backbone are made constant.
 
     Args:
         model: changed in place.
@@ -56,7 +75,7 @@ def trained_parameters(model: RetinaNet, freeze_at: int = 0) -> list[nn.Paramete
     parts = [nn.ModuleList([net.conv1, net.bn1]), net.layer1, net.layer2, net.layer3, net.layer4]
     for part in parts[:freeze_at]:
         part.requires_grad_(False)
-    return [parameter for parameter in model.parameters() if parameter.requires_grad]
+    return {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
 
 
 def in_bfloat16(precision: str, device: torch.device) -> bool:

@@ -22,7 +22,7 @@ from minidet.pytorch import tensorboard, tensors
 from minidet.pytorch.checkpoint import Run
 from minidet.pytorch.loader import Data, load_batches
 from minidet.pytorch.objective import Losses, count_assigned, targets_loss
-from minidet.pytorch.optimization import in_bfloat16, learning_rate, optimizer, trained_parameters
+from minidet.pytorch.optimization import in_bfloat16, learning_rate, optimizer, set_rate, trained_parameters
 from minidet.pytorch.processes import Process, joined
 from minidet.pytorch.reporting import Reporter
 from minidet.pytorch.retinanet import RetinaNet
@@ -115,7 +115,7 @@ def train_step(learner: Learner, batch: Batch[Tensor], iteration: int) -> tuple[
         ValueError: an image or an annotation is wrong.
     """
     model, config, optimizer = learner.model, learner.config, learner.optimizer
-    optimizer.param_groups[0]["lr"] = learning_rate(iteration, config)
+    set_rate(optimizer, learning_rate(iteration, config))
     anchors = torch.cat(model.anchors((batch.images.shape[2], batch.images.shape[3])))  # (N, 4)
     parts = batch.parts(config.accumulate)
     targets = [make_targets(anchors, part.ground_truth, model.config, part.assignments) for part in parts]
@@ -156,8 +156,9 @@ class Learner:
         self.half = in_bfloat16(config.precision, self.device)
         self.layout = torch.channels_last if config.channels_last else torch.contiguous_format
         model.to(device=self.device, memory_format=self.layout).train()  # type: ignore[call-overload]
-        self.parameters = trained_parameters(model, config.freeze_at)
-        self.optimizer = optimizer(self.parameters, config)
+        trained = trained_parameters(model, config.freeze_at)
+        self.parameters = list(trained.values())
+        self.optimizer = optimizer(trained, config)
         use_winograd(model, config.winograd and not config.compile)
         network: Any = DistributedDataParallel(model) if process.count > 1 else model
         self.network: Any = torch.compile(network) if config.compile else network

@@ -50,7 +50,7 @@ def load_torchvision(model: RetinaNet, weights: Weights) -> None:
             then unchanged.
     """
     targets = {_torchvision_name(name): tensor for name, tensor in model.state_dict().items()}
-    _copy({_current_name(name): value for name, value in _read(weights).items()}, targets)
+    _copy({_current_name(name): value for name, value in read_weights(weights).items()}, targets)
 
 
 def load_backbone(model: RetinaNet, weights: Weights) -> None:
@@ -66,7 +66,7 @@ def load_backbone(model: RetinaNet, weights: Weights) -> None:
     Raises:
         ValueError: as `load_torchvision`; the model is then unchanged.
     """
-    state = {name: value for name, value in _read(weights).items() if not name.startswith("fc.")}
+    state = {name: value for name, value in read_weights(weights).items() if not name.startswith("fc.")}
     _copy(state, model.backbone.state_dict())
 
 
@@ -101,8 +101,18 @@ _MAGIC = (b"PK\x03\x04", b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.")
 """The first bytes of a file of `torch.save`, since PyTorch 1.6 and before."""
 
 
-def _read(weights: Weights) -> dict[str, Tensor]:
-    """Names to tensors, on the CPU if read from a file."""
+def read_weights(weights: Weights) -> dict[str, Tensor]:
+    """The tensors of a state dict or of a file.
+
+    Args:
+        weights: a state dict, or the path of one (see the top of this module).
+
+    Returns:
+        Names to tensors, on the CPU if read from a file.
+
+    Raises:
+        ValueError: it holds anything but tensors.
+    """
     state: Any = weights
     if not isinstance(weights, Mapping):
         path = Path(weights)

@@ -60,7 +60,9 @@ def train_step(
     if training.gradient_clip is not None:
         clip(grads, training.gradient_clip)
     optimize = adamw if training.optimizer == "adamw" else sgd
-    optimize(net.state, grads, learning_rate, training.momentum, training.weight_decay, velocity)
+    for names, factor, decay in training.groups(grads):
+        part = {name: grads[name] for name in names}
+        optimize(net.state, part, factor * learning_rate, training.momentum, decay, velocity)
     return losses
 
 

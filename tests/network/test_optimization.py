@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from minidet.config import TrainingConfig
-from minidet.pytorch.optimization import in_bfloat16, learning_rate, trained_parameters
+from minidet.pytorch.optimization import in_bfloat16, learning_rate, optimizer, set_rate, trained_parameters
 from tests.network.small import fresh
 
 
@@ -29,7 +29,7 @@ def test_the_cosine_schedule():
 @pytest.mark.parametrize("freeze_at", [0, 1, 2, 5])
 def test_freezing(freeze_at):
     model = fresh()
-    learning = {id(parameter) for parameter in trained_parameters(model, freeze_at)}
+    learning = {id(parameter) for parameter in trained_parameters(model, freeze_at).values()}
     frozen = {name.split(".")[1] for name, p in model.named_parameters() if id(p) not in learning}
     parts = [{"conv1", "bn1"}, {"layer1"}, {"layer2"}, {"layer3"}, {"layer4"}]
     assert frozen == set().union(*parts[:freeze_at])
@@ -47,3 +47,33 @@ def test_bfloat16_is_chosen_where_the_processor_has_it_and_warned_of_where_not(m
     assert [str(warning.message)[:34] for warning in told] == (
         [] if instruction else ['precision = "bfloat16" is many tim']
     )
+
+
+def test_biases_of_detectron_have_twice_the_rate_and_no_decay():
+    """One step of SGD from a gradient of 0 is the weight decay alone, from one of 1 without decay the rate."""
+    config = TrainingConfig.detectron(weight_decay=0.5, momentum=0.0)
+    weights = {name: torch.nn.Parameter(torch.ones(())) for name in ("conv.weight", "conv.bias")}
+    sgd = optimizer(weights, config)
+    set_rate(sgd, 0.25)
+    for gradient in (0.0, 1.0):
+        for weight in weights.values():
+            weight.data.fill_(1.0)
+            weight.grad = torch.full((), gradient)
+        sgd.step()
+        moved = {name: 1 - weight.item() for name, weight in weights.items()}
+        assert moved == {"conv.weight": 0.25 * (gradient + 0.5), "conv.bias": 2 * 0.25 * gradient}
+
+
+def test_biases_are_treated_apart_with_sgd_alone():
+    with pytest.raises(ValueError, match="leave bias_rate at 1 and bias_decay at true, or take sgd"):
+        TrainingConfig(optimizer="adamw", bias_rate=2.0)
+
+
+def test_fewer_images_per_step_see_as_many_images_at_the_rate_of_the_linear_rule():
+    paper = TrainingConfig()
+    fewer = paper.with_images_per_step(4)
+    assert fewer.batch_size * fewer.iterations == paper.batch_size * paper.iterations
+    assert fewer.learning_rate * paper.batch_size == paper.learning_rate * fewer.batch_size
+    assert [round(step * fewer.iterations) for step in fewer.steps] == [240_000, 320_000]
+    assert learning_rate(4 * 30_000, fewer) == learning_rate(30_000, paper) / 4
+    assert paper.with_images_per_step(16) == paper
