@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from minidet.cli import full_scale
 from minidet.cli.arguments import add_command, add_settings
 from minidet.cli.sources import absolute
 from minidet.config import setting_changes
@@ -26,13 +27,14 @@ def add(commands: Any) -> None:
     )
     command.add_argument("names", nargs="*", metavar="NAME", help=what)
     command.add_argument("--results", type=Path, help="folder of the results, if not the committed ones")
+    full_scale.add_preset(command)
 
     command = add_command(
         kinds, "run", run, "run what is missing, the rows that carry the paper's argument first",
         "A run that was interrupted goes on from its last checkpoint.",
     )  # fmt: skip
     command.add_argument("names", nargs="*", metavar="NAME", help=what)
-    command.add_argument("--seeds", type=int, default=3, help="run seeds 0, 1, … up to so many")
+    command.add_argument("--seeds", type=int, help="run seeds 0, 1, … up to so many (3; with --preset paper 1)")
     command.add_argument("--seed", type=int, help="run this one only")
     command.add_argument("--minutes", type=float, help="begin no run after so long")
     command.add_argument("--processes", type=int, default=1, help="runs at a time; on GPUs always one per GPU")
@@ -40,19 +42,24 @@ def add(commands: Any) -> None:
     command.add_argument("--keep", action="store_true", help="keep the weights, RUNS/NAME_seedSEED/model.pt")
     command.add_argument("--dry-run", action="store_true", help="only say what would be run, in that order")
     command.add_argument(
-        "--again", action="store_true", help="run these anew into --out and compare with the committed"
+        "--again", action="store_true", help="run these anew into --results and compare with the committed"
     )
-    command.add_argument("--out", type=Path, help="folder of the results, if not the committed ones (runs/again)")
+    command.add_argument(
+        "--results", "--out", type=Path, help="folder of the results, if not the committed ones (runs/again)"
+    )
+    full_scale.add_preset(command)
     command.add_argument("--runs", type=Path, help="folder for checkpoints, if not runs/experiments")
     command.add_argument("--data", help="train on this data set instead of shapes: a COCO or Pascal VOC folder")
     command.add_argument("--split", help="Pascal VOC: the list to train on")
     command.add_argument("--val", help="measure on this data set, if not --data")
     command.add_argument("--val-split", help="Pascal VOC: the list to measure on")
+    full_scale.add_arguments(command)
     add_settings(command)
 
     command = add_command(kinds, "table", table, "the paper's tables beside ours, with verdicts")
     command.add_argument("names", nargs="*", metavar="TABLE", help="1a, 1b, …; without any: all")
     command.add_argument("--results", type=Path, help="folder of the results, if not the committed ones")
+    full_scale.add_preset(command)
 
 
 def show_list(options: argparse.Namespace) -> None:
@@ -61,9 +68,9 @@ def show_list(options: argparse.Namespace) -> None:
     from minidet.experiments.experiment import canonical, select
     from minidet.experiments.results import RESULTS, load_results
 
-    results = load_results(options.results or RESULTS)
+    results = full_scale.load(options) if full_scale.is_chosen(options) else load_results(options.results or RESULTS)
     first = canonical(results.known)
-    chosen = select(results.known, options.names, rows.ALSO)
+    chosen = select(results.known, options.names, {} if full_scale.is_chosen(options) else rows.ALSO)
     width = max(map(len, chosen))
     for name in chosen:
         score, seeds = results.score(name), ", ".join(map(str, results.of(name)))
@@ -83,11 +90,14 @@ def run(options: argparse.Namespace) -> None:
     from minidet.experiments.experiment import canonical, select
     from minidet.experiments.results import RESULTS, load_results
 
+    if full_scale.is_chosen(options):
+        full_scale.run(options)
+        return
     known = _known(options)
-    results = load_results(options.out or RESULTS, known)
+    results = load_results(options.results or RESULTS, known)
     first = canonical(known)
     names = list(dict.fromkeys(first[name] for name in select(known, options.names, rows.ALSO)))
-    seeds = [options.seed] if options.seed is not None else list(range(options.seeds))
+    seeds = [options.seed] if options.seed is not None else list(range(options.seeds or 3))
     if options.again:
         _again(options, known, names, seeds)
         return
@@ -100,7 +110,9 @@ def run(options: argparse.Namespace) -> None:
 
         ready = [(known[name], seed) for name, seed in jobs]
         runs = options.runs or RUNS
-        run_all(ready, options.out or RESULTS, runs, options.minutes, options.processes, options.keep, options.threads)
+        run_all(
+            ready, options.results or RESULTS, runs, options.minutes, options.processes, options.keep, options.threads
+        )
     elif options.dry_run:
         print("\n".join(f"{name}, seed {seed}" for name, seed in jobs))
 
@@ -119,7 +131,7 @@ def _again(options: argparse.Namespace, known: Any, names: list[str], seeds: lis
     from minidet.experiments.results import RESULTS, load_results
     from minidet.experiments.runner import RUNS
 
-    out = options.out or Path("runs") / "again"
+    out = options.results or Path("runs") / "again"
     before = load_results(RESULTS, known)
     done = load_results(out, known)
     jobs = [(known[name], seed) for name in names for seed in seeds if seed not in done.of(name)]
@@ -145,6 +157,13 @@ def table(options: argparse.Namespace) -> None:
     from minidet.experiments import tables
     from minidet.experiments.results import RESULTS, load_results
 
+    if full_scale.is_chosen(options):
+        from minidet.experiments import full_tables
+
+        results = full_scale.load(options)
+        for name in options.names or full_tables.TABLES:
+            print(full_tables.text(name, results), end="\n\n")
+        return
     results = load_results(options.results or RESULTS)
     for name in options.names or tables.NAMES:
         print(tables.text(name, results), end="\n\n")
@@ -158,8 +177,8 @@ def _known(options: argparse.Namespace) -> dict[str, Experiment]:
     known, changes = experiments(), setting_changes(options.set)
     if not options.data and not any(changes.values()):
         return known
-    if options.out is None:
-        raise ValueError("another data set or other settings: give --out, a folder for their results")
+    if options.results is None:
+        raise ValueError("another data set or other settings: give --results, a folder for their results")
     if options.data:
         if not (options.val or options.val_split):
             raise ValueError("give --val or --val-split: what the detectors are measured on")

@@ -10,6 +10,7 @@ from minidet import checks
 from minidet.config.loss import LossConfig
 from minidet.config.settings import Settings
 
+
 @dataclass(frozen=True)
 class ResizeConfig(Settings):
     """How images are brought to the network's size (section 5.1 and Table 1e; the upper bound is the usual 1333)."""

@@ -31,7 +31,8 @@ class Experiment:
     val: Mapping[str, Any]
     """What the detector is measured on at the end: the arguments of `minidet.data.open_dataset`."""
     backbone: str | None = None
-    """Name of the experiment whose trained backbone, of seed 0, this one starts from; None for random weights."""
+    """Name of the experiment whose trained backbone, of seed 0, this one starts from, or of another origin (see
+    `minidet.experiments.backbones`); None for random weights."""
 
     def changed(
         self,

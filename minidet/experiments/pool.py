@@ -19,12 +19,13 @@ from minidet import checks
 from minidet.experiments.experiment import Experiment
 from minidet.experiments.results import file_name
 from minidet.experiments.runner import RUNS, run
+from minidet.experiments.sources import Sources
 from minidet.progress import Progress
 
 
 def run_all(
     jobs: Sequence[tuple[Experiment, int]], results: Path, runs: Path = RUNS, minutes: float | None = None,
-    processes: int = 1, keep: bool = False, threads: int = 1,
+    processes: int = 1, keep: bool = False, threads: int = 1, sources: Sources | None = None,
 ) -> list[str]:  # fmt: skip
     """Run experiments one after another, several at a time, with a bar over their steps.
 
@@ -39,6 +40,7 @@ def run_all(
         processes: runs at a time, 1 or more.
         keep: whether to keep the weights, see `run`.
         threads: threads of each run, 1 or more; another number rounds otherwise, so that a run is not the same.
+        sources: where experiments at full scale find their images and backbones; None for the small setting.
 
     Returns:
         The names of those that another process is running.
@@ -70,7 +72,7 @@ def run_all(
             while active or (waiting and time.monotonic() < end):
                 while waiting and len(active) < processes and time.monotonic() < end:
                     experiment, seed = job = waiting.pop()
-                    active[pool.submit(run, experiment, seed, results, runs, keep)] = job
+                    active[pool.submit(run, experiment, seed, results, runs, keep, sources)] = job
                 ready, _ = wait(active, timeout=1, return_when=FIRST_COMPLETED)
                 for future in ready:
                     experiment, seed = active.pop(future)

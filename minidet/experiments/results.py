@@ -15,11 +15,19 @@ from numpy.typing import NDArray
 from minidet.config import RetinaNetConfig, TrainingConfig
 from minidet.experiments.definitions import experiments
 from minidet.experiments.experiment import Experiment
+from minidet.experiments.setting import CLASSIFIER
 
 RESULTS = Path(__file__).parent / "runs"
 """Folder of the committed runs."""
 PROVENANCE = ("precision", "backbone", "gpu")
-"""What must be the same for all runs in a folder: the precision, the hash of the backbone, whether there is a GPU."""
+"""What must be the same for all runs in a folder: the precision, the hash of the backbone, whether there is a GPU.
+
+Backbones are compared with those of the same origin and architecture, and of the same seed where every seed has its
+own."""
+DETECTIONS = "detections_*_results.json"
+"""Files in a folder of results that COCO's server takes."""
+SETTING = "setting.json"
+"""File in a folder of results that says which setting they are of."""
 
 
 def file_name(name: str, seed: int) -> str:
@@ -104,7 +112,7 @@ def load_results(folder: Path = RESULTS, known: Mapping[str, Experiment] | None 
     Raises:
         ValueError: a file is damaged, or the runs of experiments cannot be compared (see PROVENANCE).
     """
-    runs = {path: _read(path) for path in sorted(folder.glob("*.json"))}
+    runs = {path: _read(path) for path in sorted(folder.glob("*_seed*.json")) if not path.match(DETECTIONS)}
     found: dict[str, dict[int, dict[str, Any]]] = {}
     for run in runs.values():
         found.setdefault(recorded(run).identity, {})[run["seed"]] = run
@@ -138,15 +146,24 @@ def recorded(run: Mapping[str, Any]) -> Experiment:
 def _check_provenance(runs: Mapping[Path, Mapping[str, Any]]) -> None:
     """ValueError if two runs differ in something that must not differ between runs that are compared."""
     for key in PROVENANCE:
-        kinds: dict[Any, Path] = {}
+        groups: dict[Any, dict[Any, Path]] = {}
         for path, run in runs.items():
-            kinds.setdefault(run.get(key), path)
-        if len(kinds) > 1:
-            (one, first), (other, second) = list(kinds.items())[:2]
-            raise ValueError(
-                f"{first} has {key} {one} and {second.name} has {other}: they cannot be compared; move the runs of one "
-                "kind to another folder"
-            )
+            group = _origin(run) if key == "backbone" else None
+            groups.setdefault(group, {}).setdefault(run.get(key), path)
+        for kinds in groups.values():
+            if len(kinds) > 1:
+                (one, first), (other, second) = list(kinds.items())[:2]
+                raise ValueError(
+                    f"{first} has {key} {one} and {second.name} has {other}: they cannot be compared; move the runs of "
+                    "one kind to another folder"
+                )
+
+
+def _origin(run: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Runs of which this is the same start from the same backbone."""
+    model, origin = run["config"]["model"], run["config"]["backbone"]
+    seed = run["seed"] if origin == CLASSIFIER else None
+    return origin, seed, *(model.get(name) for name in ("depth", "groups", "width_per_group", "width"))
 
 
 def _read(path: Path) -> dict[str, Any]:

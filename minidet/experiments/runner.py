@@ -2,37 +2,43 @@
 
 from __future__ import annotations
 
-import hashlib
-import io
 import json
 import os
 import shutil
 import time
-from collections.abc import Mapping
-from contextlib import redirect_stderr, redirect_stdout
+from contextlib import nullcontext, redirect_stderr, redirect_stdout
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any
 
 from minidet.config import RunSettings
+from minidet.data import InMemory, open_dataset
+from minidet.data.with_objects import WithObjects
+from minidet.experiments import backbones
 from minidet.experiments.circumstances import circumstances
 from minidet.experiments.experiment import Experiment
 from minidet.experiments.lock import locked
-from minidet.experiments.results import RESULTS, file_name, recorded
+from minidet.experiments.results import DETECTIONS, file_name, recorded
 from minidet.experiments.setting import BACKBONE
-from minidet.files import write_bytes, write_json
+from minidet.experiments.sources import Sources
+from minidet.files import write_json
 from minidet.structures import Categories, Diverged
+
+if TYPE_CHECKING:
+    from minidet.pytorch.processes import Process
 
 RUNS = Path("runs") / "experiments"
 """Folder of the runs while they are trained."""
 CURVE = 100
 """Most points of a loss curve that are kept."""
+DIVERGED = "diverged.json"
+"""What one of several processes leaves behind where its loss is not finite."""
 
 
-def run(experiment: Experiment, seed: int, results: Path, runs: Path = RUNS, keep: bool = False) -> Path | None:
+def run(
+    experiment: Experiment, seed: int, results: Path, runs: Path = RUNS, keep: bool = False,
+    sources: Sources | None = None, process: Process | None = None,
+) -> Path | None:  # fmt: skip
     """Train, measure and write the result, unless it is there.
 
     It is trained in a folder of its own, from its last checkpoint if there is one. A loss that is not finite is a
@@ -44,6 +50,9 @@ def run(experiment: Experiment, seed: int, results: Path, runs: Path = RUNS, kee
         results: folder for the JSON file.
         runs: folder in which the run has its own folder, which is deleted when the result is written.
         keep: whether the run's folder keeps the weights, ``model.pt``, and the settings.
+        sources: where an experiment at full scale finds its images and its backbone; None for the small setting.
+        process: this one among those that torchrun started, all of which call this; None where it is alone. The first
+            one writes.
 
     Returns:
         The JSON file; None if another process is running this.
@@ -55,7 +64,8 @@ def run(experiment: Experiment, seed: int, results: Path, runs: Path = RUNS, kee
     if experiment.training.precision == "auto":
         raise ValueError('precision = "auto" is another one on another machine: give "float32" or "bfloat16"')
     path = results / f"{file_name(experiment.name, seed)}.json"
-    with locked(runs / f"{path.stem}.lock") as free:
+    first = process is None or process.rank == 0
+    with locked(runs / f"{path.stem}.lock") if first else nullcontext(True) as free:
         if not free:
             return None
         is_backbone, weights = experiment.name == BACKBONE.name, path.with_suffix(".npz")
@@ -66,17 +76,22 @@ def run(experiment: Experiment, seed: int, results: Path, runs: Path = RUNS, kee
         resumed = (folder / "checkpoint.pt").exists()
         began, began_cpu = time.perf_counter(), time.process_time()
         with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere), redirect_stderr(nowhere):
-            outcome = _train(experiment, seed, folder, results)
+            outcome = _train(experiment, seed, folder, results, sources, process)
+        if not first:
+            return path
         content = {
             "name": experiment.name, "seed": seed, **outcome,
             "seconds": round(time.perf_counter() - began, 1),
             "cpu_seconds": round(time.process_time() - began_cpu, 1),
             "resumed": resumed, **(where := circumstances()),
-            "command": command(experiment.name, seed, where["threads"]),
+            "processes": 1 if process is None else process.count,
+            "command": command(experiment.name, seed, where["threads"], sources is not None),
             "config": experiment.settings(),
         }  # fmt: skip
         if is_backbone:
-            _save_backbone(weights, folder)
+            from minidet.pytorch.checkpoint import load_model
+
+            backbones.save(weights, load_model(folder).backbone.state_dict())
         write_json(path, content, lists_on_one_line=True)
         if keep and (folder / "model.pt").exists():
             (folder / "checkpoint.pt").unlink(missing_ok=True)
@@ -85,19 +100,29 @@ def run(experiment: Experiment, seed: int, results: Path, runs: Path = RUNS, kee
     return path
 
 
-def command(name: str, seed: int, threads: int) -> str:
-    """The command that repeats a run exactly, on a machine of the same kind, and compares the two."""
+def command(name: str, seed: int, threads: int, full_scale: bool = False) -> str:
+    """The command that repeats a run exactly, on a machine of the same kind, and compares the two.
+
+    Args:
+        name: of the experiment.
+        seed: of the run.
+        threads: of the run.
+        full_scale: whether it is one of the paper's own, which is repeated into a folder of another name.
+    """
+    if full_scale:
+        places = "--data COCO --backbone-weights FILE --results DIR"
+        return f"minidet experiments run '{name}' --preset paper {places} --seed {seed}"
     return f"minidet experiments run '{name}' --again --seed {seed} --threads {threads}"
 
 
-def _train(experiment: Experiment, seed: int, folder: Path, results: Path) -> dict[str, Any]:
+def _train(
+    experiment: Experiment, seed: int, folder: Path, results: Path, sources: Sources | None, process: Process | None
+) -> dict[str, Any]:
     """What is recorded of the training: precision, hash of the backbone, metrics, diverged_at and curve."""
     import torch
 
-    from minidet.data import open_dataset
     from minidet.data.batches import TrainingData
-    from minidet.data.memory import InMemory
-    from minidet.evaluation.detector import evaluate_model
+    from minidet.experiments import measuring
     from minidet.pytorch.checkpoint import load_model
     from minidet.pytorch.retinanet import RetinaNet
     from minidet.pytorch.training import train
@@ -105,34 +130,56 @@ def _train(experiment: Experiment, seed: int, folder: Path, results: Path) -> di
     from minidet.runs import load_metrics
 
     config = replace(experiment.training, seed=seed)
-    dataset, val = InMemory(open_dataset(**experiment.data)), open_dataset(**experiment.val)
-    categories, settings = Categories.numbered(dataset.classes), RunSettings(classes=dataset.classes)
+    dataset, val = _images(experiment, sources)
+    categories = Categories(dataset.classes, dataset.category_ids)
+    settings = RunSettings(classes=dataset.classes, category_ids=dataset.category_ids)
     torch.manual_seed(seed)
     model = RetinaNet(experiment.model)
-    backbone = None
-    if experiment.backbone:
-        weights, backbone = _backbone(results, folder.parent)
+    weights, backbone = backbones.load(experiment, seed, results, folder.parent, run, sources)
+    if weights is not None:
         load_backbone(model, weights)
-    diverged_at = None
-    if not (folder / "model.pt").exists():
+
+    def measured(model: Any) -> dict[str, float]:
+        return measuring.metrics(measuring.detections(model, val, config.resize, folder), val, categories)
+
+    diverged_at = _diverged(folder)
+    if not (folder / "model.pt").exists() and diverged_at is None:
+        watched = measured if config.evaluate_every and not sources else None
         try:
-            train(model, TrainingData(dataset, experiment.model, config), config, folder, True, settings)
+            data = TrainingData(dataset, experiment.model, config)
+            train(model, data, config, folder, True, settings, watched)
         except Diverged as error:
             diverged_at = error.iteration
-    else:  # it was trained before and not measured yet
-        model = load_model(folder)
-    curve = [entry for entry in load_metrics(folder) if "classification" in entry]
+            if process is not None:  # the others wait for this one: all end, and the next call records it
+                write_json(folder / DIVERGED, {"iteration": diverged_at})
+                raise
+    elif diverged_at is None:  # it was trained before and not measured yet
+        model = load_model(folder).to("cuda" if torch.cuda.is_available() else "cpu")
+    entries = load_metrics(folder)
+    curve = [entry for entry in entries if "classification" in entry]
     if diverged_at is None and not all(tensor.isfinite().all() for tensor in model.state_dict().values()):
         diverged_at = config.iterations
+    metrics = at_zero = dict.fromkeys(("AP", "AP50", "AP75", "APs", "APm", "APl"), 0.0)
     if diverged_at is None:
-        metrics = evaluate_model(model.eval(), val, categories, config.resize)[0].metrics
-    else:
-        metrics = dict.fromkeys(("AP", "AP50", "AP75", "APs", "APm", "APl"), 0.0)
+        found = measuring.detections(model.eval(), val, config.resize, folder, process)
+        first = process is None or process.rank == 0
+        metrics = measuring.metrics(found, val, categories) if first else metrics
+        if sources is None:
+            with measuring.every_score(model):
+                at_zero = measured(model)
+        elif sources.test:
+            test = open_dataset(sources.test)
+            found = measuring.detections(model, test, config.resize, folder, process)
+            if first:
+                kind = f"{test.name.removeprefix('image_info_')}_{folder.name}"
+                measuring.write_results(results / DETECTIONS.replace("*", kind), found, test, categories)
     every = -(-len(curve) // CURVE) or 1
     return {
         "precision": config.precision,
         "backbone": backbone,
-        "metrics": {name: round(value, 5) for name, value in metrics.items()},
+        "seconds_per_step": round(curve[-1]["seconds"] / curve[-1]["iteration"], 4) if curve else None,
+        "metrics": metrics,
+        **({"metrics_at_0": at_zero} if sources is None else {}),
         "diverged_at": diverged_at,
         "curve": {
             "iteration": [entry["iteration"] for entry in curve[every - 1 :: every]],
@@ -141,46 +188,23 @@ def _train(experiment: Experiment, seed: int, folder: Path, results: Path) -> di
                 for name in ("classification", "box")
             },
         },
+        **({"evaluations": told} if (told := _evaluations(entries)) else {}),
     }
 
 
-def _backbone(results: Path, runs: Path) -> tuple[dict[str, Any], str]:
-    """The weights that BACKBONE's run has reached, by name, and their fingerprint.
-
-    They are those in ``results``, else the committed ones. Where neither are of BACKBONE as it is defined today, the
-    first process that asks for them trains it.
-    """
-    import torch
-
-    name = file_name(BACKBONE.name, 0)
-    while True:
-        for folder in (results, RESULTS):
-            path, weights = folder / f"{name}.json", folder / f"{name}.npz"
-            if not (path.exists() and weights.exists()):
-                continue
-            if recorded(json.loads(path.read_bytes())).identity == BACKBONE.identity:
-                with np.load(weights, allow_pickle=False) as arrays:
-                    state = {key: arrays[key] for key in arrays.files}
-                return {key: torch.from_numpy(array) for key, array in state.items()}, fingerprint(state)
-        if run(BACKBONE, 0, results, runs) is None:
-            time.sleep(2)  # another process is at it
+def _images(experiment: Experiment, sources: Sources | None) -> tuple[Any, Any]:
+    """What is learnt from and what is measured on: synthetic images are kept in memory, COCO's are not."""
+    if sources is None:
+        return InMemory(open_dataset(**experiment.data)), open_dataset(**experiment.val)
+    return WithObjects(sources.opened(experiment.data)), sources.opened(experiment.val)
 
 
-def fingerprint(arrays: Mapping[str, NDArray[Any]]) -> str:
-    """12 hexadecimal digits of a hash of arrays, their names and their types."""
-    found = hashlib.sha256()
-    for name in sorted(arrays):
-        found.update(f"{name} {arrays[name].dtype.str} {arrays[name].shape}".encode())
-        found.update(arrays[name].tobytes())
-    return found.hexdigest()[:12]
+def _diverged(folder: Path) -> int | None:
+    """Where one of several processes found a loss that was not finite, before all of them ended."""
+    path = folder / DIVERGED
+    return int(json.loads(path.read_bytes())["iteration"]) if path.exists() else None
 
 
-def _save_backbone(path: Path, folder: Path) -> None:
-    """Write the backbone of a run as arrays of half precision, from which all others begin; a file of about 1 MB."""
-    from minidet.pytorch.checkpoint import load_model
-
-    state = load_model(folder).backbone.state_dict()
-    arrays = {name: (t.half() if t.is_floating_point() else t).cpu().numpy() for name, t in state.items()}
-    content = io.BytesIO()
-    np.savez_compressed(content, **arrays)
-    write_bytes(path, content.getvalue())
+def _evaluations(entries: list[dict[str, Any]]) -> list[dict[str, float]]:
+    """The evaluations while it was trained: steps done, AP and AR."""
+    return [{name: entry[name] for name in ("iteration", "AP", "AR1", "AR100")} for entry in entries if "AP" in entry]

@@ -40,6 +40,10 @@ BASE = Experiment(
 """The setting that every experiment changes; about 100 seconds on one core."""
 
 
+CLASSIFIER = "classifier"
+"""What stands in an experiment for the backbone of a classifier that learnt single shapes, with the run's own seed."""
+
+
 def anchors_per_image() -> int:
     """Anchors per image of BASE, whose images are not resized."""
     config, (height, width) = BASE.model.anchors, BASE.data["image_size"]

@@ -15,7 +15,7 @@ import torch
 
 import minidet
 from minidet.data.batches import TrainingData
-from minidet.experiments import lock, pool, runner
+from minidet.experiments import backbones, lock, pool, runner
 from minidet.experiments.circumstances import commit
 from minidet.experiments.results import RESULTS, load_results, recorded
 from tests.experiments.made_up import TINY, outcome
@@ -73,18 +73,20 @@ def test_an_interrupted_run_goes_on_and_ends_as_if_undisturbed(tmp_path, monkeyp
 
 
 def test_what_starts_from_a_backbone_trains_it_once_and_names_it(tmp_path, monkeypatch):
-    monkeypatch.setattr(runner, "BACKBONE", replace(TINY, name="backbone"))
+    small = replace(TINY, name="backbone")
+    for module in (runner, backbones):
+        monkeypatch.setattr(module, "BACKBONE", small)
     upon = replace(TINY, name="tiny/upon", model=replace(TINY.model, norm="frozen"), backbone="backbone")
     first, second = (runner.run(upon, seed, tmp_path, tmp_path / "runs") for seed in (0, 1))
     weights = tmp_path / "backbone_seed0.npz"
     made = weights.stat().st_mtime_ns
     with np.load(weights, allow_pickle=False) as arrays:
-        known = runner.fingerprint({name: arrays[name] for name in arrays.files})
-        other = runner.fingerprint({name: arrays[name] + (name == "bn1.bias") for name in arrays.files})
+        known = backbones.fingerprint({name: arrays[name] for name in arrays.files})
+        other = backbones.fingerprint({name: arrays[name] + (name == "bn1.bias") for name in arrays.files})
     assert {json.loads(path.read_bytes())["backbone"] for path in (first, second)} == {known}
     assert other != known
     assert {path.name for path in tmp_path.glob("*.json")} == {"backbone_seed0.json", first.name, second.name}
-    runner.run(runner.BACKBONE, 0, tmp_path, tmp_path / "runs")
+    runner.run(small, 0, tmp_path, tmp_path / "runs")
     assert weights.stat().st_mtime_ns == made
     assert json.loads(runner.run(TINY, 0, tmp_path, tmp_path / "runs").read_bytes())["backbone"] is None
 
@@ -104,7 +106,7 @@ def test_a_precision_that_depends_on_the_machine_is_refused(tmp_path):
 
 
 def test_the_committed_backbone_is_the_one_that_all_committed_runs_began_with(tmp_path):
-    weights, known = runner._backbone(RESULTS, tmp_path)
+    weights, known = backbones.detector(RESULTS, tmp_path, runner.run)
     assert {run["backbone"] for run in load_results().used if run["config"]["backbone"]} == {known}
     assert {tensor.dtype for tensor in weights.values() if tensor.is_floating_point()} == {torch.float16}
 

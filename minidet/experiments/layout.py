@@ -1,0 +1,116 @@
+"""What stands in each table: its title, what is varied, the published numbers, and the experiment of each row."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from minidet.experiments import published as paper
+from minidet.experiments import rows
+from minidet.experiments.setting import BASE, anchors_per_image
+
+METRICS = ("AP", "AP50", "AP75")
+
+
+RIVALS = dict(zip(rows.RIVALS, ("FL, γ = 2", "CE, α = .75", "OHEM, 32, NMS .5", "FL*, γ = 2, β = 1"), strict=True))
+"""What the tables call the rivals."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row: what is varied, the published numbers if there are any, and the experiment that stands for it."""
+
+    keys: tuple[str, ...]
+    published: tuple[float, ...] | None
+    """AP, AP50, AP75 in percent, or AP alone; None where the paper has no such row."""
+    name: str
+    """Name of the experiment."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """What is varied, and the rows."""
+
+    title: str
+    keys: tuple[str, ...]
+    """Names of what is varied."""
+    rows: tuple[Row, ...]
+    note: str = ""
+    metrics: tuple[str, ...] = METRICS
+    """The columns of each row, ours and the paper's."""
+
+
+def _tables() -> dict[str, Table]:
+    """The tables of which each row is an experiment."""
+    focal, anchors = rows.FL, anchors_per_image()
+    chosen, steps = BASE.training.learning_rate, BASE.training.iterations
+    tables = {
+        "1a": Table("Table 1a: cross entropy, varying α", ("α",), tuple(
+            Row((f"{alpha:g}",), published, rows.ce(alpha)) for alpha, published in paper.TABLE_1A.items()
+        )),
+        "1b": Table("Table 1b: focal loss, varying γ", ("γ", "α"), tuple(
+            Row((f"{gamma:g}", f"{alpha:g}"), published, rows.fl(gamma))
+            for (gamma, alpha), published in paper.TABLE_1B.items()
+        ) + tuple(Row(("2", f"{alpha:g}"), None, rows.fl_alpha(alpha)) for alpha in rows.MORE_ALPHAS)),
+        "1c": Table("Table 1c: scales and aspect ratios of the anchors", ("scales", "ratios"), tuple(
+            Row((str(scales), str(ratios)), published, rows.anchors(scales, ratios))
+            for (scales, ratios), published in paper.TABLE_1C.items()
+        )),
+        "1d": Table(
+            "Table 1d: focal loss against online hard example mining", ("method", "batch", "our batch", "NMS"),
+            tuple(
+                Row(
+                    ({"ohem": "OHEM", "ohem_1_3": "OHEM 1:3"}[loss], str(batch), str(rows.OHEM_BATCH[batch]),
+                     f"{threshold:g}"),
+                    published, rows.ohem(loss, batch, threshold),
+                )
+                for (loss, batch, threshold), published in paper.TABLE_1D.items()
+            ) + (Row(("FL", "", "", ""), paper.TABLE_1D_FOCAL, focal),),
+            f"The paper chooses from about 100,000 anchors, ours from {anchors:,}; its network had 101 layers.",
+        ),
+        "3": Table("Table 3: FL* in the place of FL", ("loss", "γ", "β"), tuple(
+            Row(
+                (loss, "" if gamma is None else f"{gamma:g}", "" if beta is None else f"{beta:g}"), published,
+                rows.ce(0.75) if gamma is None else focal if beta is None else rows.star(gamma, beta),
+            )
+            for (loss, gamma, beta), published in paper.TABLE_3.items()
+        )),
+        "7": Table("Figure 7: FL* over a grid", ("γ", "β"), tuple(
+            Row((f"{gamma:g}", f"{beta:g}"), None, rows.star(gamma, beta))
+            for gamma in rows.STAR_GAMMAS for beta in rows.STAR_BETAS
+        )),
+        "pi": Table("Section 5.1: the prior π of the initialisation", ("loss", "optimizer", "π"), tuple(
+            Row((loss, optimizer, f"{pi:g}"), (paper.CE_WITH_PRIOR,) if (key, pi) == ("ce", 0.01) else None,
+                rows.prior(key, pi))
+            for loss, optimizer, key, priors in (
+                ("CE", "SGD", "ce", rows.PRIORS), ("CE", "AdamW", "ce-adamw", (0.5, 0.01)),
+                ("FL", "SGD", "fl", rows.PRIORS),
+            )
+            for pi in priors
+        ), "The paper reports that CE without the prior (π = .5) diverged."),
+        "hinge": Table("Section 5.1: hinge loss", ("margin",), tuple(
+            Row((f"{margin:g}",), None, rows.hinge(margin)) for margin in rows.HINGE_MARGINS
+        ), "The paper reports that it was unstable and gave no meaningful results."),
+        "imbalance": Table("Our own: from many objects per image to one", ("objects", "loss"), tuple(
+            Row((str(objects), label), None, rows.crowd(objects, loss))
+            for objects in rows.OBJECTS
+            for loss, label in (("focal", "FL, γ = 2"), ("balanced", "CE, α = .75"), ("ce", "CE"))
+        )),
+        "1e-small": Table("Table 1e at small scale: depth and size of the image", ("depth", "scale"), tuple(
+            Row((str(depth), str(side)), None, rows.depth_and_side(depth, side))
+            for depth in rows.DEPTHS for side in rows.SIDES
+        ), "A quarter-width network. An image of another size is enlarged or reduced before it is looked at."),
+        "lr": Table("Our own: other learning rates", ("loss", "learning rate"), tuple(
+            Row((RIVALS[name], f"{rate:g}"), None, name if rate == chosen else rows.rate(name, rate))
+            for name in rows.RIVALS for rate in sorted({chosen, *rows.RATES})
+        ), f"{chosen:g} was chosen before anything was compared, and is used for all."),
+        "longer": Table(f"Our own: {rows.LONGER} times as many steps", ("loss", "steps"), tuple(
+            Row((RIVALS[name], f"{steps * factor:,}"), None, rows.longer(name) if factor > 1 else name)
+            for name in rows.RIVALS for factor in (1, rows.LONGER)
+        )),
+    }  # fmt: skip
+    return tables
+
+
+TABLES: Mapping[str, Table] = _tables()
+"""The tables of which each row is an experiment; 1e and 2 are made otherwise."""
