@@ -2,8 +2,8 @@
 
     python -m figures.ablations --out FOLDER
 
-COCO's AP and that of shapes cannot be compared; how much a setting loses against the best one can. The batch sizes of OHEM
-are the paper's, in brackets ours.
+COCO's AP and that of shapes cannot be compared; how much a setting loses against the best one can. The batch sizes of
+OHEM are the paper's, in brackets ours.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from figures import script
+from minidet.experiments.layout import TABLES, Row
 from minidet.experiments.results import Results, load_results
-from minidet.experiments.tables import TABLES, Row
 from minidet.plotting import new_figure
 
 SHOWN = ("1a", "1b", "1c", "1d", "3")
@@ -36,7 +36,8 @@ def draw(results: Results | None = None) -> Figure:
     last = axes.flat[-1]
     last.axis("off")
     last.plot([], [], "o", color=PUBLISHED, mfc="white", label="published, COCO")
-    last.errorbar([], [], [], fmt="o", color=OURS, capsize=3, label="ours, shapes (mean, range of the seeds;\nOHEM's batch in brackets)")
+    ours = "ours, shapes (mean, range of the seeds;\nOHEM's batch in brackets)"
+    last.errorbar([], [], [], fmt="o", color=OURS, capsize=3, label=ours)
     last.legend(loc="center", fontsize=11)
     return figure
 
