@@ -32,9 +32,11 @@ def boxes(name: str, value: Any, with_area: bool = False) -> np.ndarray:
     return array
 
 
-def matching_boxes(name: str, value: Any, other_name: str, other: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Two (N, 4) arrays of boxes with area and of the same length."""
-    array, partner = boxes(name, value, with_area=True), boxes(other_name, other, with_area=True)
+def matching_boxes(
+    name: str, value: Any, other_name: str, other: Any, with_area: bool = True
+) -> tuple[np.ndarray, np.ndarray]:
+    """Two (N, 4) arrays of boxes, with area unless told otherwise, and of the same length."""
+    array, partner = boxes(name, value, with_area), boxes(other_name, other, with_area)
     same_length(name, array, other_name, partner)
     return array, partner
 

@@ -19,6 +19,14 @@ from minidet.compiled.losses import (
     hinge_loss_grad,
 )
 from minidet.compiled.nms import batched_nms, nms
+from minidet.compiled.overlap import (
+    ciou_loss,
+    ciou_loss_grad,
+    diou_loss,
+    diou_loss_grad,
+    giou_loss,
+    giou_loss_grad,
+)
 from minidet.compiled.postprocess import postprocess
 from minidet.compiled.quality import (
     quality_focal_loss,
@@ -45,6 +53,7 @@ __all__ = [
     "quality_focal_loss", "quality_focal_loss_grad", "quality_focal_loss_hess",
     "varifocal_loss", "varifocal_loss_grad", "varifocal_loss_hess",
     "smooth_l1", "smooth_l1_grad",
+    "giou_loss", "giou_loss_grad", "diou_loss", "diou_loss_grad", "ciou_loss", "ciou_loss_grad",
     "dense_focal_loss",
     "nms", "batched_nms", "postprocess", "ohem_sample",
 ]  # fmt: skip

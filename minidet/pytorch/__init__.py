@@ -30,6 +30,14 @@ from minidet.pytorch.losses import (
 )
 from minidet.pytorch.nms import batched_nms, nms
 from minidet.pytorch.objective import detection_loss
+from minidet.pytorch.overlap import (
+    ciou_loss,
+    ciou_loss_grad,
+    diou_loss,
+    diou_loss_grad,
+    giou_loss,
+    giou_loss_grad,
+)
 from minidet.pytorch.postprocess import postprocess
 from minidet.pytorch.quality import (
     quality_focal_loss,
@@ -60,6 +68,7 @@ __all__ = [
     "quality_focal_loss", "quality_focal_loss_grad", "quality_focal_loss_hess",
     "varifocal_loss", "varifocal_loss_grad", "varifocal_loss_hess",
     "smooth_l1", "smooth_l1_grad",
+    "giou_loss", "giou_loss_grad", "diou_loss", "diou_loss_grad", "ciou_loss", "ciou_loss_grad",
     "dense_focal_loss",
     "nms", "batched_nms", "postprocess", "ohem_sample",
     "RetinaNet", "GroundTruth", "detection_loss", "train", "load_model", "load_settings", "detect_images",

@@ -88,9 +88,9 @@ def boxes(name: str, value: Any, with_area: bool = False) -> Tensor:
     return t
 
 
-def matching_boxes(name: str, value: Any, other_name: str, other: Any) -> tuple[Tensor, Tensor]:
-    """Two (N, 4) tensors of boxes with area and of the same length."""
-    t, partner = boxes(name, value, with_area=True), boxes(other_name, other, with_area=True)
+def matching_boxes(name: str, value: Any, other_name: str, other: Any, with_area: bool = True) -> tuple[Tensor, Tensor]:
+    """Two (N, 4) tensors of boxes, with area unless told otherwise, and of the same length."""
+    t, partner = boxes(name, value, with_area), boxes(other_name, other, with_area)
     _same_length(name, t, other_name, partner)
     return t, partner
 

@@ -19,6 +19,7 @@ TARGETS = RNG.integers(0, 2, (12, 5))
 DELTAS = RNG.normal(0, 0.3, (12, 4))
 CONFIG = AnchorConfig(levels=(3, 4), sizes=(16, 32))
 ELEMENTWISE = [name for name in pytorch.__all__ if name.startswith(("cross_entropy", "focal_loss", "hinge_loss"))]
+OVERLAP = [name for name in pytorch.__all__ if "iou_loss" in name]
 SOFT = [name for name in pytorch.__all__ if name.startswith(("quality", "varifocal"))]
 CALLS = {
     "box_area": (BOXES,),
@@ -34,6 +35,7 @@ CALLS = {
     "softmax_focal_loss_grad": (LOGITS, np.abs(LABELS) % 5),
     "smooth_l1": (DELTAS, DELTAS[::-1].copy()),
     "smooth_l1_grad": (DELTAS, DELTAS[::-1].copy()),
+    **dict.fromkeys(OVERLAP, (BOXES, BOXES[::-1].copy())),
     "dense_focal_loss": (LOGITS, LABELS),
     "nms": (BOXES, SCORES),
     "batched_nms": (BOXES, SCORES, np.arange(12) % 3),

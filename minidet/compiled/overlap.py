@@ -1,0 +1,157 @@
+"""Losses of boxes that measure how far two boxes are from covering each other, in Numba.
+
+Equations, notation and contracts are those of `minidet.reference.overlap`. Arithmetic is float64 whatever the type.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from minidet import checks
+from minidet.compiled.arrays import wide
+from minidet.compiled.jit import helper, kernel
+
+GIOU, DIOU, CIOU = range(3)
+
+
+def giou_loss(boxes: ArrayLike, targets: ArrayLike) -> np.ndarray:
+    """The generalised IoU loss. See `minidet.reference.giou_loss`."""
+    return _losses(GIOU, boxes, targets)
+
+
+def giou_loss_grad(boxes: ArrayLike, targets: ArrayLike) -> np.ndarray:
+    """The gradient of the generalised IoU loss. See `minidet.reference.giou_loss_grad`."""
+    return _slopes(GIOU, boxes, targets)
+
+
+def diou_loss(boxes: ArrayLike, targets: ArrayLike) -> np.ndarray:
+    """The distance IoU loss. See `minidet.reference.diou_loss`."""
+    return _losses(DIOU, boxes, targets)
+
+
+def diou_loss_grad(boxes: ArrayLike, targets: ArrayLike) -> np.ndarray:
+    """The gradient of the distance IoU loss. See `minidet.reference.diou_loss_grad`."""
+    return _slopes(DIOU, boxes, targets)
+
+
+def ciou_loss(boxes: ArrayLike, targets: ArrayLike) -> np.ndarray:
+    """The complete IoU loss. See `minidet.reference.ciou_loss`."""
+    return _losses(CIOU, boxes, targets)
+
+
+def ciou_loss_grad(boxes: ArrayLike, targets: ArrayLike) -> np.ndarray:
+    """The gradient that the complete IoU loss is trained with. See `minidet.reference.ciou_loss_grad`."""
+    return _slopes(CIOU, boxes, targets)
+
+
+def _losses(kind: int, boxes: ArrayLike, targets: ArrayLike) -> np.ndarray:
+    first, second = checks.matching_boxes("boxes", boxes, "targets", targets, with_area=False)
+    out = np.empty(len(first))
+    _loss_loop(kind, wide(first), wide(second), out)
+    return out.astype(first.dtype)
+
+
+def _slopes(kind: int, boxes: ArrayLike, targets: ArrayLike) -> np.ndarray:
+    first, second = checks.matching_boxes("boxes", boxes, "targets", targets, with_area=False)
+    out = np.empty(first.shape)
+    _slope_loop(kind, wide(first), wide(second), out)
+    return out.astype(first.dtype)
+
+
+@helper
+def _ratio(a, b):
+    """a / b, and 0 where b is."""
+    return a / b if b > 0.0 else 0.0
+
+
+@helper
+def _half_step(a):
+    """1 for a > 0, 0 for a < 0, their mean between."""
+    return 0.5 if a == 0.0 else (1.0 if a > 0.0 else 0.0)
+
+
+@helper
+def _shared(low, high, other_low, other_high):
+    """What both boxes cover of an axis, and its slopes by the ends of the first."""
+    length = min(high, other_high) - max(low, other_low)
+    if length <= 0.0:
+        return 0.0, 0.0, 0.0
+    return length, -_half_step(low - other_low), _half_step(other_high - high)
+
+
+@helper
+def _around(low, high, other_low, other_high):
+    """What the smallest box around both covers of an axis, and its slopes by the ends of the first."""
+    length = max(high, other_high) - min(low, other_low)
+    return length, -_half_step(other_low - low), _half_step(high - other_high)
+
+
+@helper
+def _aspect(w, h, other_w, other_h, iou):
+    """v, its weight alpha, and the angle from the box's ratio to the other's."""
+    turn = math.atan2(other_w, other_h) - math.atan2(w, h)
+    v = 4.0 / math.pi**2 * (turn * turn)
+    return v, _ratio(v, 1.0 - iou + v), turn
+
+
+@kernel
+def _loss_loop(kind, boxes, targets, out):
+    for i in range(len(boxes)):
+        x1, y1, x2, y2 = boxes[i]
+        a1, b1, a2, b2 = targets[i]
+        intersection = _shared(x1, x2, a1, a2)[0] * _shared(y1, y2, b1, b2)[0]
+        union = (x2 - x1) * (y2 - y1) + (a2 - a1) * (b2 - b1) - intersection
+        iou = _ratio(intersection, union)
+        width, height = _around(x1, x2, a1, a2)[0], _around(y1, y2, b1, b2)[0]
+        if kind == GIOU:
+            out[i] = 1.0 - iou + _ratio(width * height - union, width * height)
+            continue
+        dx, dy = (x1 + x2) / 2.0 - (a1 + a2) / 2.0, (y1 + y2) / 2.0 - (b1 + b2) / 2.0
+        out[i] = 1.0 - iou + _ratio(dx * dx + dy * dy, width * width + height * height)
+        if kind == CIOU:
+            v, trade, _ = _aspect(x2 - x1, y2 - y1, a2 - a1, b2 - b1, iou)
+            out[i] += trade * v
+
+
+@kernel
+def _slope_loop(kind, boxes, targets, out):
+    for i in range(len(boxes)):
+        x1, y1, x2, y2 = boxes[i]
+        a1, b1, a2, b2 = targets[i]
+        w, h = x2 - x1, y2 - y1
+        shared_x, shared_x1, shared_x2 = _shared(x1, x2, a1, a2)
+        shared_y, shared_y1, shared_y2 = _shared(y1, y2, b1, b2)
+        around_x, around_x1, around_x2 = _around(x1, x2, a1, a2)
+        around_y, around_y1, around_y2 = _around(y1, y2, b1, b2)
+        shared_slope = (shared_x1 * shared_y, shared_x * shared_y1, shared_x2 * shared_y, shared_x * shared_y2)
+        intersection = shared_x * shared_y
+        union = w * h + (a2 - a1) * (b2 - b1) - intersection
+        iou = _ratio(intersection, union)
+        area_slope = (-h, -w, h, w)
+        if kind == GIOU:
+            hull = around_x * around_y
+            hull_slope = (around_x1 * around_y, around_x * around_y1, around_x2 * around_y, around_x * around_y2)
+            filled = _ratio(union, hull)
+            for k in range(4):
+                union_slope = area_slope[k] - shared_slope[k]
+                out[i, k] = -_ratio(shared_slope[k] - iou * union_slope, union)
+                out[i, k] -= _ratio(union_slope - filled * hull_slope[k], hull)
+            continue
+        dx, dy = (x1 + x2) / 2.0 - (a1 + a2) / 2.0, (y1 + y2) / 2.0 - (b1 + b2) / 2.0
+        diagonal = around_x * around_x + around_y * around_y
+        apart = _ratio(dx * dx + dy * dy, diagonal)
+        offset = (dx, dy, dx, dy)
+        half_slope = (around_x * around_x1, around_y * around_y1, around_x * around_x2, around_y * around_y2)
+        weight = 0.0
+        if kind == CIOU:
+            _, trade, turn = _aspect(w, h, a2 - a1, b2 - b1, iou)
+            weight = trade * (-8.0 / math.pi**2 * turn)
+        squares = w * w + h * h
+        by_sides = (-_ratio(h, squares), _ratio(w, squares), _ratio(h, squares), -_ratio(w, squares))
+        for k in range(4):
+            union_slope = area_slope[k] - shared_slope[k]
+            out[i, k] = -_ratio(shared_slope[k] - iou * union_slope, union)
+            out[i, k] += _ratio(offset[k] - apart * (2.0 * half_slope[k]), diagonal) + weight * by_sides[k]
