@@ -6,7 +6,9 @@ the value is the slope worked out by hand, backward of the slope is the curvatur
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from typing import Any
 
 import torch
@@ -64,7 +66,8 @@ def dense_focal_loss(logits: Tensor, labels: Tensor, gamma: float = 2.0, alpha: 
 
     See `minidet.reference.dense_focal_loss`.
 
-    Its gradient is computed in the backward pass; until then nothing is kept but the logits and the labels.
+    Its gradient is computed in the backward pass; until then nothing is kept but the logits and the labels. On a GPU
+    with Triton, value and gradient are computed together, in one pass over the logits (`minidet.pytorch.kernels`).
     """
     gamma, alpha = checks.gamma_alpha(gamma, alpha)
 
@@ -87,6 +90,13 @@ class _Dense(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, labels: Tensor, gamma: float, alpha: float | None) -> Any:
         ctx.gamma, ctx.alpha = gamma, alpha
         ctx.save_for_backward(x, labels)
+        ctx.grad = None
+        if fused(x):
+            from minidet.pytorch import kernels
+
+            needed = ctx.needs_input_grad[0]
+            loss, ctx.grad = kernels.value_and_gradient(x, labels, gamma, alpha, _normaliser(labels), needed)
+            return loss.to(x.dtype)
         parts = [_dense_rows(0, part, label, gamma, alpha).sum() for part, label in _rows(x, labels)]
         return (torch.stack(parts).sum() / _normaliser(labels)).to(x.dtype)
 
@@ -98,12 +108,30 @@ class _Dense(torch.autograd.Function):
             is_object = labels[:, None] == torch.arange(x.shape[1], device=x.device)
             slope = Derivatives.apply(1, _binary, x, is_object, ctx.alpha, focal, ctx.gamma)
             return slope * ((labels != IGNORED)[:, None] * factor), None, None, None
+        if ctx.grad is not None:  # for the first backward pass; another one computes it again
+            from minidet.pytorch import kernels
+
+            grad, ctx.grad = ctx.grad, None
+            kernels.scale_(grad, upstream)
+            return grad, None, None, None
         if torch.compiler.is_compiling():
             return (_dense_rows(1, x, labels, ctx.gamma, ctx.alpha) * factor).to(x.dtype), None, None, None
         grad = torch.empty_like(x)
         for part, label, place in _rows(x, labels, grad):
             torch.mul(_dense_rows(1, part, label, ctx.gamma, ctx.alpha), factor, out=place)
         return grad, None, None, None
+
+
+def fused(x: Tensor) -> bool:
+    """Whether the dense loss of these logits is computed by `minidet.pytorch.kernels`: on a GPU with Triton.
+
+    The environment variable TRITON_INTERPRET=1 has it computed so on the CPU too, slowly, for tests.
+    """
+    there = x.device.type == "cuda" or os.environ.get("TRITON_INTERPRET") == "1"
+    return (
+        there and x.numel() > 0 and x.is_contiguous() and x.dtype in (torch.float32, torch.bfloat16, torch.float16)
+        and not torch.compiler.is_compiling() and find_spec("triton") is not None
+    )  # fmt: skip
 
 
 def _dense_rows(order: int, x: Tensor, labels: Tensor, gamma: float, alpha: float | None) -> Tensor:

@@ -117,7 +117,7 @@ def torchvisions(place: Place, precision: str) -> Callable[[], Any]:
 def loading(place: Place) -> dict[str, Any]:
     """Images per second that the processes make, of synthetic shapes at the same size."""
     config = RetinaNetConfig.tiny(6) if place.small else RetinaNetConfig(80)
-    side, steps, workers = (64, 4, 0) if place.small else (800, 12, min(12, os.cpu_count() or 1))
+    side, steps, workers = (64, 6, 0) if place.small else (800, 12, min(12, os.cpu_count() or 1))
     training = TrainingConfig(batch_size=2 if place.small else 16).with_changes({"resize.shorter_side": side})
     data = TrainingData(Shapes(64, image_size=(side, side)), config, training)
     batches = iter(load_batches(data, range(steps), workers, pin_memory=not place.small))
