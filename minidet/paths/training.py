@@ -93,6 +93,8 @@ def _check(config: TrainingConfig, path: str) -> None:
     for name in ("compile", "tensorboard"):
         if getattr(config, name):
             raise ValueError(f"{name} = true needs PyTorch: leave it out, or train with the path pytorch")
+    if config.accumulate > 1:
+        raise ValueError(f"accumulate = {config.accumulate}: the {path} path takes a batch as a whole, leave it at 1")
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise ValueError(f"the {path} path trains in one process: start it without torchrun")
 

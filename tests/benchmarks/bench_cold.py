@@ -16,6 +16,11 @@ from pathlib import Path
 
 from tests.benchmarks.timing import machine
 
+_NETWORK = (
+    "from minidet.compiled.training import RetinaNet, TrainingConfig, train_step; "
+    "from minidet.config import RetinaNetConfig; net = RetinaNet(RetinaNetConfig.tiny(2), dtype=np.float32); "
+    "images = np.zeros((2, 3, 64, 64), np.float32); truth = [(boxes[:2] / 2, y[:2], np.zeros(2, bool))] * 2"
+)
 CALLS = {
     "box_iou": "box_iou(boxes, boxes)",
     "encode_boxes": "encode_boxes(boxes, boxes)",
@@ -35,6 +40,8 @@ CALLS = {
     "batched_nms": "batched_nms(boxes, scores, y)",
     "postprocess": "postprocess([x], [zeros], [boxes], (320, 320), PostprocessConfig())",
     "ohem_sample": "ohem_sample(scores, boxes, 4)",
+    "RetinaNet.forward": f"{_NETWORK}; net.forward(images, training=False)",
+    "train_step": f"{_NETWORK}; train_step(net, images, truth, TrainingConfig(), 0.01, {{}})",
 }
 _SETTING = """
 import time
