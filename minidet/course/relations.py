@@ -48,7 +48,7 @@ def describe(exercise: Exercise, check: Check, wrong: Sequence[Tried]) -> str:
         for expected, got in pairs:
             if got is not None and kind(got) != kind(expected):
                 return f"{kind(got)} where {kind(expected)} is wanted; {check.hint}"
-    for say in (_kind, _shape, _digits, _not_finite, _order, _turned, _scaled, _moved, _members):
+    for say in (_kind, _shape, _rounded, _digits, _not_finite, _order, _turned, _scaled, _moved, _alike, _members):
         if text := say(exercise, check, pairs):
             return text
     return ""
@@ -137,6 +137,14 @@ def _same_shape(pairs: Pairs) -> list[tuple[np.ndarray, np.ndarray]]:
     return [(ref.astype(float), sub.astype(float)) for ref, sub in parts]
 
 
+def _rounded(exercise: Exercise, check: Check, pairs: Pairs) -> str:
+    ref, sub = _flat(pairs)
+    for decimals in range(5):
+        if sub.any() and not np.array_equal(ref, sub) and np.array_equal(ref.round(decimals), sub):
+            return f"the result is rounded to {decimals} decimals: nothing is rounded here"
+    return ""
+
+
 def _digits(exercise: Exercise, check: Check, pairs: Pairs) -> str:
     parts = [(ref, sub) for ref, sub in _same_shape(pairs) if not np.array_equal(ref, sub)]
     if not parts:
@@ -207,6 +215,13 @@ def _moved(exercise: Exercise, check: Check, pairs: Pairs) -> str:
         return ""
     step = sub[0] - ref[0]
     return f"your result is {abs(step):.6g} too {'large' if step > 0 else 'small'} everywhere"
+
+
+def _alike(exercise: Exercise, check: Check, pairs: Pairs) -> str:
+    large = [(ref, sub) for ref, sub in _same_shape(pairs) if ref.size > 1 and np.ptp(ref)]
+    if large and all(sub.any() and not np.ptp(sub) for _, sub in large):
+        return "the same number everywhere, where each place has its own: over what do you take a sum, mean or maximum?"
+    return ""
 
 
 def _flat(pairs: Pairs) -> tuple[np.ndarray, np.ndarray]:

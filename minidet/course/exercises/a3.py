@@ -347,7 +347,7 @@ FOCAL = Exercise(
             ),
         ),
         Mistake(
-            "alpha is inside the power: it is a factor beside it",
+            "alpha is inside the power, or squared: it is a factor beside it, once",
             lambda x, y, gamma=2.0, alpha=None: (_alpha_t(y, alpha) * (1 - _p_t(x, y))) ** gamma * -np.log(_p_t(x, y)),
         ),
         *(
