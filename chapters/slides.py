@@ -2,9 +2,9 @@
 
     python chapters/slides.py [--out FOLDER] [WEEK ...]
 
-One HTML file per week, with its pictures inside. Keys: right and left, or a click; at a question the first one unfolds
-the answer. A browser prints one slide per page. Formulas are drawn by MathJax, which the browser fetches; without a
-network they stay in TeX.
+One HTML file per week. Keys: right and left, or a click; at a question the first one unfolds
+the answer. A browser prints one slide per page. They need no
+network: pictures and formulas are in the file.
 """
 
 from __future__ import annotations
@@ -21,6 +21,10 @@ from typing import Any
 import nbformat
 from nbconvert.filters.markdown_mistune import markdown2html_mistune
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # where this file is run by its name
+
+from chapters.formulas import drawn
+
 HERE = Path(__file__).resolve().parent
 WEEKS = {
     1: ("Boxes", ("01_one_object", "02_boxes_and_iou", "03_anchors", "04_matching")),
@@ -30,7 +34,6 @@ WEEKS = {
 }
 """The course of four weeks in README.md."""
 LEFT_OUT = ("Where to read on", "Read on")
-MATHJAX = "https://cdn.jsdelivr.net/npm/mathjax@3.2.2/es5/tex-svg.js"
 PAGE = """\
 <!doctype html>
 <html lang="en">
@@ -44,11 +47,9 @@ section.shown {{ display: block; }}
 h1 {{ font-size: 1.8em; margin-top: 25vh; }} h2 {{ font-size: 1.3em; margin: 0 0 .6em; }}
 img {{ max-width: 100%; max-height: 72vh; display: block; margin: 0 auto; }}
 small {{ color: #666; position: fixed; right: 2vw; bottom: 1vh; font-size: .5em; }}
-summary {{ color: #666; }}
+summary {{ color: #666; }} svg {{ max-width: 100%; }}
 @media print {{ section {{ display: block; break-after: page; }} small {{ position: static; }} }}
 </style>
-<script>MathJax = {{ tex: {{ inlineMath: [["$", "$"]] }} }};</script>
-<script async src="{mathjax}"></script>
 {slides}
 <script>
 const all = [...document.querySelectorAll("section")];
@@ -134,7 +135,7 @@ def week(number: int, folder: Path = HERE) -> str:
     for name in chapters:
         parts += slides(nbformat.read(folder / f"{name}.ipynb", as_version=4))
     body = "\n".join(f"<section>{part}<small>{i} / {len(parts)}</small></section>" for i, part in enumerate(parts, 1))
-    return PAGE.format(title=f"Week {number}: {escape(title)}", slides=body, mathjax=MATHJAX)
+    return PAGE.format(title=f"Week {number}: {escape(title)}", slides=body)
 
 
 def _first_sentences(text: str, count: int = 2) -> str:
@@ -160,7 +161,7 @@ def _heading(text: str) -> str:
 
 def _html(text: str) -> str:
     """Markdown as HTML; links to other files, which the slides do not have, as their words."""
-    return str(markdown2html_mistune(re.sub(r"(?<!!)\[([^\]]*)\]\((?!https?:)[^)]*\)", r"\1", text)))
+    return drawn(str(markdown2html_mistune(re.sub(r"(?<!!)\[([^\]]*)\]\((?!https?:)[^)]*\)", r"\1", text))))
 
 
 def _holds_picture(output: Any) -> bool:

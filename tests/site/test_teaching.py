@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from chapters import formulas
 from tests.site.test_chapters import FOLDER, broken_links
 
 EXAM = (FOLDER / "EXAM.md").read_text(encoding="utf-8")
@@ -62,7 +63,22 @@ def test_the_slides_hold_every_picture_and_question_of_the_week(number):
         questions += prose.partition("## Questions")[2].count("<summary>Answer</summary>")
     assert page.count("<img ") == pictures
     assert page.count("<h2>Question</h2>") == questions
-    assert not re.search(r'<img alt=""|href="(?!https?:)', page)
+    assert not re.search(r'<img alt=""|href="(?!https?:)|src="(?!data:)', page)
+    prose = re.sub(r'aria-label="[^"]*"|base64,[^"]*', "", page.partition("</style>")[2].partition("<script>")[0])
+    assert "$" not in prose, "a formula is not drawn"
+    assert page.count("<svg ") > 20
+
+
+def test_a_formula_is_a_drawing_of_its_height():
+    small, large = (formulas.svg(tex) for tex in ("x", r"\frac{x}{y}"))
+    height = [float(re.search(r"height:([\d.]+)em", one)[1]) for one in (small, large)]
+    assert height[0] < 1 < height[1]
+    assert 'aria-label="x &lt; 1"' in formulas.svg("x &lt; 1")
+    assert formulas.plain(r"\begin{cases} 1 & y = 1 \\ 0 & y = 0 \end{cases} \le \sqrt 2") == (
+        r"1\ \ (y = 1),\ \ 0\ \ (y = 0) \leq \sqrt{2}"
+    )
+    with pytest.raises(ValueError, match="Unknown symbol"):
+        formulas.svg(r"\nosuchthing")
 
 
 def test_a_week_that_is_not_there_is_refused():
