@@ -25,7 +25,7 @@ def cells(name: str, to: str, kind: str = "code", **settings) -> list[str]:
 
 
 @pytest.mark.parametrize("to", BODIES)
-@pytest.mark.parametrize("name", ["a1", "a2", "a3", "a4", "a5"])
+@pytest.mark.parametrize("name", ["a1", "a2", "a3", "a4", "a5", "a7"])
 def test_the_master_notebook_runs(name, to, capsys):
     space: dict[str, object] = {}
     for source in cells(name, to, seed=4):

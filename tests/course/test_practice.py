@@ -83,7 +83,7 @@ def test_what_nobody_asks_for_is_refused():
         require(nms, "speed")
 
 
-@pytest.mark.parametrize("name", ["a1", "a2", "a3", "a4", "a5"])
+@pytest.mark.parametrize("name", ["a1", "a2", "a3", "a4", "a5", "a7"])
 def test_right_functions_earn_everything(name, capsys):
     module = module_of(solution(name))
     for exercise in load(name).exercises:

@@ -70,8 +70,8 @@ def _conv(
 
 
 def _conv_case(rng: np.random.Generator, b: int, c: int, side: tuple[int, int], o: int, k: int, *rest: Any) -> Case:
-    usual: tuple[Any, ...] = (None, 1, 0, 1)
-    bias, stride, padding, groups = (*rest, *usual[len(rest) :])
+    kept: tuple[Any, ...] = (None, 1, 0, 1)
+    bias, stride, padding, groups = (*rest, *kept[len(rest) :])
     shift = _map(rng, o) if bias else None
     return case(_map(rng, b, c, *side), _map(rng, o, c // groups, k, k), shift, stride, padding, groups)
 
