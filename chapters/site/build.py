@@ -13,6 +13,7 @@ import json
 import shutil
 import sys
 import tempfile
+from importlib import resources
 from pathlib import Path
 
 from minidet.experiments import results, tables
@@ -86,15 +87,35 @@ def site(out: Path, builder: str = "html") -> None:
         from sphinx.cmd.build import build_main
     except ImportError as error:
         raise SystemExit("Sphinx is not installed: pip install 'minidet[site]', or --pages-only") from error
-    from chapters.site import sources
+    from chapters.site import listings, sources
 
     with tempfile.TemporaryDirectory(prefix="site") as folder:
-        source = sources.assemble(Path(folder) / "source")
+        source = Path(folder) / "source"
+        shown = sources.assemble(source)
         doctrees = str(Path(folder) / "doctrees")
-        failed = build_main(["-q", "-W", "--keep-going", "-b", builder, "-c", str(HERE), "-d", doctrees, str(source), str(out)])
+        options = ["-q", "-W", "--keep-going", "-b", builder, "-c", str(HERE), "-d", doctrees]
+        failed = build_main([*options, str(source), str(out)])
     if failed:
         raise SystemExit(failed)
-    pages(out)
+    if builder == "html":
+        shutil.copy(ROOT / "figures" / "results" / "summary.html", out)
+        mathjax(out / "_static" / "mathjax")
+        listings.write(out, shown)
+        pages(out)
+
+
+def mathjax(folder: Path) -> None:
+    """Copy what formulas need from the package that holds MathJax: one script, its fonts, its licence.
+
+    Args:
+        folder: where the pages look for it.
+    """
+    installed = resources.files("mathjax") / "static" / "mathjax"
+    with resources.as_file(installed) as whole:
+        fonts = Path("output") / "chtml" / "fonts" / "woff-v2"
+        shutil.copytree(whole / "es5" / fonts, folder / fonts, dirs_exist_ok=True)
+        shutil.copy(whole / "es5" / "tex-chtml.js", folder)
+        shutil.copy(whole / "LICENSE", folder)
 
 
 def main(arguments: list[str] | None = None) -> int:

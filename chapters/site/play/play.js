@@ -160,6 +160,7 @@ const play = (() => {
       html("button", { type: "button", click: toggle }, "Light or dark")));
   }
 
-  head();
+  if (window === window.top) head();
+  else document.head.append(html("base", { target: "_top" })); // in a chapter: its links leave the frame
   return { find, html, svg, set, controls, movable, point, box, place, plot };
 })();

@@ -1,0 +1,157 @@
+"""The pages of the web site, as Sphinx reads them: copies of what the repository holds, with links that stay in the site.
+
+    index.md  chapters/*.ipynb  PAPER.md  api/*.md
+
+A link to a file of the repository that is no page of the book leads to a page that shows the file; listings.py makes it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import nbformat
+from nbformat.v4 import new_markdown_cell
+
+from chapters.site import api, listings
+from minidet.files import write_text
+
+ROOT = Path(__file__).resolve().parents[2]
+REPOSITORY = os.environ.get("GITHUB_REPOSITORY", "")
+"""Owner and name on GitHub, as its actions say; empty elsewhere, and then no page offers to be opened in Colab."""
+PLAYS = {
+    "02": ("iou", "IoU"), "03": ("anchors", "anchors and matching"), "04": ("anchors", "anchors and matching"),
+    "05": ("focal_loss", "the focal loss"), "06": ("focal_loss", "the focal loss"), "10": ("guess", "guess first"),
+    "11": ("nms", "suppression, step by step"), "12": ("average_precision", "average precision"),
+}  # fmt: skip
+"""The page to play with of each chapter, by its number."""
+FOLDED = 16
+"""Code cells of more lines are folded."""
+LINK = re.compile(r"\[(?P<text>[^\]\n]+)\]\((?P<target>[^)\s]+)\)")
+INDEX = """# minidet
+
+Learn how dense object detection really works, from the paper that made it work: *Focal Loss for Dense Object Detection*
+(Lin et al., 2017), focal loss and RetinaNet, from scratch. This is the book as a web site; it needs no network.
+
+- **<a href="play/index.html">Pages to play with</a>**: the first interaction in under a second, with the digits of the tested reference
+- **[The chapters](chapters/README.md)**, from one object in one image to the evidence of the paper
+- **[The paper's map](PAPER.md)**: from every equation, section, figure and table to the function, the chapter and the test
+- **<a href="summary.html">Every experiment</a>**: the published numbers beside ours, and a verdict for each claim
+- **[API reference](api/index.md)**: every public function, from its docstring
+
+```{{toctree}}
+:caption: The book
+:maxdepth: 1
+:hidden:
+
+chapters/README
+{chapters}
+```
+
+```{{toctree}}
+:caption: To look up
+:maxdepth: 1
+:hidden:
+
+PAPER
+api/index
+```
+"""
+
+
+def assemble(source: Path) -> set[Path]:
+    """Write the sources of the whole site.
+
+    Args:
+        source: the folder to write; made if it is not there.
+
+    Returns:
+        The files of the repository that the pages link to, relative to it.
+    """
+    shown: set[Path] = set()
+    names = sorted(path.name for path in (ROOT / "chapters").glob("*.ipynb"))
+    write_text(source / "index.md", INDEX.format(chapters="\n".join(f"chapters/{name[:-6]}" for name in names)))
+    for name in names:
+        path = ROOT / "chapters" / name
+        notebook = chapter(nbformat.read(path, as_version=4), name, shown)
+        write_text(source / "chapters" / name, nbformat.writes(notebook))
+        (source / "downloads").mkdir(exist_ok=True)
+        shutil.copy(path, source / "downloads" / name)
+    for page in ("PAPER.md", "chapters/README.md"):
+        text = (ROOT / page).read_text(encoding="utf-8")
+        write_text(source / page, within(text, page, shown))
+    api.write(source / "api", shown)
+    return shown
+
+
+def chapter(notebook: Any, name: str, shown: set[Path]) -> Any:
+    """A notebook as the site shows it: links, buttons below the title, long code folded, widgets left out."""
+    page = f"chapters/{name}"
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            cell.source = within(cell.source, page, shown)
+            continue
+        if cell.source.count("\n") >= FOLDED:
+            cell.metadata.setdefault("tags", []).append("hide-input")
+        cell.outputs = [one for one in cell.outputs if not any("widget" in kind for kind in one.get("data", {}))]
+        for output in cell.outputs:
+            if "text/markdown" in output.get("data", {}):
+                output.data.pop("text/plain", None)
+    if name[:2] in PLAYS:
+        before = [i for i, cell in enumerate(notebook.cells) if cell.source.startswith("## Questions")]
+        notebook.cells.insert(before[0] if before else len(notebook.cells), played(name[:2]))
+    title, _, rest = notebook.cells[0].source.partition("\n")
+    notebook.cells[0].source = f"{title}\n\n{buttons(name)}\n{rest}"
+    notebook.metadata.pop("widgets", None)
+    return notebook
+
+
+def buttons(name: str) -> str:
+    """What can be done with a chapter, in a line of Markdown."""
+    offered = [f"{{download}}`Download the notebook <../downloads/{name}>`"]
+    if REPOSITORY:
+        address = f"https://colab.research.google.com/github/{REPOSITORY}/blob/main/chapters/{name}"
+        offered.insert(0, f"[Open in Colab]({address})")
+    if play := PLAYS.get(name[:2]):
+        offered.append(f'Play: <a href="../play/{play[0]}.html">{play[1]}</a>')
+    return " · ".join(offered)
+
+
+def played(number: str) -> Any:
+    """A cell that shows a chapter's page to play with."""
+    name, title = PLAYS[number]
+    frame = f'<iframe class="play" src="../play/{name}.html" title="{title}" loading="lazy"></iframe>'
+    return new_markdown_cell(f"## To play with: {title}\n\n{frame}")
+
+
+def within(text: str, page: str, shown: set[Path]) -> str:
+    """Markdown whose links stay within the site.
+
+    Args:
+        text: Markdown.
+        page: where it is in the repository, and in the site.
+        shown: files that pages are needed for; those that the links lead to are added.
+    """
+
+    def target(match: re.Match[str]) -> str:
+        address, _, heading = match["target"].partition("#")
+        if not address or "://" in address or address.startswith("mailto:"):
+            return match[0]
+        inside = (ROOT / page).parent.joinpath(address).resolve().relative_to(ROOT)
+        if inside.suffix == ".ipynb" or inside in (Path("PAPER.md"), Path("chapters/README.md")):
+            return f"[{match['text']}]({address}#{heading.lower()})" if heading else match[0]
+        shown.add(inside)
+        up = "../" * (len(PurePosixPath(page).parts) - 1)
+        return f'<a href="{up}{listings.address(inside, match["text"])}">{match["text"]}</a>'
+
+    return outside_code(text, lambda prose: LINK.sub(target, prose))
+
+
+def outside_code(text: str, change: Callable[[str], str]) -> str:
+    """Change what is no code and no formula."""
+    parts = re.split(r"(```.*?```|\$\$.*?\$\$)", text, flags=re.DOTALL)
+    return "".join(part if i % 2 else change(part) for i, part in enumerate(parts))
