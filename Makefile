@@ -4,7 +4,7 @@ BIN := .venv/bin
 INSTALLED := .venv/installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install reproduce test chapters bench lint clean
+.PHONY: help install reproduce test chapters site bench lint clean
 
 help:  ## what there is to make
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,6 +26,9 @@ test: $(INSTALLED)  ## the main job with a short training, then every test
 
 chapters: $(INSTALLED)  ## run the chapters of the book and keep their outputs
 	$(BIN)/python chapters/execute.py
+
+site: $(INSTALLED)  ## the book as a web site that needs no network, in runs/site
+	$(BIN)/python -m chapters.site.build
 
 bench: $(INSTALLED)  ## time the operations beside the peers that are installed
 	$(BIN)/python -m tests.benchmarks

@@ -37,7 +37,8 @@ def write(folder: Path, shown: set[Path]) -> None:
     write_text(
         folder / "index.md",
         "# API reference\n\nThe three paths have the same functions in files of the same names. "
-        f"`help(minidet.reference.focal_loss)` says the same.\n\n{listed}\n\n```{{toctree}}\n:hidden:\n\n{entries}\n```\n",
+        f"`help(minidet.reference.focal_loss)` says the same.\n\n{listed}\n\n"
+        f"```{{toctree}}\n:hidden:\n\n{entries}\n```\n",
     )
     for name in PACKAGES:
         write_text(folder / f"{name}.md", package(name, shown))

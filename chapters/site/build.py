@@ -2,8 +2,9 @@
 
     python -m chapters.site.build [--out runs/site] [--pages-only]
 
-The chapters are shown with the outputs that they were committed with; nothing is executed. --pages-only writes the pages
-to play with alone, which needs no Sphinx and takes a second. The site opens from the file system and needs no network.
+The chapters are shown with the outputs that they were committed with; nothing is executed. --pages-only writes the
+pages to play with alone, which needs no Sphinx and takes a second. The site opens from the file system and needs no
+network.
 """
 
 from __future__ import annotations

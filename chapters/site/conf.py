@@ -1,7 +1,5 @@
 """How Sphinx builds the site; chapters/site/build.py writes the sources and calls it."""
 
-import warnings
-
 project = "minidet"
 author = "minidet contributors"
 copyright = "minidet contributors, MIT licence"
@@ -34,4 +32,3 @@ pygments_dark_style = "github-dark"
 # The pages to play with and the summary are no pages of Sphinx: build.py puts them beside its own.
 suppress_warnings = ["mystnb.unknown_mime_type"]
 linkcheck_ignore = [r".*play/.*\.html", r".*summary\.html"]
-warnings.filterwarnings("ignore", category=DeprecationWarning)

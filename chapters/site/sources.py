@@ -1,15 +1,14 @@
-"""The pages of the web site, as Sphinx reads them: copies of what the repository holds, with links that stay in the site.
+"""The pages of the web site, as Sphinx reads them: copies of the repository, with links that stay in the site.
 
     index.md  chapters/*.ipynb  PAPER.md  api/*.md
 
-A link to a file of the repository that is no page of the book leads to a page that shows the file; listings.py makes it.
+A link to a file of the repository that is no page of the book leads to a page that shows it; listings.py makes that.
 """
 
 from __future__ import annotations
 
 import os
 import re
-import shutil
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -37,9 +36,11 @@ INDEX = """# minidet
 Learn how dense object detection really works, from the paper that made it work: *Focal Loss for Dense Object Detection*
 (Lin et al., 2017), focal loss and RetinaNet, from scratch. This is the book as a web site; it needs no network.
 
-- **<a href="play/index.html">Pages to play with</a>**: the first interaction in under a second, with the digits of the tested reference
+- **<a href="play/index.html">Pages to play with</a>**: boxes to drag and losses to bend, with the digits of the tested
+  reference and nothing to install
 - **[The chapters](chapters/README.md)**, from one object in one image to the evidence of the paper
-- **[The paper's map](PAPER.md)**: from every equation, section, figure and table to the function, the chapter and the test
+- **[The paper's map](PAPER.md)**: from every equation, section, figure and table to the function, the chapter and the
+  test
 - **<a href="summary.html">Every experiment</a>**: the published numbers beside ours, and a verdict for each claim
 - **[API reference](api/index.md)**: every public function, from its docstring
 
@@ -77,10 +78,9 @@ def assemble(source: Path) -> set[Path]:
     write_text(source / "index.md", INDEX.format(chapters="\n".join(f"chapters/{name[:-6]}" for name in names)))
     for name in names:
         path = ROOT / "chapters" / name
-        notebook = chapter(nbformat.read(path, as_version=4), name, shown)
-        write_text(source / "chapters" / name, nbformat.writes(notebook))
-        (source / "downloads").mkdir(exist_ok=True)
-        shutil.copy(path, source / "downloads" / name)
+        notebook = nbformat.read(path, as_version=4)
+        write_text(source / "downloads" / name, nbformat.writes(without_outputs(notebook)))
+        write_text(source / "chapters" / name, nbformat.writes(chapter(notebook, name, shown)))
     for page in ("PAPER.md", "chapters/README.md"):
         text = (ROOT / page).read_text(encoding="utf-8")
         write_text(source / page, within(text, page, shown))
@@ -119,6 +119,15 @@ def buttons(name: str) -> str:
     if play := PLAYS.get(name[:2]):
         offered.append(f'Play: <a href="../play/{play[0]}.html">{play[1]}</a>')
     return " · ".join(offered)
+
+
+def without_outputs(notebook: Any) -> Any:
+    """A copy of a notebook to run oneself; without its pictures it is a tenth as large."""
+    copy = nbformat.from_dict(notebook)
+    for cell in copy.cells:
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+    return copy
 
 
 def played(number: str) -> Any:

@@ -1,0 +1,74 @@
+"""What needs NumPy and Matplotlib alone, and so could run in a browser: the reference, and three chapters' imports."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+
+ROOT = Path(__file__).parents[2]
+ALLOWED = {
+    "numpy", "matplotlib", "mpl_toolkits",
+    "PIL", "contourpy", "cycler", "dateutil", "fontTools", "kiwisolver", "packaging", "pyparsing", "six",
+}  # fmt: skip
+"""NumPy, Matplotlib and what Matplotlib requires itself."""
+NOTEBOOK = {"IPython", "ipywidgets"}
+"""What a notebook's surroundings have; a chapter may ask for it."""
+GUARD = """
+import sys
+class Guard:
+    def find_spec(self, name, path=None, target=None):
+        if name[0] != "_" and name.partition(".")[0] not in allowed:
+            raise ModuleNotFoundError(f"{name} is not installed here", name=name)
+allowed = {allowed} | set(sys.stdlib_module_names)
+sys.meta_path.insert(0, Guard())
+"""
+"""Makes every other package look as if it were not installed."""
+
+
+def run(code: str, more: set[str] = frozenset()) -> subprocess.CompletedProcess[str]:
+    """Run code where only these packages and the project's own can be imported."""
+    allowed = ALLOWED | more | {"minidet", "figures"}
+    script = GUARD.replace("{allowed}", repr(allowed)) + code
+    return subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+def imports(name: str) -> str:
+    """The import statements of a chapter's cells, IPython's surroundings left out."""
+    (path,) = (ROOT / "chapters").glob(f"{name}_*.ipynb")
+    sources = [cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+    code = "\n".join(line for source in sources for line in source.split("\n") if not line.startswith(("%", "!")))
+    found = [node for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Import | ast.ImportFrom)]
+    outside = [node for node in found if _package(node) not in NOTEBOOK]
+    return "\n".join(map(ast.unparse, outside))
+
+
+def _package(node: ast.Import | ast.ImportFrom) -> str:
+    name = node.module if isinstance(node, ast.ImportFrom) else node.names[0].name
+    return str(name).partition(".")[0]
+
+
+@pytest.mark.subprocess
+def test_the_reference_runs_with_numpy_alone():
+    code = "from minidet import reference\nprint(reference.focal_loss([0.0], [1], gamma=2, alpha=None)[0])"
+    ran = run(code)
+    assert ran.stdout.startswith("0.1732867951"), ran.stderr
+
+
+@pytest.mark.subprocess
+@pytest.mark.parametrize("chapter", ["02", "05", "06"])
+def test_a_chapter_imports_nothing_else(chapter):
+    code = imports(chapter)
+    assert "minidet" in code
+    ran = run(code)
+    assert ran.returncode == 0, ran.stderr
+
+
+@pytest.mark.subprocess
+def test_another_package_is_noticed():
+    assert "No module named" in (ran := run("import torch")).stderr or "torch is not installed here" in ran.stderr
+    assert ran.returncode == 1

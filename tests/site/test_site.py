@@ -1,0 +1,115 @@
+"""The built site: nothing is warned about, no link is broken, nothing is fetched from elsewhere, and it stays small."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import warnings
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from urllib.parse import unquote
+
+import pytest
+
+from chapters.site import api, build, listings
+from tests.site import browser
+
+WHAT_IT_NEEDS = ("sphinx", "myst_nb", "furo", "mathjax")
+MISSING = [name for name in WHAT_IT_NEEDS if find_spec(name) is None]
+needs_sphinx = pytest.mark.skipif(MISSING != [], reason=f"not installed: {MISSING}: pip install 'minidet[site]'")
+LARGEST = 25_000_000
+"""Bytes of the whole site."""
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    out = tmp_path_factory.mktemp("site")
+    with warnings.catch_warnings():  # Python's, of Sphinx's extensions about each other; Sphinx's own are errors
+        warnings.simplefilter("ignore")
+        build.site(out)
+    return out
+
+
+def attributes(page: Path, name: str) -> set[str]:
+    """What an attribute says anywhere in a page."""
+    return set(re.findall(rf'\s{name}="([^"]*)"', page.read_text(encoding="utf-8")))
+
+
+@cache
+def targets(page: Path) -> set[str]:
+    return attributes(page, "id") | attributes(page, "name")
+
+
+def broken(page: Path) -> list[str]:
+    """Links of a page that lead to no file of the site, or to no place in it."""
+    found = []
+    for link in attributes(page, "href") | attributes(page, "src"):
+        if re.match(r"https?:|mailto:|data:|javascript:", link):
+            continue
+        file, _, place = link.partition("#")
+        path = (page.parent / unquote(file.partition("?")[0])).resolve() if file else page
+        if not path.is_file() or (place and path.suffix == ".html" and unquote(place) not in targets(path)):
+            found.append(link)
+    return found
+
+
+@needs_sphinx
+@pytest.mark.slow
+def test_the_whole_site(site):
+    pages = sorted(site.rglob("*.html"))
+    names = {page.relative_to(site).as_posix() for page in pages}
+    chapters = {f"chapters/{path.stem}.html" for path in (build.ROOT / "chapters").glob("*.ipynb")}
+    assert chapters | {"index.html", "PAPER.html", "summary.html", "search.html", "play/iou.html"} <= names
+    assert {str(page.relative_to(site)): links for page in pages if (links := broken(page))} == {}
+    fetched = {source for page in pages for source in attributes(page, "src") if re.match("https?:|//", source)}
+    assert fetched == set()
+    assert sum(file.stat().st_size for file in site.rglob("*") if file.is_file()) < LARGEST
+
+
+@needs_sphinx
+@pytest.mark.skipif(browser.MISSING != "", reason=browser.MISSING or "-")
+@pytest.mark.slow
+@pytest.mark.parametrize("width", browser.WIDTHS.values(), ids=browser.WIDTHS)
+def test_pages_of_the_site_in_a_browser(site, width):
+    with browser.browser() as chromium:
+        for name in ("index", "chapters/06_focal_loss", "PAPER", "api/reference", "files/minidet/reference/losses.py"):
+            with browser.opened(chromium, site / f"{name}.html", width) as (page, complaints):
+                page.wait_for_timeout(1000)  # formulas are set after the page is loaded
+                assert complaints == []
+                assert not browser.scrolls_sideways(page), name
+                if name == "chapters/06_focal_loss":
+                    assert page.locator("mjx-container").count() > 10
+                    assert page.frame_locator("iframe").locator("#value path").count() == 2
+
+
+def test_a_broken_link_is_found(tmp_path):
+    (tmp_path / "there.html").write_text('<a id="here" href="#here"></a>')
+    page = tmp_path / "page.html"
+    page.write_text('<a href="there.html#here"><a href="there.html#gone"><img src="gone.png"><a href="https://x.org">')
+    assert sorted(broken(page)) == ["gone.png", "there.html#gone"]
+
+
+def test_a_link_to_a_name_leads_to_its_line():
+    path = Path("minidet/reference/losses.py")
+    text = (build.ROOT / path).read_text(encoding="utf-8").splitlines()
+    line = int(listings.address(path, "`focal_loss_grad`").partition("#line-")[2])
+    assert text[line - 1] == "def focal_loss_grad("
+    assert listings.address(path, "`losses.py`") == listings.address(path) == "files/minidet/reference/losses.py.html"
+
+
+def test_every_public_function_is_in_the_api_reference():
+    page = api.package("reference", set())
+    from minidet import reference
+
+    assert [name for name in reference.__all__ if f"`{name}`" not in page] == []
+    assert "- alpha: weight of the objects in \\[0, 1\\]" in page
+
+
+@pytest.mark.subprocess
+def test_without_sphinx_it_says_what_to_install(tmp_path):
+    code = "import sys; sys.modules['sphinx.cmd.build'] = None; from chapters.site import build; build.main()"
+    run = subprocess.run([sys.executable, "-c", code], cwd=build.ROOT, capture_output=True, text=True, check=False)
+    assert run.returncode == 1
+    assert "pip install 'minidet[site]'" in run.stderr
