@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import base64
 import io
+import os
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -23,6 +24,7 @@ from PIL import Image
 
 from figures import (
     ablations,
+    dots,
     figure1,
     figure2,
     figure3,
@@ -36,7 +38,7 @@ from figures import (
 )  # fmt: skip
 from minidet.config import RetinaNetConfig
 from minidet.experiments import claims, tables, verdicts
-from minidet.experiments.results import Results, load_results
+from minidet.experiments.results import RESULTS, Results, load_results
 from minidet.experiments.setting import BASE, anchors_per_image
 from minidet.files import write_text
 from minidet.plotting import STYLE
@@ -66,23 +68,28 @@ CLASSES = dict(zip(verdicts.KINDS, ("supported", "contradicted", "undecided", "u
 PAGE = Template((Path(__file__).parent / "summary_page.html").read_text(encoding="utf-8"))
 
 
-def page(results: Results | None = None) -> str:
-    """The whole page as HTML."""
+def page(results: Results | None = None, runs: str | None = None) -> str:
+    """The whole page as HTML.
+
+    Args:
+        results: the runs; None for the committed ones.
+        runs: where the page finds the files of the runs, relative to itself; None for no links to them.
+    """
     results = results or load_results()
     judged = claims.judged(results)
-    kinds, tested = Counter(verdict.kind for _, verdict in judged), len(claims.TESTED)
+    kinds = Counter(verdict.kind for _, verdict in judged)
     return PAGE.substitute(
         setting=escape(setting()),
         differences=escape(differences()),
         effort=escape(effort(results)),
         count=escape(", ".join(f"{kind} {kinds[kind]}" for kind in verdicts.KINDS if kinds[kind])),
         conclusion=escape(conclusion(judged)),
-        claims="\n".join(_claim(claim, verdict, claim.look(results)) for claim, verdict in judged[:tested]),
-        untested="\n".join(_claim(claim, verdict, "") for claim, verdict in judged[tested:]),
-        number=len(judged) - tested,
+        claims="\n".join(_claim(claim, verdict, claim.look(results)) for claim, verdict in judged),
+        filter=_filter(kinds),
+        own=sum(not claim.numbers for claim, _ in judged),
         rule=_rule(),
         figures="\n".join(_figure(*entry, results) for entry in FIGURES),
-        tables="\n".join(_table(name, results) for name in tables.NAMES),
+        tables="\n".join(_table(name, results, runs) for name in tables.NAMES),
     )
 
 
@@ -164,6 +171,18 @@ def _claim(claim: claims.Claim, verdict: verdicts.Verdict, why: str) -> str:
     )
 
 
+def _filter(kinds: Counter[str]) -> str:
+    """Buttons that choose which claims are shown, without a script: those that the runs speak about to begin with."""
+    shown = kinds.total() - kinds[verdicts.NOT_TESTABLE]
+    choices = [("tested", "tested here", shown), ("all", "all", kinds.total())]
+    choices += [(CLASSES[kind], kind, kinds[kind]) for kind in verdicts.KINDS]
+    return "".join(
+        f'<input type="radio" name="kind" id="show-{name}"{" checked" * (name == "tested")}>'
+        f'<label for="show-{name}">{escape(label)} {count}</label>'
+        for name, label, count in choices
+    )
+
+
 def _links(claim: claims.Claim) -> str:
     """Links to the tables in which a claim's rows stand."""
     links = ", ".join(f'<a href="#table-{name}">{name}</a>' for name in claim.tables)
@@ -192,13 +211,17 @@ def _figure(title: str, draw: Callable[[Results], Figure], caption: str, results
     )
 
 
-def _table(name: str, results: Results) -> str:
+def _table(name: str, results: Results, runs: str | None) -> str:
     table = tables.content(name, results)
+    names = [row.name for row in tables.TABLES[name].rows] if name in tables.TABLES else []
+    aps = [value for one in names if (score := results.score(one)) for value in score.values]
+    table.header.extend(["each seed"] * bool(aps))
 
-    def cells(row: Sequence[str], tag: str) -> str:
-        return "<tr>" + "".join(f"<{tag}>{escape(cell)}</{tag}>" for cell in row) + "</tr>"
+    def cells(row: Sequence[str], tag: str, more: str = "") -> str:
+        return "<tr>" + "".join(f"<{tag}>{escape(cell)}</{tag}>" for cell in row) + more + "</tr>"
 
-    body = "\n".join(cells(row, "td") for row in table.body)
+    drawn = [dots.cell(results, one, max(*aps, 1.0), runs) for one in names] if aps else [""] * len(table.body)
+    body = "\n".join(cells(row, "td", more) for row, more in zip(table.body, drawn, strict=True))
     told = "".join(f'<p class="soft">{escape(note)}</p>' for note in table.notes)
     drawn = f"<table>{cells(table.header, 'th')}\n{body}</table>"
     return f'<h3 id="table-{name}">{escape(table.title)}</h3>\n<div class="wide" tabindex="0">{drawn}</div>{told}'
@@ -209,7 +232,8 @@ def main(arguments: list[str] | None = None) -> list[Path]:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=script.DEFAULT_OUT, help="folder (default: %(default)s)")
     options = parser.parse_args(arguments)
-    path = write_text(options.out / "summary.html", page() + "\n")
+    runs = os.path.relpath(RESULTS, options.out).replace(os.sep, "/")
+    path = write_text(options.out / "summary.html", page(runs=runs) + "\n")
     print(path)
     return [path]
 

@@ -25,8 +25,8 @@ def add_preset(command: argparse.ArgumentParser) -> None:
     """Add ``--preset``."""
     command.add_argument(
         "--preset", choices=PRESETS,
-        help="small (the default): on shapes; paper: RetinaNet on COCO, eight GPUs for a day and more per row. A folder "
-        "of results knows its own",
+        help="small (the default): on shapes; paper: RetinaNet on COCO, eight GPUs for a day and more per row. A "
+        "folder of results knows its own",
     )  # fmt: skip
 
 
@@ -40,7 +40,8 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     group.add_argument(
         "--images-per-step", type=int, metavar="N",
-        help="images per step of all GPUs together, if not 16: learning rate, steps and warm-up follow by the linear rule",
+        help="images per step of all GPUs together, if not 16: learning rate, steps and warm-up follow by "
+        "the linear rule",
     )  # fmt: skip
     group.add_argument(
         "--test", type=Path, metavar="FILE",
@@ -49,8 +50,8 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     group.add_argument(
         "--seconds-per-step", type=float, metavar="S",
-        help="for --dry-run: how long a step of 16 images of RetinaNet-50 at 600 pixels takes on --gpus of yours; if not "
-        "given, what the results in the folder took, else what the paper says",
+        help="for --dry-run: how long a step of 16 images of RetinaNet-50 at 600 pixels takes on --gpus of yours; if "
+        "not given, what the results in the folder took, else what the paper says",
     )  # fmt: skip
     group.add_argument("--gpus", type=int, default=1, help="for --seconds-per-step: how many it was measured on")
 

@@ -75,7 +75,7 @@ class TrainingConfig(Settings):
     to 0 along half a cosine."""
     steps: tuple[float, ...] = (2 / 3, 8 / 9)
     """Where the learning rate is divided by 10, as fractions of the run: at 60,000 and 80,000 of 90,000 steps."""
-    loss: LossConfig = LossConfig()
+    loss: LossConfig = LossConfig()  # noqa: RUF009  it is frozen
     """The loss of the classes and of the boxes, and how the two are added."""
     resize: ResizeConfig = ResizeConfig()
     """How images are brought to the network's size."""

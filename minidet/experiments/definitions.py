@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from minidet.experiments import published as paper
-from minidet.experiments import rows
+from minidet.experiments import questions, rows
 from minidet.experiments.experiment import Experiment
 from minidet.experiments.setting import BACKBONE, BASE
 
@@ -210,7 +210,7 @@ def rivals(base: Experiment) -> Iterator[Experiment]:
 
 TABLES: tuple[Callable[[Experiment], Iterator[Experiment]], ...] = (
     table_1a, table_1b, table_1c, table_1d, table_3_and_figure_7, priors, hinges, imbalance, table_1e, more_steps,
-    learning_rates,
+    learning_rates, *questions.TABLES,
 )  # fmt: skip
 """In the order of the paper; of two names for one configuration, it is run under the first."""
 
@@ -246,5 +246,5 @@ def elsewhere(
     return {
         name: replace(experiment, data=data, val=val, model=replace(experiment.model, num_classes=classes))
         for name, experiment in known.items()
-        if experiment.table != "imbalance"
+        if experiment.table not in ("imbalance", "background", "distractors")
     }

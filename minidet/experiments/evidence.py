@@ -19,6 +19,7 @@ from minidet.experiments.verdicts import (
     better,
     every,
     missing,
+    several,
 )  # fmt: skip
 from minidet.reference import focal_loss_star
 
@@ -28,6 +29,8 @@ OHEM = tuple(rows.ohem(*row) for row in paper.TABLE_1D)
 """OHEM with every setting (Table 1d)."""
 STARS = tuple(rows.star(gamma, beta) for gamma in rows.STAR_GAMMAS for beta in rows.STAR_BETAS)
 """FL* with every setting (Figure 7)."""
+SEVERAL = 3
+"""Settings of a grid that make several."""
 WELL_CLASSIFIED = 2.0
 """x_t of a well-classified example: p_t = .88."""
 
@@ -169,6 +172,46 @@ def effective(results: Results) -> dict[tuple[float, float], bool | None]:
             known = focal is not None and score is not None
             table[gamma, beta] = score.mean > focal.mean - paper.EFFECTIVE_BELOW_FOCAL if known else None  # type: ignore[union-attr]
     return table
+
+
+def various_effective(results: Results) -> Finding:
+    """Are at least three settings of Figure 7's grid effective?"""
+    table = effective(results)
+    if None in table.values():
+        return missing("7")
+    whole = several(
+        (
+            about_as_good(results, rows.star(*setting), rows.FL, below=paper.EFFECTIVE_BELOW_FOCAL, above=math.inf)
+            for setting in table
+        ),
+        SEVERAL,
+    )
+    if whole.settled:
+        return whole
+    good = sum(bool(value) for value in table.values())
+    seeds = min(len(results.of(rows.star(*setting))) for setting in table)
+    numbers = f"{good} of {len(table)} settings are effective by their means (the fewest seeds of one: {seeds})"
+    return Finding(numbers, whole.support, whole.against)
+
+
+def any_alpha(results: Results) -> Finding:
+    """Is the focal loss with gamma = 2 better than the best cross entropy, whichever alpha from .25 to .75 it has?"""
+    ce = best(results, CE_ALPHAS)
+    return every(better(results, rows.fl_alpha(alpha), ce) for alpha in (0.25, *rows.MORE_ALPHAS))
+
+
+def deeper(results: Results) -> Finding:
+    """Is each depth better than the one before it, on backbones that learnt to classify?"""
+    return every(
+        better(results, rows.design(f"depth={high}"), rows.design(f"depth={low}"))
+        for low, high in pairwise(rows.MORE_DEPTHS)
+    )
+
+
+def larger(results: Results) -> Finding:
+    """Is each size of the image better than the one before it, with anchors in proportion?"""
+    names = [rows.design(f"side={rows.MORE_SIDES[0]}"), rows.FL, rows.design(f"side={rows.MORE_SIDES[1]}")]
+    return every(better(results, high, low) for low, high in pairwise(names))
 
 
 def lighter_is_effective(results: Results) -> Finding:

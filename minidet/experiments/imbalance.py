@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from functools import cache
 
 import numpy as np
@@ -41,24 +42,27 @@ def reached(name: str) -> float:
     return float(report.coverage(np.ones(len(report.boxes.label), bool))["share"])
 
 
-def gains(results: Results) -> dict[int, list[float]]:
+def gains(
+    results: Results, levels: Sequence[int] = rows.OBJECTS, name: Callable[[int, str], str] = rows.crowd
+) -> dict[int, list[float]]:
     """What the focal loss gains over the better of the two cross entropies, in points of AP.
 
     Args:
         results: the runs.
+        levels: what is varied: the objects per image, from many to one, or the side of the image.
+        name: the name of the experiment for one of these and a loss.
 
     Returns:
-        By the number of objects per image, from many to one: one value per seed that all three losses have. Empty
-        where a run is missing.
+        By level: one value per seed that the focal loss and its rival both have. Empty where a run is missing.
     """
     found = {}
-    for objects in rows.OBJECTS:
-        scores = {loss: results.score(rows.crowd(objects, loss)) for loss in LOSSES}
+    for level in levels:
+        scores = {loss: results.score(name(level, loss)) for loss in LOSSES}
         means = {loss: score.mean for loss, score in scores.items() if score}
         if len(means) < len(LOSSES):
             return {}
         rival = max(("balanced", "ce"), key=lambda loss: means[loss])
-        focal, other = (results.of(rows.crowd(objects, loss)) for loss in ("focal", rival))
+        focal, other = (results.of(name(level, loss)) for loss in ("focal", rival))
         shared = sorted(set(focal) & set(other))
-        found[objects] = [100 * (focal[seed]["metrics"]["AP"] - other[seed]["metrics"]["AP"]) for seed in shared]
+        found[level] = [100 * (focal[seed]["metrics"]["AP"] - other[seed]["metrics"]["AP"]) for seed in shared]
     return found

@@ -16,6 +16,10 @@ RIVALS = dict(zip(rows.RIVALS, ("FL, γ = 2", "CE, α = .75", "OHEM, 32, NMS .5"
 """What the tables call the rivals."""
 
 
+LOSSES = (("focal", "FL, γ = 2"), ("balanced", "CE, α = .75"), ("ce", "CE"))
+"""Losses that are compared as objects become rarer, and what the tables call them."""
+
+
 @dataclass(frozen=True)
 class Row:
     """One row: what is varied, the published numbers if there are any, and the experiment that stands for it."""
@@ -94,7 +98,7 @@ def _tables() -> dict[str, Table]:
         "imbalance": Table("Our own: from many objects per image to one", ("objects", "loss"), tuple(
             Row((str(objects), label), None, rows.crowd(objects, loss))
             for objects in rows.OBJECTS
-            for loss, label in (("focal", "FL, γ = 2"), ("balanced", "CE, α = .75"), ("ce", "CE"))
+            for loss, label in LOSSES
         )),
         "1e-small": Table("Table 1e at small scale: depth and size of the image", ("depth", "scale"), tuple(
             Row((str(depth), str(side)), None, rows.depth_and_side(depth, side))
@@ -107,6 +111,44 @@ def _tables() -> dict[str, Table]:
         "longer": Table(f"Our own: {rows.LONGER} times as many steps", ("loss", "steps"), tuple(
             Row((RIVALS[name], f"{steps * factor:,}"), None, rows.longer(name) if factor > 1 else name)
             for name in rows.RIVALS for factor in (1, rows.LONGER)
+        )),
+        "background": Table("Our own: more and more background around one object", ("side", "loss"), tuple(
+            Row((str(side), label), None, rows.background(side, loss))
+            for side in rows.BACKGROUND_SIDES for loss, label in LOSSES
+        ), "Every row sees equally many images, objects and distractors."),
+        "ohem": Table("Our own: OHEM with fewer and with more anchors", ("our batch", "NMS"), tuple(
+            Row((str(batch), f"{threshold:g}"), None, rows.more_ohem(batch, threshold))
+            for batch in rows.MORE_BATCHES for threshold in rows.MORE_THRESHOLDS
+        ), f"6, 12 and 24 of {anchors:,} are the paper's shares of its anchors."),
+        "tuned": Table("Our own: the focal loss tuned as OHEM is", ("γ", "α"), tuple(
+            Row((f"{gamma:g}", f"{alpha:g}"), None, rows.tuned(gamma, alpha))
+            for gamma in rows.TUNED_GAMMAS for alpha in rows.TUNED_ALPHAS
+        )),
+        "distractors": Table("Our own: no, some and many hard negatives", ("distractors", "loss"), tuple(
+            Row((f"{few} to {many}", label), None, rows.distractors(few, many, loss))
+            for few, many in rows.DISTRACTORS
+            for loss, label in (("focal", "FL, γ = 2"), ("ohem", "OHEM, 32, NMS .5"), ("ce", "CE, α = .75"))
+        ), "Of 30 to 40 distractors about 22 find a place, and then 7 % of the images lack their object too."),
+        "plateau": Table(f"Our own: {rows.PLATEAU} times as many steps", ("loss",), tuple(
+            Row((label,), None, rows.plateau(name))
+            for name, label in ((rows.FL, "FL, γ = 2"), (rows.ohem("ohem", 256, 0.5), "OHEM, 32, NMS .5"),
+                                (rows.ohem("ohem", 512, 0.7), "OHEM, 64, NMS .7"), (rows.ce(0.9), "CE, α = .9"))
+        )),
+        "classifier": Table("Our own: backbones that learnt to classify", ("loss", "backbone"), tuple(
+            Row((RIVALS[name], kind), None, named)
+            for name in rows.RIVALS
+            for kind, named in (("of a detector", name), ("of a classifier", rows.classified(name)))
+        ), "Every seed has a classifier of its own; the detector is the same for all seeds."),
+        "design": Table("Sections 3 to 5: the design", ("what",), (
+            Row(("as everywhere",), None, focal),
+            Row(("without α",), None, rows.design("alpha=none")),
+            Row(("one convolution in the subnets",), None, rows.design("head-convs=1")),
+            Row(("all anchors on the last level",), None, rows.design("last-layer-alone")),
+            Row(("jitter, 1.5 times as many steps",), None, rows.design("jitter")),
+            *(Row((f"{depth} layers, of a classifier",), None, rows.design(f"depth={depth}"))
+              for depth in rows.MORE_DEPTHS),
+            *(Row((f"{side} pixels, anchors in proportion",), None, rows.design(f"side={side}"))
+              for side in rows.MORE_SIDES),
         )),
     }  # fmt: skip
     return tables

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from minidet.experiments import imbalance, loss_shares, rows, speed
 from minidet.experiments import published as paper
 from minidet.experiments.differences import difference
 from minidet.experiments.results import Results, spearman
+from minidet.experiments.setting import BASE
 from minidet.experiments.verdicts import CONTRADICTED, NOT_TESTABLE, SUPPORTED, UNDECIDED, Finding, missing
+from minidet.reference import cross_entropy, cross_entropy_grad, focal_loss, focal_loss_grad, focal_loss_star_grad
 
 SURE = 0.9
 """Rank correlation from which on two orders are called the same."""
+EASY = 0.6
+"""p_t from which on an example is called well classified (Figure 1)."""
+SMALL = 0.25
+"""A derivative is called small at x_t = 1 below this fraction of cross entropy's."""
 
 
 def rarer_objects(results: Results) -> Finding:
@@ -35,6 +42,87 @@ def rarer_objects(results: Results) -> Finding:
         f"vary at once; {numbers}"
     )
     return Finding(reason, min(1.0, 2 * slope.above(0)), min(1.0, 2 * slope.below(0)), settled=NOT_TESTABLE)
+
+
+def more_background(results: Results) -> Finding:
+    """Does the focal loss gain more over cross entropy, the more background there is around one object?
+
+    For each seed, the slope of the gain over the logarithm of the area is a value; they are tested against 0.
+    """
+    sides = rows.BACKGROUND_SIDES
+    gains = imbalance.gains(results, sides, rows.background)
+    if not gains:
+        return missing("background")
+    seeds = min(map(len, gains.values()))
+    slopes = [float(np.polyfit(2 * np.log2(sides), [gains[side][seed] for side in sides], 1)[0])
+              for seed in range(seeds)]  # fmt: skip
+    slope = difference(slopes, [0.0] * len(slopes), paired=True)
+    told = ", ".join(f"{side} pixels {np.mean(gains[side]):+.1f}" for side in sides)
+    numbers = f"FL minus the better CE, by the image's side {told}; {slope} points per doubling of the background"
+    return Finding(numbers, min(1.0, 2 * slope.above(0)), min(1.0, 2 * slope.below(0)))
+
+
+def lower_than_cross_entropy(_: Results) -> Finding:
+    """Is the focal loss of easy examples as many times lower than cross entropy as the paper says? It is arithmetic."""
+    p = np.array([p for p, _ in paper.LOWER_THAN_CROSS_ENTROPY])
+    factors, half = _factor(p), _factor(np.linspace(0.01, 0.5, 50))
+    told = ", ".join(f"{f:,.0f} times at p_t = {q:g}" for f, q in zip(factors, p, strict=True))
+    wanted = np.array([factor for _, factor in paper.LOWER_THAN_CROSS_ENTROPY])
+    right = bool((abs(factors / wanted - 1) < 0.05).all() and half.max() <= paper.AT_MOST_LOWER_UP_TO_HALF + 1e-9)
+    numbers = f"at γ = 2 it is lower {told}, and at most {half.max():.0f} times up to p_t = .5; this is arithmetic"
+    return Finding(numbers, settled=SUPPORTED if right else CONTRADICTED)
+
+
+def _factor(p: NDArray[np.float64]) -> NDArray[np.float64]:
+    """How many times lower the focal loss is than cross entropy at p_t, with gamma = 2."""
+    x, one = np.log(p / (1 - p)), np.ones(p.shape)
+    factor: NDArray[np.float64] = cross_entropy(x, one) / focal_loss(x, one, 2.0, None)
+    return factor
+
+
+def easy_negatives(_: Results) -> Finding:
+    """Do easy negatives have more cross entropy than all positives, as training begins and of a trained detector?"""
+    logits = loss_shares.load()
+    if logits is None:
+        return Finding(loss_shares.MISSING, settled=NOT_TESTABLE)
+    trained = {gamma: loss_shares.easy(logits, EASY, gamma) for gamma in (0.0, 2.0)}
+    prior = BASE.model.prior
+    first = logits["negative"].sum() * np.log1p(-prior) / (logits["positive"].sum() * np.log(prior))
+    numbers = (
+        f"as training begins with π = {prior:g}, the negatives have {first:.2g} times the cross entropy of the "
+        f"positives; "
+        f"of a detector that the focal loss has trained, those with p_t above {EASY:g} have {trained[0.0]:.2g} times "
+        f"their cross entropy, and {trained[2.0]:.1g} times their focal loss with γ = 2"
+    )
+    above = {first > 1, trained[0.0] > 1}
+    return Finding(numbers, settled=UNDECIDED if len(above) > 1 else SUPPORTED if True in above else CONTRADICTED)
+
+
+def sigmoid_inside(_: Results) -> Finding:
+    """Is the loss of logits more exact than that of probabilities, in float32?"""
+    x = np.linspace(-100, 100, 2001, dtype=np.float32)
+    exact = np.logaddexp(0.0, -x.astype(np.float64))
+    with np.errstate(over="ignore", divide="ignore"):
+        apart = -np.log(1 / (1 + np.exp(-x)))
+        inside = np.logaddexp(np.float32(0), -x)
+    lost = [float((~(abs(loss - exact) <= 1e-3 * exact)).mean()) for loss in (apart, inside)]
+    numbers = (
+        f"of 2,001 logits from -100 to 100 in float32, {lost[0]:.0%} have a cross entropy that is wrong in the third "
+        f"digit or infinite where it is computed from p, {lost[1]:.0%} where it is computed from the logit"
+    )
+    return Finding(numbers, settled=SUPPORTED if lost[0] > lost[1] else CONTRADICTED)
+
+
+def small_derivatives(_: Results) -> Finding:
+    """Are the derivatives of FL and FL* small for x_t above 0, beside that of cross entropy?"""
+    x, one = np.array([0.0, 1.0]), np.ones(2)
+    ce = abs(cross_entropy_grad(x, one))
+    found = {"FL, γ = 2": abs(focal_loss_grad(x, one, 2.0, None))}
+    found |= {f"FL*, γ = {g:g}, β = {b:g}": abs(focal_loss_star_grad(x, one, g, b)) for g, b in paper.FIGURE5_STARS}
+    told = "; ".join(f"{name} {at[0] / ce[0]:.0%} and {at[1] / ce[1]:.0%}" for name, at in found.items())
+    numbers = f"as a fraction of cross entropy's, at x_t = 0 and at x_t = 1: {told}; this is arithmetic"
+    small = all(at[1] < SMALL * ce[1] for at in found.values())
+    return Finding(numbers, settled=SUPPORTED if small else CONTRADICTED)
 
 
 def hardest_positives(_: Results) -> Finding:

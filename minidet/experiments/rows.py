@@ -40,6 +40,26 @@ LONGER = 3
 """How many times as long as BASE the detectors are trained that show what more steps change."""
 RATES = (0.01, 0.04)
 """Half of BASE's learning rate and twice."""
+BACKGROUND_SIDES = (96, 128, 160, 224, 320)
+"""Pixels of the image's sides where the background grows around one object."""
+BACKGROUND_DISTRACTORS = (2, 4)
+"""Fewest and most distractors there: as many as fit beside the object into the smallest image."""
+MORE_BATCHES = (6, 12, 24, 64, 128, 256)
+"""Batch sizes of OHEM on both sides of Table 1d's: 6, 12 and 24 of 4,725 anchors are the paper's share."""
+MORE_THRESHOLDS = (0.5, 0.7)
+"""Their thresholds of non-maximum suppression."""
+TUNED_GAMMAS = (1.0, 2.0, 3.0)
+"""gamma of the focal loss, tuned as OHEM is."""
+TUNED_ALPHAS = (0.1, 0.25, 0.5)
+"""alpha of the focal loss, tuned as OHEM is."""
+DISTRACTORS = ((0, 0), (6, 12), (30, 40))
+"""Fewest and most distractors per image: hard negatives."""
+PLATEAU = 10
+"""How many times as long as BASE those are trained of which the curves have to flatten."""
+MORE_DEPTHS = (18, 34, 50)
+"""Layers of backbones that learnt to classify."""
+MORE_SIDES = (128, 192)
+"""Pixels of the image's sides with anchors in proportion."""
 
 FL = "1b/gamma=2"
 """The paper's choice, gamma = 2 and alpha = .25, which most tables hold."""
@@ -105,6 +125,41 @@ def longer(name: str) -> str:
     return f"longer/{name}"
 
 
+def background(side: int, loss: str) -> str:
+    """Name of "focal", "ce" or "balanced" with one object in an image of this side."""
+    return f"background/side={side},loss={loss}"
+
+
+def more_ohem(batch: int, threshold: float) -> str:
+    """Name of OHEM with this batch size of ours."""
+    return f"ohem/batch={batch},nms={threshold:g}"
+
+
+def tuned(gamma: float, alpha: float) -> str:
+    """Name of the focal loss with this gamma and alpha."""
+    return f"tuned/gamma={gamma:g},alpha={alpha:g}"
+
+
+def distractors(few: int, many: int, loss: str) -> str:
+    """Name of "focal", "ohem" or "ce" with so many distractors per image."""
+    return f"distractors/{few}-{many},loss={loss}"
+
+
+def plateau(name: str) -> str:
+    """Name of an experiment with PLATEAU times as many steps."""
+    return f"plateau/{name}"
+
+
+def classified(name: str) -> str:
+    """Name of an experiment on the backbone of a classifier."""
+    return f"classifier/{name}"
+
+
+def design(what: str) -> str:
+    """Name of the focal loss with another design."""
+    return f"design/{what}"
+
+
 class Rivals(NamedTuple):
     """The focal loss and what it is compared with, one of each kind, by name of the experiment."""
 
@@ -120,7 +175,7 @@ RIVALS = Rivals(FL, ce(0.75), ohem("ohem", 256, 0.5), star(2, 1))
 
 ALSO = {
     "1d": (FL,), "1e-small": ("1e/*",), "2": (longer(FL),), "3": (ce(0.75), FL), "4": (longer(FL),), "7": ("3/*", FL),
-    "lr": RIVALS, "longer": RIVALS,
+    "lr": RIVALS, "longer": RIVALS, "classifier": RIVALS, "design": (FL, "classifier/1b/gamma=2"),
 }  # fmt: skip
 """Rows that a table shows and that are named after another one."""
 FIRST = {
@@ -130,7 +185,9 @@ FIRST = {
     *(crowd(objects, loss) for objects in (16, 4, 1) for loss in ("focal", "ce", "balanced")),
 }  # fmt: skip
 """The rows that carry the paper's argument: all their seeds are run before anything else."""
-LAST = ("1e", "lr", "longer")
+LAST = (
+    "1e", "lr", "longer", "background", "ohem", "tuned", "distractors", "plateau", "classifier", "design"
+)  # fmt: skip
 """Tables whose rows come after all others."""
 
 

@@ -10,13 +10,17 @@ from typing import NamedTuple
 
 from minidet.experiments import claims, imbalance, rows, speed
 from minidet.experiments import published as paper
-from minidet.experiments.layout import METRICS, RIVALS, TABLES, Row, Table
+from minidet.experiments.layout import TABLES, Row, Table
 from minidet.experiments.results import Results, spearman
 
-NAMES = ("1a", "1b", "1c", "1d", "1e", "1e-small", "2", "3", "7", "pi", "hinge", "imbalance", "lr", "longer")
+NAMES = ("1a", "1b", "1c", "1d", "1e", "1e-small", "2", "3", "7", "pi", "hinge", "imbalance", "lr", "longer",
+         "background", "ohem", "tuned", "distractors", "plateau", "classifier", "design")  # fmt: skip
 """All tables."""
-MORE = {"AP, threshold 0": "metrics_at_0"}
-"""Columns that newer runs have, and where they keep them: AP with the detections of every score."""
+MORE = {
+    "AR100": ("metrics", "AR100"), "AP, threshold 0": ("metrics_at_0", "AP"),
+    "AR100, threshold 0": ("metrics_at_0", "AR100"),
+}  # fmt: skip
+"""Further columns, and where runs keep them; newer ones have AP and AR of the detections of every score too."""
 
 
 class Printed(NamedTuple):
@@ -94,7 +98,7 @@ def beside(table: Table, results: Results) -> Printed:
     """
     published = any(row.published for row in table.rows)
     recorded = [run for row in table.rows for run in results.of(row.name).values()]
-    more = [name for name, where in MORE.items() if any(where in run for run in recorded)]
+    more = [name for name, (where, metric) in MORE.items() if any(metric in run.get(where, ()) for run in recorded)]
     theirs_too = ["paper AP", *table.metrics[1:]] if published else []
     header = [*table.keys, "our AP", *table.metrics[1:], *more, "seeds", *theirs_too]
     body = []
@@ -127,11 +131,11 @@ def _ours(results: Results, name: str, metrics: Sequence[str], more: Sequence[st
     spread = f" ± {ap.deviation:.1f}" if ap.n > 1 else ""
     diverged = results.diverged(name)
     seeds = ("1 only" if ap.n == 1 else str(ap.n)) + (f", {diverged} diverged" if diverged else "")
-    at_zero = []
-    for where in (MORE[column] for column in more):
-        values = [100 * run[where]["AP"] for run in results.of(name).values() if where in run]
-        at_zero.append(f"{sum(values) / len(values):.1f}" if values else "–")
-    return [f"{ap.mean:.1f}{spread}", *(f"{score.mean:.1f}" for score in others if score), *at_zero, seeds]
+    further = []
+    for where, metric in (MORE[column] for column in more):
+        values = [100 * run[where].get(metric, 0.0) for run in results.of(name).values() if where in run]
+        further.append(f"{sum(values) / len(values):.1f}" if values else "–")
+    return [f"{ap.mean:.1f}{spread}", *(f"{score.mean:.1f}" for score in others if score), *further, seeds]
 
 
 def _speed() -> Printed:

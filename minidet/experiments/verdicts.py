@@ -38,7 +38,8 @@ RULE = (
     f"A setting that does not work cannot be compared with: where the mean AP of B is below {WORKS:.0%} of the focal "
     "loss's, the claim is not testable here.",
     "A claim of several parts is supported when every part is, and contradicted when one is; the probability of the "
-    "latter is multiplied by the number of parts. “Better than the best of several” means better than each of them.",
+    "latter is multiplied by the number of parts. “Better than the best of several” means better than each of them. "
+    "Of “several of many” at least three must be true (a partial conjunction).",
     f"The probabilities are corrected for the number of claims by Holm's method: all verdicts together are wrong with "
     f"a probability of at most {LEVEL:.0%}. What rests on a measurement without seeds (a time, one detector) is judged "
     "by its numbers, and is not counted there.",
@@ -162,6 +163,31 @@ def every(findings: Iterable[Finding]) -> Finding:
         "; ".join(part.numbers for part in parts),
         support=max(part.support for part in parts),
         against=min(1.0, len(parts) * min(part.against for part in parts)),
+    )
+
+
+def several(findings: Iterable[Finding], wanted: int) -> Finding:
+    """A claim of which at least some parts must be true.
+
+    Args:
+        findings: the parts.
+        wanted: how many must be true, from 1 to their number.
+
+    Returns:
+        The finding. The probabilities are those of a partial conjunction (Benjamini and Heller, 2008): in favour, the
+        one in the place ``wanted`` from the smallest on, times the number of those from there on; against alike.
+    """
+    parts = list(findings)
+    if absent := [name for part in parts for name in part.missing]:
+        return missing(*absent)
+    if settled := [part for part in parts if part.settled]:
+        return settled[0]
+    support, against = (sorted(getattr(part, name) for part in parts) for name in ("support", "against"))
+    others = len(parts) - wanted
+    return Finding(
+        "; ".join(part.numbers for part in parts),
+        support=min(1.0, (others + 1) * support[wanted - 1]),
+        against=min(1.0, wanted * against[others]),
     )
 
 

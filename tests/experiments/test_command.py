@@ -75,4 +75,4 @@ def test_the_recorded_command_repeats_a_run_exactly(tmp_path, monkeypatch, capsy
 
 def test_other_settings_do_not_get_into_the_committed_results(tiny, capsys):
     assert cli.main(["experiments", "run", "1b", "--set", "training.iterations=5"]) == 1
-    assert "give --out" in capsys.readouterr().err
+    assert "give --results" in capsys.readouterr().err

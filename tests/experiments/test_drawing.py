@@ -14,7 +14,7 @@ import minidet
 from figures import ablations, figure3, figure4, figure7, prior, summary
 from figures import imbalance as imbalance_figure
 from figures import tables as tables_script
-from minidet.experiments import claims, imbalance, loss_shares, rows, runner, tables, verdicts
+from minidet.experiments import claims, imbalance, loss_shares, results, rows, runner, tables, verdicts
 from minidet.reference import focal_loss
 from tests.experiments.made_up import TINY, everything, nothing
 
@@ -94,7 +94,7 @@ class Page(HTMLParser):
         self.names.append(tag)
         self.links += [value for name, value in attributes if name in ("src", "href")]
         self.anchors += [value for name, value in attributes if name == "id"]
-        if tag not in ("meta", "img", "br"):
+        if tag not in ("meta", "img", "br", "input"):
             self.stack.append(tag)
 
     def handle_endtag(self, tag):
@@ -103,14 +103,18 @@ class Page(HTMLParser):
 
 def test_the_summary_needs_nothing_else_and_holds_everything(monkeypatch):
     monkeypatch.setattr(summary, "FIGURES", summary.FIGURES[:1])
-    html = summary.page(everything())
+    html = summary.page(everything(), "../runs")
     page = Page()
     page.feed(html)
     assert page.stack == []
     assert page.names.count("img") == 1
     assert page.names.count("table") == len(tables.NAMES)
     assert {link for link in page.links if link.startswith("#")} <= {f"#{name}" for name in page.anchors}
-    assert all(link.startswith(("data:image/png;base64,", "#")) for link in page.links)
+    files = {link for link in page.links if link.startswith("../runs/")}
+    assert all(link.startswith(("data:image/png;base64,", "#")) for link in set(page.links) - files)
+    assert f"../runs/{results.file_name(rows.FL, 2)}.json" in files
+    assert html.count('<input type="radio"') == 2 + len(verdicts.KINDS)
+    assert html.count("<circle") == 3 * sum(len(table.rows) for table in tables.TABLES.values())
     assert '<meta name="viewport"' in html
     assert html.count('class="claim ') == len(claims.CLAIMS)
     assert "+1 point of AP" in html

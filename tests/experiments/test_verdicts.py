@@ -7,12 +7,12 @@ import math
 import numpy as np
 import pytest
 
-from minidet.experiments import claims, evidence, imbalance, loss_shares, rows, speed, tables, verdicts
+from minidet.experiments import claims, evidence, imbalance, loss_shares, measurements, rows, speed, tables, verdicts
 from minidet.experiments import published as paper
 from minidet.experiments.definitions import experiments
 from minidet.experiments.differences import difference
 from minidet.experiments.results import Score, spearman
-from minidet.experiments.verdicts import CONTRADICTED, NOT_TESTABLE, SUPPORTED, UNDECIDED, Finding
+from minidet.experiments.verdicts import CONTRADICTED, NOT_TESTABLE, SUPPORTED, UNDECIDED, Finding, every, several
 from tests.experiments.made_up import everything, made_up, nothing
 
 
@@ -146,13 +146,42 @@ def test_every_claim_can_be_judged(monkeypatch):
     monkeypatch.setattr(speed, "load", lambda: None)
     monkeypatch.setattr(loss_shares, "load", lambda: None)
     monkeypatch.setattr(imbalance, "reached", lambda name: 0.5)
-    assert set(kinds(nothing()).values()) == {NOT_TESTABLE}
+    assert [kind for kind in kinds(nothing()).values() if kind != NOT_TESTABLE] == [SUPPORTED] * 3  # arithmetic
     same = list(kinds(everything()).values())
-    assert same.count(NOT_TESTABLE) == 4  # what rests on figures 2 and 4, and the imbalance
+    assert same.count(NOT_TESTABLE) == 5  # what rests on figures 2 and 4, and the imbalance
     assert {SUPPORTED, CONTRADICTED, UNDECIDED} <= set(same)
     for claim, verdict in claims.judged(everything())[len(claims.TESTED) :]:
         assert verdict.kind == NOT_TESTABLE, claim.text
         assert verdict.numbers
+
+
+def test_each_of_the_52_claims_of_the_paper_has_a_row():
+    numbers = {number for claim in claims.CLAIMS for number in claim.numbers}
+    assert numbers == set(range(1, 53))
+    assert {claim.section for claim in claims.CLAIMS if not claim.numbers} == {
+        "section 3.3, our reading", "section 1, our figure"
+    }  # fmt: skip
+
+
+def test_of_several_parts_as_many_as_wanted_must_be_true():
+    """With p-values of their own, the third of five decides, times the three from there on."""
+    pairs = ((0.001, 1.0), (0.2, 0.5), (0.01, 1.0), (0.3, 0.001), (0.002, 1.0))
+    parts = [Finding(str(support), support=support, against=against) for support, against in pairs]
+    found = several(parts, 3)
+    assert (found.support, found.against) == (pytest.approx(3 * 0.01), 1.0)
+    assert several(parts, 5).support == every(parts).support
+    assert several(parts, 5).against == every(parts).against
+    assert several([*parts, Finding("none", settled=NOT_TESTABLE)], 3).settled == NOT_TESTABLE
+
+
+def test_more_background_is_judged_by_the_slope_of_each_seed():
+    gain = {side: 2 * np.log2(side / 96) for side in rows.BACKGROUND_SIDES}  # one point per doubling of the area
+    scores = {rows.background(side, "focal"): [10 + gain[side] + noise for noise in (0, 0.01, -0.01)] for side in gain}
+    scores |= {rows.background(side, loss): (10.0, 10.0, 10.0) for side in gain for loss in ("ce", "balanced")}
+    found = measurements.more_background(made_up(scores))
+    assert "+1.0 [+1.0, +1.0] points per doubling" in found.numbers
+    assert alone(found) == SUPPORTED
+    assert measurements.more_background(nothing()).settled == NOT_TESTABLE
 
 
 def test_flawless_agreement_with_the_paper_is_seen():

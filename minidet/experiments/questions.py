@@ -1,0 +1,165 @@
+"""Experiments that answer what the paper's tables leave open at small scale, one function per question.
+
+They are defined so that one command runs each: ``minidet experiments run background ohem tuned distractors plateau
+classifier design``. The lists in the docstrings are as those in `definitions`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from minidet.experiments import rows
+from minidet.experiments.experiment import Experiment
+from minidet.experiments.setting import CLASSIFIER
+
+
+def background(base: Experiment) -> Iterator[Experiment]:
+    """Imbalance at constant supervision: one object per image, and more and more background around it.
+
+    Every image has one object and 2 to 4 distractors of the same sizes whatever its side, and all rows see equally many
+    images, so that the number of anchors on the background alone changes. 50 to 400 s per run:
+
+        background/side=96,loss=focal    not run     background/side=96,loss=ce    not run
+        background/side=96,loss=balanced not run     background/side=128,loss=focal not run
+        background/side=128,loss=ce    not run       background/side=128,loss=balanced not run
+        background/side=160,loss=focal not run       background/side=160,loss=ce    not run
+        background/side=160,loss=balanced not run    background/side=224,loss=focal not run
+        background/side=224,loss=ce    not run       background/side=224,loss=balanced not run
+        background/side=320,loss=focal not run       background/side=320,loss=ce    not run
+        background/side=320,loss=balanced not run
+    """
+    losses = {"focal": {}, "ce": {"loss.kind": "cross_entropy"}, "balanced": {"loss.gamma": 0.0, "loss.alpha": 0.75}}
+    for side in rows.BACKGROUND_SIDES:
+        size = {"resize.shorter_side": side, "resize.longer_side": side}
+        images = {"image_size": [side, side], "distractors": list(rows.BACKGROUND_DISTRACTORS)}
+        for loss, changes in losses.items():
+            yield base.changed(rows.background(side, loss), both=images, training={**size, **changes})
+
+
+def bracketed_ohem(base: Experiment) -> Iterator[Experiment]:
+    """OHEM with fewer and with more anchors than in Table 1d: 6, 12 and 24 are the paper's shares of the anchors.
+
+    130 s per run:
+
+        ohem/batch=6,nms=0.5    not run    ohem/batch=6,nms=0.7    not run
+        ohem/batch=12,nms=0.5   not run    ohem/batch=12,nms=0.7   not run
+        ohem/batch=24,nms=0.5   not run    ohem/batch=24,nms=0.7   not run
+        ohem/batch=64,nms=0.5   = 1d/ohem-64-0.5    ohem/batch=64,nms=0.7   = 1d/ohem-64-0.7
+        ohem/batch=128,nms=0.5  not run    ohem/batch=128,nms=0.7  not run
+        ohem/batch=256,nms=0.5  not run    ohem/batch=256,nms=0.7  not run
+    """
+    for batch in rows.MORE_BATCHES:
+        for threshold in rows.MORE_THRESHOLDS:
+            sampling = {"loss.kind": "ohem", "loss.ohem_batch_size": batch, "loss.ohem_iou_threshold": threshold}
+            yield base.changed(rows.more_ohem(batch, threshold), training=sampling)
+
+
+def tuned_focal(base: Experiment) -> Iterator[Experiment]:
+    """The focal loss tuned as OHEM is: each gamma with several alphas.
+
+    100 s per run:
+
+        tuned/gamma=1,alpha=0.1    not run           tuned/gamma=1,alpha=0.25   = 1b/gamma=1
+        tuned/gamma=1,alpha=0.5    not run           tuned/gamma=2,alpha=0.1    not run
+        tuned/gamma=2,alpha=0.25   = 1b/gamma=2      tuned/gamma=2,alpha=0.5    = 1b/gamma=2,alpha=0.5
+        tuned/gamma=3,alpha=0.1    not run           tuned/gamma=3,alpha=0.25   not run
+        tuned/gamma=3,alpha=0.5    not run
+    """
+    for gamma in rows.TUNED_GAMMAS:
+        for alpha in rows.TUNED_ALPHAS:
+            yield base.changed(rows.tuned(gamma, alpha), training={"loss.gamma": gamma, "loss.alpha": alpha})
+
+
+def hard_negatives(base: Experiment) -> Iterator[Experiment]:
+    """No, some and many distractors: OHEM learns from a fixed number of hard negatives, the focal loss from all.
+
+    115 s per run:
+
+        distractors/0-0,loss=focal   not run         distractors/0-0,loss=ohem   not run
+        distractors/0-0,loss=ce   not run            distractors/6-12,loss=focal   = 1b/gamma=2
+        distractors/6-12,loss=ohem   = 1d/ohem-32-0.5    distractors/6-12,loss=ce   = 1a/alpha=0.75
+        distractors/30-40,loss=focal   not run       distractors/30-40,loss=ohem   not run
+        distractors/30-40,loss=ce   not run
+    """
+    losses = {
+        "focal": {}, "ohem": {"loss.kind": "ohem", "loss.ohem_batch_size": 32, "loss.ohem_iou_threshold": 0.5},
+        "ce": {"loss.gamma": 0.0, "loss.alpha": 0.75},
+    }  # fmt: skip
+    for few, many in rows.DISTRACTORS:
+        for loss, changes in losses.items():
+            images = {"distractors": [few, many]}
+            yield base.changed(rows.distractors(few, many, loss), both=images, training=changes)
+
+
+def plateau(base: Experiment) -> Iterator[Experiment]:
+    """Ten times as many steps, measured at every sixth of them: does AP still rise at the end?
+
+    17 minutes per run:
+
+        plateau/1b/gamma=2         not run    plateau/1d/ohem-32-0.5     not run
+        plateau/1d/ohem-64-0.7     not run    plateau/1a/alpha=0.9       not run
+    """
+    sampled = {"loss.kind": "ohem"}
+    losses = {
+        rows.FL: {},
+        rows.ohem("ohem", 256, 0.5): {**sampled, "loss.ohem_batch_size": 32, "loss.ohem_iou_threshold": 0.5},
+        rows.ohem("ohem", 512, 0.7): {**sampled, "loss.ohem_batch_size": 64, "loss.ohem_iou_threshold": 0.7},
+        rows.ce(0.9): {"loss.gamma": 0.0, "loss.alpha": 0.9},
+    }
+    steps = rows.PLATEAU * base.training.iterations
+    for name, changes in losses.items():
+        longer = {"iterations": steps, "evaluate_every": max(1, steps // 6)}
+        yield base.changed(rows.plateau(name), training={**longer, **changes})
+
+
+def classified(base: Experiment) -> Iterator[Experiment]:
+    """The rivals on backbones that learnt to classify single shapes, of which every seed has its own.
+
+    100 s per run, and 10 minutes per seed for the backbone:
+
+        classifier/1b/gamma=2      not run    classifier/1a/alpha=0.75        not run
+        classifier/1d/ohem-32-0.5  not run    classifier/3/gamma=2,beta=1     not run
+    """
+    losses = (
+        {}, {"loss.gamma": 0.0, "loss.alpha": 0.75},
+        {"loss.kind": "ohem", "loss.ohem_batch_size": 32, "loss.ohem_iou_threshold": 0.5},
+        {"loss.kind": "focal_star", "loss.gamma": 2.0, "loss.alpha": 0.25, "loss.beta": 1.0},
+    )  # fmt: skip
+    for name, changes in zip(rows.RIVALS, losses, strict=True):
+        yield replace(base.changed(rows.classified(name), training=changes), backbone=CLASSIFIER)
+
+
+def design(base: Experiment) -> Iterator[Experiment]:
+    """What the text of sections 3 to 5 says of the design, as far as the small setting can vary it.
+
+    70 to 200 s per run, and 10 to 20 minutes per seed for each depth's backbone:
+
+        design/alpha=none          not run    design/head-convs=1        not run
+        design/last-layer-alone    not run    design/jitter              not run
+        design/depth=18  = classifier/1b/gamma=2    design/depth=34            not run
+        design/depth=50            not run    design/side=128            not run
+        design/side=192            not run
+    """
+    levels, sizes = base.model.anchors.levels, base.model.anchors.sizes
+    yield base.changed(rows.design("alpha=none"), training={"loss.alpha": None})
+    yield base.changed(rows.design("head-convs=1"), model={"head_convs": 1})
+    alone = [2 ** (k / 3) for k in range(3 * len(levels))]  # all sizes and scales of the pyramid on its last level
+    changes = {"anchors.levels": [levels[-1]], "anchors.sizes": [sizes[0]], "anchors.scales": alone}
+    yield base.changed(rows.design("last-layer-alone"), model=changes)
+    side = base.training.resize.shorter_side
+    jitter = {
+        "resize.longer_side": round(1.2 * side), "jitter": [round(0.8 * side), round(1.2 * side)],
+        "iterations": 3 * base.training.iterations // 2,
+    }  # fmt: skip
+    yield base.changed(rows.design("jitter"), training=jitter)
+    for depth in rows.MORE_DEPTHS:
+        yield replace(base.changed(rows.design(f"depth={depth}"), model={"depth": depth}), backbone=CLASSIFIER)
+    for other in rows.MORE_SIDES:  # the anchors grow with the image, so that they fit its objects equally well
+        size = {"resize.shorter_side": other, "resize.longer_side": other}
+        anchors = {"anchors.sizes": [size * other / side for size in sizes]}
+        yield base.changed(rows.design(f"side={other}"), model=anchors, training=size)
+
+
+TABLES = (background, bracketed_ohem, tuned_focal, hard_negatives, plateau, classified, design)
+"""In the order in which they are shown."""
