@@ -68,19 +68,20 @@ def carriers(counts: NDArray[np.int64], gamma: float, share: float) -> float:
     return 1 - float(np.interp(1 - share, carried, examples))
 
 
-def easy(logits: dict[str, Any], p_t: float, gamma: float) -> float:
+def easy(logits: dict[str, Any], p_t: float, gamma: float, ratio: float) -> float:
     """The loss of the well-classified negatives as a multiple of the loss of all positives.
 
     Args:
         logits: what `load` gives.
         p_t: probability of the truth above which a negative is well classified.
         gamma: focusing parameter; alpha is left out.
+        ratio: negatives per positive in an image; the measurement counts fewer (see NEGATIVES).
     """
     x_t = (EDGES[:-1] + EDGES[1:]) / 2
     loss = focal_loss(x_t, np.ones(x_t.shape), gamma, None)
-    negative, positive = (logits[name] * loss for name in ("negative", "positive"))
+    negative, positive = (logits[name] / logits[name].sum() * loss for name in ("negative", "positive"))
     chosen = x_t > np.log(p_t / (1 - p_t))
-    return float(negative[chosen].sum() / positive.sum())
+    return float(ratio * negative[chosen].sum() / positive.sum())
 
 
 def percent(fraction: float) -> str:

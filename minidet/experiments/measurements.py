@@ -85,11 +85,12 @@ def easy_negatives(_: Results) -> Finding:
     logits = loss_shares.load()
     if logits is None:
         return Finding(loss_shares.MISSING, settled=NOT_TESTABLE)
-    trained = {gamma: loss_shares.easy(logits, EASY, gamma) for gamma in (0.0, 2.0)}
-    prior = BASE.model.prior
-    first = logits["negative"].sum() * np.log1p(-prior) / (logits["positive"].sum() * np.log(prior))
+    prior, classes = BASE.model.prior, BASE.model.num_classes
+    ratio = classes * imbalance.ratio(1)  # every anchor on the background is a negative of each class
+    trained = {gamma: loss_shares.easy(logits, EASY, gamma, ratio) for gamma in (0.0, 2.0)}
+    first = ratio * np.log1p(-prior) / np.log(prior)
     numbers = (
-        f"as training begins with π = {prior:g}, the negatives have {first:.2g} times the cross entropy of the "
+        f"there are {ratio:,.0f} negatives per positive; as training begins with π = {prior:g}, they have {first:.2g} times the cross entropy of the "
         f"positives; "
         f"of a detector that the focal loss has trained, those with p_t above {EASY:g} have {trained[0.0]:.2g} times "
         f"their cross entropy, and {trained[2.0]:.1g} times their focal loss with γ = 2"
