@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import os
 
@@ -20,6 +21,7 @@ def pytest_addoption(parser):
     group = parser.getgroup("minidet")
     group.addoption("--ops", metavar="FILE", help="run the tests of the operations on this module instead of minidet")
     group.addoption("--ops-torch", action="store_true", help="the module of --ops takes and gives PyTorch tensors")
+    group.addoption("--pretend", action="store_true", help="run the tests of the operations on the pretend device too")
     group.addoption("--ops-errors", action="store_true", help="and it raises minidet's errors: run their tests too")
 
 
@@ -32,9 +34,19 @@ def pytest_generate_tests(metafunc):
     else:
         modules = {name: importlib.import_module(f"minidet.{name}") for name in NAMES}
         candidates = [Ops(name, module, name == "pytorch") for name, module in modules.items()]
+        if metafunc.config.getoption("pretend"):
+            candidates.append(Ops("pytorch-pretend", modules["pytorch"], True, pretend()))
         if torch.cuda.is_available():
             candidates.append(Ops("pytorch-cuda", modules["pytorch"], True, "cuda"))
     metafunc.parametrize("ops", candidates, ids=repr)
+
+
+@functools.cache
+def pretend():
+    """The pretend device, there until the end of the process."""
+    from tests.device.pretend import Pretend
+
+    return Pretend().__enter__()
 
 
 def pytest_collection_modifyitems(config, items):

@@ -68,17 +68,25 @@ def ours(place: Place, precision: str, compiled: bool = False) -> Callable[[], A
 
 
 def torchvisions(place: Place, precision: str) -> Callable[[], Any]:
-    """The same of torchvision's network: R50 as it is there, batch norm frozen, all stages trained."""
+    """The same of torchvision's network, with the same backbone: batch norm frozen, all stages trained."""
 
     def measure() -> dict[str, Any]:
-        from torchvision.models.detection import retinanet_resnet50_fpn
+        from torchvision.models.detection import RetinaNet as Peer
+        from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
+        from torchvision.ops import FrozenBatchNorm2d
+        from torchvision.ops.feature_pyramid_network import LastLevelP6P7
 
         config, batch = synthetic(place)
         side = batch.images.shape[-2]
         torch.manual_seed(0)
-        model = retinanet_resnet50_fpn(
-            weights=None, weights_backbone=None, num_classes=config.num_classes, trainable_backbone_layers=5,
-            min_size=side, max_size=batch.images.shape[-1], image_mean=[0.0] * 3, image_std=[1.0] * 3,
+        name = "resnet18" if place.small else "resnet50"
+        backbone = resnet_fpn_backbone(
+            backbone_name=name, weights=None, trainable_layers=5, returned_layers=[2, 3, 4],
+            extra_blocks=LastLevelP6P7(256 if place.small else 2048, 256), norm_layer=FrozenBatchNorm2d,
+        )  # fmt: skip
+        model = Peer(
+            backbone, config.num_classes, min_size=side, max_size=batch.images.shape[-1],
+            image_mean=[0.0] * 3, image_std=[1.0] * 3,
         )  # fmt: skip
         model = model.to(place.device, memory_format=torch.channels_last).train()
         optimizer = torch.optim.SGD(model.parameters(), 1e-4, momentum=0.9, weight_decay=1e-4)
