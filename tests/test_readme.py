@@ -47,6 +47,16 @@ def test_the_readme_says_what_was_measured():
         assert f"({milliseconds(MEDIANS[name]['torchvision'])})" in README.replace("(torchvision: ", "(")
 
 
+def test_the_readme_says_how_the_detectors_without_pytorch_learnt():
+    measured = json.loads((ROOT / "figures" / "results" / "benchmark_detectors.json").read_bytes())["detectors"]
+    for path, words in (
+        ("reference", "an AP50 of {:.2f} on 200 unseen images in {} steps, which take {:.1f} minutes of one core"),
+        ("compiled", "Numba to {:.2f} in {} steps and {:.1f} minutes"),
+    ):
+        found = measured[path]
+        assert words.format(found["AP50"], found["steps"], found["CPU seconds"] / 60) in README
+
+
 def test_the_readme_says_when_the_focal_loss_paid():
     results = load_results()
     gain = {}
