@@ -16,12 +16,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from minidet import checks
-from minidet.compiled.anchors import pyramid_anchors
-from minidet.compiled.assignment import assign_pyramid
-from minidet.compiled.boxes import box_iou
 from minidet.config import AnchorConfig, AssignmentConfig, LossConfig, ResizeConfig, RetinaNetConfig
 from minidet.data import Dataset, DatasetError, ImageFolder, Record
 from minidet.geometry import scale_boxes
+from minidet.inspection.operations import assign_pyramid, box_iou, pyramid_anchors
 from minidet.inspection.report import COLUMNS, Boxes, Report
 from minidet.progress import Progress
 from minidet.structures import IGNORED

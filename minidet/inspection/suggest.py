@@ -20,10 +20,10 @@ from typing import NamedTuple
 import numpy as np
 
 from minidet import checks
-from minidet.compiled.assignment import assign_pyramid
 from minidet.config import AnchorConfig, AssignmentConfig, ResizeConfig
 from minidet.data import Dataset
 from minidet.inspection.numbers import network_boxes
+from minidet.inspection.operations import assign_pyramid
 
 MOST_BOXES = 4000
 """In a larger data set, images drawn at random that hold about this many boxes stand for all."""
