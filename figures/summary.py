@@ -37,7 +37,9 @@ from figures import (
     script,
 )  # fmt: skip
 from minidet.config import RetinaNetConfig
-from minidet.experiments import claims, tables, verdicts
+from minidet.experiments import claims, layout, tables, verdicts
+from minidet.experiments.claim import Claim
+from minidet.experiments.conclusion import best_of_each, conclusion
 from minidet.experiments.results import RESULTS, Results, load_results
 from minidet.experiments.setting import BASE, anchors_per_image
 from minidet.files import write_text
@@ -83,25 +85,13 @@ def page(results: Results | None = None, runs: str | None = None) -> str:
         differences=escape(differences()),
         effort=escape(effort(results)),
         count=escape(", ".join(f"{kind} {kinds[kind]}" for kind in verdicts.KINDS if kinds[kind])),
-        conclusion=escape(conclusion(judged)),
+        conclusion=escape(f"{conclusion(judged)} {best_of_each(results)}"),
         claims="\n".join(_claim(claim, verdict, claim.look(results)) for claim, verdict in judged),
         filter=_filter(kinds),
         own=sum(not claim.numbers for claim, _ in judged),
         rule=_rule(),
         figures="\n".join(_figure(*entry, results) for entry in FIGURES),
         tables="\n".join(_table(name, results, runs) for name in tables.NAMES),
-    )
-
-
-def conclusion(judged: Sequence[tuple[claims.Claim, verdicts.Verdict]]) -> str:
-    """The verdicts in one sentence."""
-    found = {kind: [claim.text for claim, verdict in judged if verdict.kind == kind] for kind in verdicts.KINDS}
-    clear = [text for kind in (verdicts.SUPPORTED, verdicts.CONTRADICTED) for text in found[kind]]
-    undecided = len(found[verdicts.UNDECIDED])
-    return (
-        f"Of the {len(clear) + undecided} claims that these runs can speak about, {len(found[verdicts.SUPPORTED])} are "
-        f"supported, {len(found[verdicts.CONTRADICTED])} contradicted, and {undecided} stay undecided with so few "
-        "seeds once the number of claims is taken into account."
     )
 
 
@@ -161,7 +151,7 @@ def effort(results: Results) -> str:
     )
 
 
-def _claim(claim: claims.Claim, verdict: verdicts.Verdict, why: str) -> str:
+def _claim(claim: Claim, verdict: verdicts.Verdict, why: str) -> str:
     return (
         f'<div class="claim {CLASSES[verdict.kind]}"><p><b>{verdict.kind}</b>{escape(claim.text)}.</p>'
         f'<p class="soft">The paper ({escape(claim.section)}): {escape(claim.published)}. Here{_links(claim)}: '
@@ -183,7 +173,7 @@ def _filter(kinds: Counter[str]) -> str:
     )
 
 
-def _links(claim: claims.Claim) -> str:
+def _links(claim: Claim) -> str:
     """Links to the tables in which a claim's rows stand."""
     links = ", ".join(f'<a href="#table-{name}">{name}</a>' for name in claim.tables)
     return f" (table {links})" if links else ""
@@ -213,15 +203,15 @@ def _figure(title: str, draw: Callable[[Results], Figure], caption: str, results
 
 def _table(name: str, results: Results, runs: str | None) -> str:
     table = tables.content(name, results)
-    names = [row.name for row in tables.TABLES[name].rows] if name in tables.TABLES else []
+    names = [row.name for row in layout.TABLES[name].rows] if name in layout.TABLES else []
     aps = [value for one in names if (score := results.score(one)) for value in score.values]
     table.header.extend(["each seed"] * bool(aps))
 
     def cells(row: Sequence[str], tag: str, more: str = "") -> str:
         return "<tr>" + "".join(f"<{tag}>{escape(cell)}</{tag}>" for cell in row) + more + "</tr>"
 
-    drawn = [dots.cell(results, one, max(*aps, 1.0), runs) for one in names] if aps else [""] * len(table.body)
-    body = "\n".join(cells(row, "td", more) for row, more in zip(table.body, drawn, strict=True))
+    seeds = [dots.cell(results, one, max(*aps, 1.0), runs) for one in names] if aps else [""] * len(table.body)
+    body = "\n".join(cells(row, "td", more) for row, more in zip(table.body, seeds, strict=True))
     told = "".join(f'<p class="soft">{escape(note)}</p>' for note in table.notes)
     drawn = f"<table>{cells(table.header, 'th')}\n{body}</table>"
     return f'<h3 id="table-{name}">{escape(table.title)}</h3>\n<div class="wide" tabindex="0">{drawn}</div>{told}'

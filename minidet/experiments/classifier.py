@@ -71,7 +71,7 @@ def _train(config: RetinaNetConfig, seed: int, path: Path, steps: int = STEPS) -
         logits = linear(_pooled(backbone, samples, config, device))  # (BATCH, classes)
         loss = nn.functional.cross_entropy(logits, torch.tensor([int(s.classes[0]) for s in samples], device=device))
         optimizer.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         schedule.step()
     backbone.eval()

@@ -90,10 +90,10 @@ def easy_negatives(_: Results) -> Finding:
     trained = {gamma: loss_shares.easy(logits, EASY, gamma, ratio) for gamma in (0.0, 2.0)}
     first = ratio * np.log1p(-prior) / np.log(prior)
     numbers = (
-        f"there are {ratio:,.0f} negatives per positive; as training begins with π = {prior:g}, they have {first:.2g} times the cross entropy of the "
-        f"positives; "
-        f"of a detector that the focal loss has trained, those with p_t above {EASY:g} have {trained[0.0]:.2g} times "
-        f"their cross entropy, and {trained[2.0]:.1g} times their focal loss with γ = 2"
+        f"there are {ratio:,.0f} negatives per positive; as training begins with π = {prior:g}, they have {first:.2g} "
+        "times the cross entropy of the positives; of a detector that the focal loss has trained, those with p_t above "
+        f"{EASY:g} have {trained[0.0]:.2g} times their cross entropy, and {trained[2.0]:.1g} times their focal loss "
+        "with γ = 2"
     )
     above = {first > 1, trained[0.0] > 1}
     return Finding(numbers, settled=UNDECIDED if len(above) > 1 else SUPPORTED if True in above else CONTRADICTED)

@@ -52,10 +52,11 @@ def detections(
         return found
     import torch.distributed as dist
 
-    np.savez(
-        _part(folder, rank), sizes=[len(one.scores) for one in found],
-        **{name: np.concatenate([getattr(one, name) for one in found]) for name in Detections._fields},
-    )  # fmt: skip
+    none = Detections(np.zeros((0, 4)), np.zeros(0, np.float32), np.zeros(0, np.int64))  # where images are fewer
+    columns: dict[str, Any] = {
+        name: np.concatenate([getattr(one, name) for one in (none, *found)]) for name in Detections._fields
+    }
+    np.savez(_part(folder, rank), sizes=[len(one.scores) for one in found], **columns)
     dist.barrier()
     whole = _joined(folder, count, len(dataset)) if rank == 0 else []
     dist.barrier()  # nobody may write the next part before the first process has read this one

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 from minidet.experiments import rows
 from minidet.experiments.experiment import Experiment
@@ -29,7 +30,9 @@ def background(base: Experiment) -> Iterator[Experiment]:
         background/side=320,loss=focal not run       background/side=320,loss=ce    not run
         background/side=320,loss=balanced not run
     """
-    losses = {"focal": {}, "ce": {"loss.kind": "cross_entropy"}, "balanced": {"loss.gamma": 0.0, "loss.alpha": 0.75}}
+    losses: dict[str, dict[str, Any]] = {
+        "focal": {}, "ce": {"loss.kind": "cross_entropy"}, "balanced": {"loss.gamma": 0.0, "loss.alpha": 0.75},
+    }  # fmt: skip
     for side in rows.BACKGROUND_SIDES:
         size = {"resize.shorter_side": side, "resize.longer_side": side}
         images = {"image_size": [side, side], "distractors": list(rows.BACKGROUND_DISTRACTORS)}
@@ -82,7 +85,7 @@ def hard_negatives(base: Experiment) -> Iterator[Experiment]:
         distractors/30-40,loss=focal   not run       distractors/30-40,loss=ohem   not run
         distractors/30-40,loss=ce   not run
     """
-    losses = {
+    losses: dict[str, dict[str, Any]] = {
         "focal": {}, "ohem": {"loss.kind": "ohem", "loss.ohem_batch_size": 32, "loss.ohem_iou_threshold": 0.5},
         "ce": {"loss.gamma": 0.0, "loss.alpha": 0.75},
     }  # fmt: skip
@@ -100,8 +103,8 @@ def plateau(base: Experiment) -> Iterator[Experiment]:
         plateau/1b/gamma=2         not run    plateau/1d/ohem-32-0.5     not run
         plateau/1d/ohem-64-0.7     not run    plateau/1a/alpha=0.9       not run
     """
-    sampled = {"loss.kind": "ohem"}
-    losses = {
+    sampled: dict[str, Any] = {"loss.kind": "ohem"}
+    losses: dict[str, dict[str, Any]] = {
         rows.FL: {},
         rows.ohem("ohem", 256, 0.5): {**sampled, "loss.ohem_batch_size": 32, "loss.ohem_iou_threshold": 0.5},
         rows.ohem("ohem", 512, 0.7): {**sampled, "loss.ohem_batch_size": 64, "loss.ohem_iou_threshold": 0.7},
@@ -121,7 +124,7 @@ def classified(base: Experiment) -> Iterator[Experiment]:
         classifier/1b/gamma=2      not run    classifier/1a/alpha=0.75        not run
         classifier/1d/ohem-32-0.5  not run    classifier/3/gamma=2,beta=1     not run
     """
-    losses = (
+    losses: tuple[dict[str, Any], ...] = (
         {}, {"loss.gamma": 0.0, "loss.alpha": 0.75},
         {"loss.kind": "ohem", "loss.ohem_batch_size": 32, "loss.ohem_iou_threshold": 0.5},
         {"loss.kind": "focal_star", "loss.gamma": 2.0, "loss.alpha": 0.25, "loss.beta": 1.0},

@@ -15,6 +15,8 @@ from figures import ablations, figure3, figure4, figure7, prior, summary
 from figures import imbalance as imbalance_figure
 from figures import tables as tables_script
 from minidet.experiments import claims, imbalance, loss_shares, results, rows, runner, tables, verdicts
+from minidet.experiments.conclusion import best_of_each, conclusion
+from minidet.experiments.results import load_results
 from minidet.reference import focal_loss
 from tests.experiments.made_up import TINY, everything, nothing
 
@@ -99,6 +101,13 @@ class Page(HTMLParser):
 
     def handle_endtag(self, tag):
         assert self.stack.pop() == tag
+
+
+def test_the_readme_says_what_the_runs_say():
+    found = load_results()
+    readme = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+    assert conclusion(claims.judged(found)) in readme
+    assert best_of_each(found) in readme
 
 
 def test_the_summary_needs_nothing_else_and_holds_everything(monkeypatch):

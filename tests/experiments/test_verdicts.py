@@ -184,6 +184,17 @@ def test_more_background_is_judged_by_the_slope_of_each_seed():
     assert measurements.more_background(nothing()).settled == NOT_TESTABLE
 
 
+def test_the_loss_of_easy_negatives_is_that_of_the_images_themselves():
+    """Ten negatives per positive, nine of them easy: p_t = .9 and .1 of cross entropy's logarithms."""
+    counts = {name: np.zeros(len(loss_shares.EDGES) - 1, np.int64) for name in ("negative", "positive")}
+    easy, hard = np.searchsorted(loss_shares.EDGES, [np.log(9), -np.log(9)]) - 1
+    counts["negative"][[easy, hard]] = 9, 1
+    counts["positive"][hard] = 77  # however many are counted
+    wanted = 9 * np.log(0.9) / np.log(0.1)
+    assert loss_shares.easy(counts, 0.6, 0.0, ratio=10) == pytest.approx(wanted, rel=0.01)  # half a bin is 0.005
+    assert loss_shares.easy(counts, 0.6, 2.0, ratio=10) == pytest.approx(wanted / 81, rel=0.02)
+
+
 def test_flawless_agreement_with_the_paper_is_seen():
     def near(ap, shift):
         return tuple(ap + noise for noise in (-0.1 + shift, 0.0, 0.1, 0.05))
