@@ -17,7 +17,7 @@ from minidet.progress import Progress
 
 FIGURES = (
     "figure1", "figure2", "figure3", "figure4", "figure5", "figure6", "figure7",
-    "ablations", "imbalance", "prior", "lockstep", "tables", "summary",
+    "ablations", "imbalance", "questions", "prior", "lockstep", "tables", "summary",
 )  # fmt: skip
 """The scripts of this folder in the order in which they are drawn; each has a ``main`` that takes ``--out``."""
 MEASURED = ("figure2", "figure4")

@@ -34,6 +34,7 @@ from figures import (
     figure7,
     imbalance,
     prior,
+    questions,
     script,
 )  # fmt: skip
 from minidet.config import RetinaNetConfig
@@ -49,6 +50,8 @@ FIGURES: tuple[tuple[str, Callable[[Results], Figure], str], ...] = (
     ("Ours beside the published rows", ablations.draw, "AP of each row as a fraction of the best row's AP."),
     ("Where the focal loss starts to pay", imbalance.draw,
      "Not in the paper: the same images with fewer and fewer objects. Left the AP, right what the focal loss gains."),
+    ("What the tables leave open", questions.draw,
+     "Not in the paper: background around one object, steps, OHEM's batch beside a tuned focal loss, hard negatives."),
     ("Cross entropy with and without the prior", prior.draw,
      "Section 5.1: π is the probability of each class at each anchor when training starts. A cross: a diverged run."),
     ("Figure 1: the focal loss", lambda _: figure1.draw(),

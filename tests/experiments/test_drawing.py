@@ -6,12 +6,13 @@ import subprocess
 import sys
 from html.parser import HTMLParser
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 import minidet
-from figures import ablations, figure3, figure4, figure7, prior, summary
+from figures import ablations, figure3, figure4, figure7, prior, questions, summary
 from figures import imbalance as imbalance_figure
 from figures import tables as tables_script
 from minidet.experiments import claims, imbalance, loss_shares, results, rows, runner, tables, verdicts
@@ -83,6 +84,23 @@ def test_figure_4_shows_its_numbers():
     figure = figure4.draw({"positive": counts, "negative": counts})
     assert [ax.get_title() for ax in figure.axes[:2]] == ["10,000 positives", "10,000 negatives"]
     assert len(figure.axes[0].get_lines()) == len(loss_shares.GAMMAS)
+
+
+def test_open_questions_are_shown_with_every_seed_or_how_to_ask_them(monkeypatch):
+    monkeypatch.setattr(questions, "inspected", lambda name: SimpleNamespace(imbalance=float(len(name))))
+    empty = questions.draw(nothing())
+    assert [ax.texts[0].get_text().splitlines()[-1] for ax in empty.axes] == [
+        f"minidet experiments run {names}" for names in ("background", "plateau", "ohem tuned", "distractors")
+    ]
+    found = everything()
+    for run in found.of(rows.plateau(rows.FL)).values():
+        run["evaluations"] = [{"iteration": step, "AP": 0.1} for step in (1000, 2000)]
+    full = questions.draw(found)
+    background, steps, batches, distractors = full.axes
+    assert sum(line.get_marker() == "o" for line in background.lines) == 3 * len(rows.BACKGROUND_SIDES)
+    assert sum(list(line.get_xdata()) == [1000, 2000] for line in steps.lines) == 3  # one per seed
+    assert sum(line.get_marker() == "o" for line in batches.lines) == 2 * len(rows.MORE_BATCHES)
+    assert [len(line.get_xdata()) for line in distractors.lines if line.get_marker() == "o"] == [3] * 9
 
 
 class Page(HTMLParser):

@@ -1,0 +1,141 @@
+"""What the paper's tables leave open at small scale, in four panels: background, steps, OHEM's batch, hard negatives.
+
+    python -m figures.questions --out FOLDER
+    python -m figures.questions --out FOLDER --results DIR     # of other runs than the committed ones
+
+First: one object per image and more and more background around it, the supervision the same. Second: AP against the
+steps, which shows whether training was long enough. Third: OHEM from a share of the anchors below the paper's to one
+far above it, beside the focal loss tuned as much. Fourth: no, some and many hard negatives.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from figures import script
+from minidet.experiments import rows
+from minidet.experiments.imbalance import inspected
+from minidet.experiments.results import RESULTS, Results, load_results
+from minidet.plotting import GAMMA_COLOURS, STYLE, new_figure, save_figure
+
+COLOURS = {"focal": GAMMA_COLOURS[2.0], "ohem": "#D55E00", "balanced": GAMMA_COLOURS[0.0], "ce": "#56B4E9"}
+LABELS = {"focal": "FL, γ = 2", "ohem": "OHEM", "balanced": "CE, α = .75", "ce": "CE"}
+CURVES = {
+    rows.FL: ("FL, γ = 2", COLOURS["focal"]), rows.ohem("ohem", 256, 0.5): ("OHEM, 32, NMS .5", "#E69F00"),
+    rows.ohem("ohem", 512, 0.7): ("OHEM, 64, NMS .7", COLOURS["ohem"]),
+    rows.ce(0.9): ("CE, α = .9", COLOURS["balanced"]),
+}  # fmt: skip
+"""What is trained until it no longer improves."""
+
+
+def draw(results: Results | None = None) -> Figure:
+    """The figure; a panel without runs says how to get them."""
+    results = results or load_results()
+    figure, axes = new_figure(11, 8.4, 2, 2)
+    _draw_background(axes[0, 0], results)
+    _draw_steps(axes[0, 1], results)
+    _draw_batches(axes[1, 0], results)
+    _draw_distractors(axes[1, 1], results)
+    for ax in axes.flat:
+        ax.set_ylabel("AP (%), each dot a seed")
+    return figure
+
+
+def _draw_background(ax: Axes, results: Results) -> None:
+    ax.set(title="More background around one object", xlabel="background anchors per positive one", xscale="log")
+    names = {
+        side: [rows.background(side, loss) for loss in ("focal", "balanced", "ce")] for side in rows.BACKGROUND_SIDES
+    }
+    if not _shown(ax, results, [name for row in names.values() for name in row], "background"):
+        return
+    marks = [float(inspected(rows.background(side, "focal")).imbalance or np.nan) for side in rows.BACKGROUND_SIDES]
+    for i, loss in enumerate(("focal", "balanced", "ce")):
+        _line(ax, results, marks, [row[i] for row in names.values()], LABELS[loss], COLOURS[loss])
+    ax.set_xticks(marks, [f"{mark:,.0f}" for mark in marks])
+    ax.set_xticks([], minor=True)
+    ax.legend()
+
+
+def _draw_steps(ax: Axes, results: Results) -> None:
+    ax.set(title=f"{rows.PLATEAU} times as many steps", xlabel="step")
+    if not _shown(ax, results, [rows.plateau(name) for name in CURVES], "plateau"):
+        return
+    for name, (label, colour) in CURVES.items():
+        told: str | None = label
+        for run in results.of(rows.plateau(name)).values():
+            points = run.get("evaluations", [])
+            ax.plot([p["iteration"] for p in points], [100 * p["AP"] for p in points], ".-", color=colour, label=told)
+            told = None
+    ax.legend()
+
+
+def _draw_batches(ax: Axes, results: Results) -> None:
+    ax.set(
+        title="OHEM's batch, and the focal loss tuned as much", xlabel="anchors per image that OHEM keeps", xscale="log"
+    )
+    names = [rows.more_ohem(batch, threshold) for batch in rows.MORE_BATCHES for threshold in rows.MORE_THRESHOLDS]
+    if not _shown(ax, results, names, "ohem tuned"):
+        return
+    for threshold, colour in zip(rows.MORE_THRESHOLDS, ("#E69F00", COLOURS["ohem"]), strict=True):
+        line = [rows.more_ohem(batch, threshold) for batch in rows.MORE_BATCHES]
+        _line(ax, results, rows.MORE_BATCHES, line, f"OHEM, NMS {threshold:g}", colour)
+    tuned = [rows.tuned(gamma, alpha) for gamma in rows.TUNED_GAMMAS for alpha in rows.TUNED_ALPHAS]
+    means = [score.mean for name in tuned if (score := results.score(name))]
+    if means:
+        told = f"FL, {len(means)} of {len(tuned)} settings"
+        ax.axhspan(min(means), max(means), color=COLOURS["focal"], alpha=0.15, linewidth=0)
+        ax.axhline(max(means), color=COLOURS["focal"], label=f"{told}: the best")
+    ax.set_xticks(rows.MORE_BATCHES, [str(batch) for batch in rows.MORE_BATCHES])
+    ax.set_xticks([], minor=True)
+    ax.legend()
+
+
+def _draw_distractors(ax: Axes, results: Results) -> None:
+    ax.set(title="Hard negatives", xlabel="distractors per image")
+    names = {loss: [rows.distractors(*pair, loss) for pair in rows.DISTRACTORS] for loss in ("focal", "ohem", "ce")}
+    if not _shown(ax, results, [name for row in names.values() for name in row], "distractors"):
+        return
+    for loss, row in names.items():
+        kind = "balanced" if loss == "ce" else loss
+        _line(ax, results, range(len(row)), row, LABELS[kind], COLOURS[kind])
+    ax.set_xticks(range(len(rows.DISTRACTORS)), [f"{few} to {many}" for few, many in rows.DISTRACTORS])
+    ax.legend()
+
+
+def _line(ax: Axes, results: Results, x: Iterable[float], names: Sequence[str], label: str, colour: str) -> None:
+    """The means of several experiments as a line, and every seed as a dot."""
+    found = [(at, score) for at, name in zip(x, names, strict=True) if (score := results.score(name))]
+    ax.plot([at for at, _ in found], [score.mean for _, score in found], "-", color=colour, label=label)
+    for at, score in found:
+        ax.plot([at] * score.n, score.values, "o", color=colour, markersize=4, alpha=0.7)
+
+
+def _shown(ax: Axes, results: Results, names: Sequence[str], tables: str) -> bool:
+    """Whether there is anything to show; if not, the panel says how to get it."""
+    if any(results.score(name) for name in names):
+        return True
+    ax.text(0.5, 0.5, f"not run yet:\nminidet experiments run {tables}", transform=ax.transAxes, ha="center")
+    return False
+
+
+def main(arguments: list[str] | None = None) -> list[Path]:
+    """Draw the figure."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, default=script.DEFAULT_OUT, help="folder for the picture")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the runs, if not the committed ones")
+    options = parser.parse_args(arguments)
+    with matplotlib.rc_context(STYLE):
+        paths = save_figure(draw(load_results(options.results)), options.out, "questions")
+    print(*paths, sep="\n")
+    return paths
+
+
+if __name__ == "__main__":
+    main()
