@@ -97,7 +97,8 @@ def run(options: argparse.Namespace) -> None:
     if alone:
         print(f"{len(jobs)} runs to do, {len(names) * len(seeds) - len(jobs)} are done")
     if options.dry_run:
-        _tell(options, jobs, results)
+        if alone:
+            _tell(options, jobs, results)
         return
     if not jobs:
         return

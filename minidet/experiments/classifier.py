@@ -48,7 +48,7 @@ def trained(config: RetinaNetConfig, seed: int, results: Path) -> Path:
     return path
 
 
-def _train(config: RetinaNetConfig, seed: int, path: Path, steps: int = STEPS) -> None:
+def _train(config: RetinaNetConfig, seed: int, path: Path) -> None:
     import torch
     from torch import nn
 
@@ -64,9 +64,9 @@ def _train(config: RetinaNetConfig, seed: int, path: Path, steps: int = STEPS) -
     linear = nn.Linear(backbone.out_channels[-1], len(images.classes)).to(device)
     parameters = [*backbone.parameters(), *linear.parameters()]
     optimizer = torch.optim.AdamW(parameters, RATE)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=steps, pct_start=0.1)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=STEPS, pct_start=0.1)
     order = np.random.default_rng(seed)
-    for _ in range(steps):
+    for _ in range(STEPS):
         samples = [images[int(i)] for i in order.integers(len(images), size=BATCH)]
         logits = linear(_pooled(backbone, samples, config, device))  # (BATCH, classes)
         loss = nn.functional.cross_entropy(logits, torch.tensor([int(s.classes[0]) for s in samples], device=device))

@@ -31,6 +31,8 @@ RUNS = Path("runs") / "experiments"
 """Folder of the runs while they are trained."""
 CURVE = 100
 """Most points of a loss curve that are kept."""
+IN_MEMORY = 10_000
+"""Most images that are kept in memory, by each process."""
 DIVERGED = "diverged.json"
 """What one of several processes leaves behind where its loss is not finite."""
 
@@ -193,9 +195,11 @@ def _train(
 
 
 def _images(experiment: Experiment, sources: Sources | None) -> tuple[Any, Any]:
-    """What is learnt from and what is measured on: synthetic images are kept in memory, COCO's are not."""
+    """What is learnt from and what is measured on; few images are kept in memory, many such as COCO's are not."""
     if sources is None:
-        return InMemory(open_dataset(**experiment.data)), open_dataset(**experiment.val)
+        dataset = open_dataset(**experiment.data)
+        kept = InMemory(dataset) if len(dataset) <= IN_MEMORY else dataset
+        return kept, open_dataset(**experiment.val)
     return WithObjects(sources.opened(experiment.data)), sources.opened(experiment.val)
 
 

@@ -15,9 +15,10 @@ import torch
 
 import minidet
 from minidet.data.batches import TrainingData
-from minidet.experiments import backbones, lock, pool, runner
+from minidet.experiments import backbones, classifier, lock, pool, runner
 from minidet.experiments.circumstances import commit
 from minidet.experiments.results import RESULTS, load_results, recorded
+from minidet.experiments.setting import CLASSIFIER
 from tests.experiments.made_up import TINY, outcome
 
 
@@ -89,6 +90,40 @@ def test_what_starts_from_a_backbone_trains_it_once_and_names_it(tmp_path, monke
     runner.run(small, 0, tmp_path, tmp_path / "runs")
     assert weights.stat().st_mtime_ns == made
     assert json.loads(runner.run(TINY, 0, tmp_path, tmp_path / "runs").read_bytes())["backbone"] is None
+
+
+def test_every_seed_has_a_classifier_of_its_own(tmp_path, monkeypatch):
+    monkeypatch.setattr(classifier, "STEPS", 2)
+    monkeypatch.setattr(classifier, "BATCH", 4)
+    monkeypatch.setattr(classifier, "UNSEEN", {**classifier.UNSEEN, "images": 8})
+    upon = replace(TINY, name="tiny/upon", model=replace(TINY.model, norm="frozen"), backbone=CLASSIFIER)
+    paths = [runner.run(upon, seed, tmp_path, tmp_path / "runs") for seed in (0, 1)]
+    assert len({json.loads(path.read_bytes())["backbone"] for path in paths}) == 2
+    assert load_results(tmp_path, {upon.name: upon}).score(upon.name).n == 2  # which is no mixing
+    told = [json.loads(path.read_bytes()) for path in sorted((tmp_path / "classifiers").glob("*.json"))]
+    assert [content["seed"] for content in told] == [0, 1]
+    assert all(0 <= content["accuracy"] <= 1 for content in told)
+    assert classifier.trained(upon.model, 0, tmp_path).stat().st_mtime < paths[0].stat().st_mtime
+
+
+def test_a_run_records_every_score_and_what_was_measured_on_the_way(tmp_path):
+    watched = TINY.changed("tiny/watched", training={"evaluate_every": 2})
+    assert watched.identity == TINY.identity
+    run = json.loads(runner.run(watched, 0, tmp_path, tmp_path / "runs").read_bytes())
+    assert [entry["iteration"] for entry in run["evaluations"]] == [2, 4, 6]
+    assert run["evaluations"][-1]["AP"] == run["metrics"]["AP"]
+    assert run["metrics_at_0"]["AR100"] >= run["metrics"]["AR100"]
+    plain = json.loads(runner.run(TINY, 0, tmp_path / "plain", tmp_path / "runs").read_bytes())
+    assert "evaluations" not in plain
+    assert (plain["metrics"], plain["curve"]) == (run["metrics"], run["curve"])
+
+
+def test_one_of_several_processes_that_diverges_is_recorded_by_the_next_call(tmp_path):
+    folder = tmp_path / "runs" / "tiny_run_seed0"
+    folder.mkdir(parents=True)
+    (folder / runner.DIVERGED).write_text('{"iteration": 3}')
+    run = json.loads(runner.run(TINY, 0, tmp_path, tmp_path / "runs").read_bytes())
+    assert (run["diverged_at"], run["metrics"]["AP"], run["curve"]["iteration"]) == (3, 0, [])
 
 
 def test_a_run_that_diverges_is_a_result(tmp_path):
