@@ -86,7 +86,7 @@ def test_what_a_cell_should_print_is_what_it_prints(name):
     for exercise in load(name).exercises:
         (told,) = (cell for cell in cells if cell.startswith(f"## {exercise.name} ("))
         printed = str(eval(exercise.example, space))
-        assert told.split("should print\n\n")[1] == "\n".join(f"    {line}" for line in printed.splitlines())
+        assert told.split("should print\n\n")[1] == "\n".join(f"    {line}".rstrip() for line in printed.splitlines())
 
 
 @pytest.mark.parametrize("name", NAMES)
