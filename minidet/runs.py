@@ -1,8 +1,8 @@
 """The folder of a training run, safe against being killed at any moment, whatever path trains.
 
 `config.json` holds every setting, `metrics.jsonl` a line of numbers every few steps, `checkpoint` all that is needed to
-go on, `model` the trained weights. The last two end in `.pt` where PyTorch trains and in `.npz` where another path
-does. Files are written through `minidet.files`, so that at every moment the former one is there whole, or the new one
+go on, `model` the trained weights, and beside them PyTorch keeps those that were evaluated best, `best.pt`. Checkpoint and
+model end in `.pt` where PyTorch trains and in `.npz` where another path does. Files are written through `minidet.files`, so that at every moment the former one is there whole, or the new one
 is.
 """
 
@@ -21,9 +21,11 @@ from minidet.weights import load_weights, save_weights
 
 FREE = (
     "training.workers", "training.log_every", "training.checkpoint_every", "training.evaluate_every",
-    "training.tensorboard", "val",
+    "training.tensorboard", "training.patience", "val",
 )  # fmt: skip
 """Settings that may change when a run is resumed, with all that they hold: no weight depends on them."""
+LONGER = ("training.iterations", "training.minutes")
+"""Settings that may grow when a run is resumed, finished or not: it then goes on for longer."""
 
 
 def load_settings(run: str | os.PathLike[str]) -> dict[str, Any]:
@@ -121,6 +123,7 @@ class Folder:
             for name in {**before, **now}
             if before.get(name) != now.get(name)
             and not any(name == free or name.startswith(f"{free}.") for free in FREE)
+            and not (name in LONGER and before.get(name) and now.get(name) and now[name] > before[name])
         ]
         if differing:
             raise ValueError(

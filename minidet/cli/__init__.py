@@ -12,10 +12,14 @@ import sys
 from collections.abc import Sequence
 
 import minidet
-from minidet.cli import assignment, data, detect, evaluate, experiments, inspect, train
+from minidet.cli import assignment, data, detect, evaluate, experiments, export, inspect, train
 from minidet.cli.arguments import raise_pixel_limit
+from minidet.cli.runs import named_model_first
 
-COMMANDS = (inspect, train, evaluate, detect, data, experiments, assignment)
+COMMANDS = (inspect, train, evaluate, detect, export, data, experiments, assignment)
+
+RUN_COMMANDS = (["evaluate"], ["detect"], ["export"])
+"""The first word of those that take a run or, by --model, a detector of the package."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -42,7 +46,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for command in COMMANDS:
         command.add(commands)
-    options = parser.parse_args(arguments)
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    options = parser.parse_args(named_model_first(words) if words[:1] in RUN_COMMANDS else words)
     try:
         raise_pixel_limit(options)
         options.run(options)

@@ -66,6 +66,15 @@ def add_pixel_limit(command: argparse.ArgumentParser) -> None:
     )  # fmt: skip
 
 
+def add_tiles(command: argparse.ArgumentParser) -> None:
+    """Add ``--tiles``."""
+    command.add_argument(
+        "--tiles", type=int, metavar="PIXELS",
+        help="for large images and small objects: look at tiles of this side too, each brought to the training's size, "
+        "and merge what is found across them",
+    )  # fmt: skip
+
+
 def raise_pixel_limit(options: argparse.Namespace) -> None:
     """Let larger images be opened, here and in processes that are started from here, where that was asked for."""
     limit = getattr(options, "max_pixels", None)

@@ -10,10 +10,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from minidet.cli.arguments import RUNS, add_command, add_pixel_limit
+from minidet.cli.arguments import RUNS, add_command, add_pixel_limit, add_tiles
+from minidet.cli.images import image_files
 from minidet.cli.outputs import file_identity
-from minidet.cli.runs import add_path
-from minidet.config import RunSettings
+from minidet.cli.runs import add_path, add_run, load_run
+from minidet.cli.scores import above, drawn_from
 
 if TYPE_CHECKING:
     from minidet.structures import Categories, Detections
@@ -31,10 +32,18 @@ def add(commands: Any) -> None:
         "image that cannot be read is told and left out; the others are done, and the exit status is 1. No file is "
         "overwritten but those that an earlier detect wrote into the same folder.",
     )  # fmt: skip
-    command.add_argument("run_folder", type=Path, metavar="RUN", help="folder of the run")
-    command.add_argument("images", type=Path, nargs="+", metavar="IMAGE", help="image files of any size")
+    add_run(command)
+    command.add_argument(
+        "images", type=Path, nargs="+", metavar="IMAGE",
+        help="image files of any size, folders of them (with those below), or patterns such as 'photos/*.jpg'",
+    )  # fmt: skip
     command.add_argument("--out", type=Path, default=RUNS / "detect", help="folder for pictures and detections.json")
-    command.add_argument("--score", type=float, default=0.3, help="draw detections from this score on, 0 to 1")
+    command.add_argument(
+        "--score", default="0.3",
+        help="draw detections from this score on, 0 to 1; or: best, for each class the score with the best F1 on the "
+        "images that the run was evaluated on",
+    )  # fmt: skip
+    add_tiles(command)
     add_path(command)
     add_pixel_limit(command)
 
@@ -44,42 +53,38 @@ def run(options: argparse.Namespace) -> None:
     from minidet.data import load_image
     from minidet.evaluation.detector import coco_results
     from minidet.files import write_json
-    from minidet.paths import detect_images, load_network
     from minidet.plotting import detections_picture, save_figure
     from minidet.progress import Progress
-    from minidet.runs import load_settings
 
-    if not 0 <= options.score <= 1:
-        raise ValueError(f"score = {options.score} must be in 0 … 1")
-    names = PictureNames(options.out, options.images)
-    settings = RunSettings.from_dict(load_settings(options.run_folder))
-    model = load_network(options.run_folder, options.path)
+    paths = image_files(options.images, [options.out / name for name in earlier_pictures(options.out)])
+    names = PictureNames(options.out, paths)
+    model, settings = load_run(options.run_folder, options.path, options.best)
     categories = settings.categories
+    thresholds = drawn_from(options.score, options.run_folder, categories)
     images: list[dict[str, Any]] = []
     found: list[Detections] = []
-    failed = []
-    for path in Progress(options.images, unit="image"):
+    failed, drawn = [], 0
+    for path in Progress(paths, unit="image"):
         try:
             image = load_image(path)
         except ValueError as error:
             Progress.write(f"minidet: left out: {error}", file=sys.stderr)
             failed.append(path.name)
             continue
-        found += detect_images(model, [image], settings.training.resize)
-        picture = detections_picture(image, found[-1], categories.names, options.score)
+        found += detect_with(model, [image], settings.training.resize, options.tiles)
+        shown = above(found[-1], thresholds)
+        drawn += len(shown.scores)
+        picture = detections_picture(image, shown, categories.names, 0.0)
         (saved,) = save_figure(picture, options.out, names.of(path), ("png",))
         size = {"height": image.shape[0], "width": image.shape[1]}
         images.append({"id": len(images) + 1, "file_name": str(path), **size, "picture": saved.name})
     entries = coco_results(found, [image["id"] for image in images], categories.ids)
     file = write_json(options.out / NAME, _content(images, entries, categories))
-    drawn = sum(entry["score"] >= options.score for entry in entries)
     print(
         f"{len(entries)} detections in {len(images)} images, {drawn} of them drawn: {file} and the pictures beside it"
     )
     if failed:
-        raise ValueError(
-            f"{len(failed)} of {len(options.images)} images could not be read, see above: {', '.join(failed)}"
-        )
+        raise ValueError(f"{len(failed)} of {len(paths)} images could not be read, see above: {', '.join(failed)}")
 
 
 class PictureNames:
@@ -98,7 +103,7 @@ class PictureNames:
     def __init__(self, out: Path, images: Sequence[Path]) -> None:
         self.out = out
         self.inputs = {file_identity(path) for path in images}
-        self.ours = self._earlier()
+        self.ours = earlier_pictures(out)
         self.taken: set[str] = set()
 
     def of(self, image: Path) -> str:
@@ -116,17 +121,23 @@ class PictureNames:
         identity = file_identity(self.out / file_name)
         return identity is None or (file_name in self.ours and identity not in self.inputs)
 
-    def _earlier(self) -> set[str]:
-        """The pictures that an earlier run wrote here."""
-        path = self.out / NAME
-        if not path.exists():
-            return set()
-        try:
-            return {image["picture"] for image in json.loads(path.read_bytes())["images"]}
-        except (ValueError, KeyError, TypeError):
-            raise ValueError(
-                f"{path} is another file and would be overwritten: move it, or give another --out"
-            ) from None
+
+def earlier_pictures(out: Path) -> set[str]:
+    """The names of the pictures that an earlier run of the command wrote into a folder.
+
+    Args:
+        out: the folder.
+
+    Raises:
+        ValueError: the folder holds a detections.json that this command did not write.
+    """
+    path = out / NAME
+    if not path.exists():
+        return set()
+    try:
+        return {image["picture"] for image in json.loads(path.read_bytes())["images"]}
+    except (ValueError, KeyError, TypeError):
+        raise ValueError(f"{path} is another file and would be overwritten: move it, or give another --out") from None
 
 
 def _content(images: list[dict[str, Any]], entries: list[dict[str, Any]], categories: Categories) -> dict[str, Any]:

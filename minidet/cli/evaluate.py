@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from minidet.cli import scores
-from minidet.cli.arguments import add_command, add_pixel_limit
+from minidet.cli.arguments import RUNS, add_command, add_pixel_limit, add_tiles
 from minidet.cli.outputs import check_outputs, slug
-from minidet.cli.runs import FILES, add_path
+from minidet.cli.runs import FILES, add_path, add_run, load_run, written_beside
 from minidet.cli.sources import SOURCES, absolute, add_source_options, source_options
 from minidet.config import RunSettings
 
@@ -27,15 +27,17 @@ def add(commands: Any) -> None:
     """Add the command and its arguments."""
     command = add_command(
         commands, "evaluate", run, "measure a finished run: COCO's twelve numbers, and AP and AP50 of every class",
-        "Objects to ignore (COCO crowd, VOC difficult) count neither way, areas are those of the outlines where "
-        "the data has them, else of the boxes. An image that "
-        "cannot be read is an error; what is left out of the data for its faults is counted.",
+        "Objects to ignore (COCO crowd, VOC difficult) count neither way, areas are those of the outlines where the data "
+        "has them, else of the boxes. An image that cannot be read is an error; what is left out of the data for its "
+        "faults is counted. A confusion matrix and a page of the worst mistakes are drawn beside the numbers, and each "
+        "class has the score with the best F1.",
     )  # fmt: skip
-    command.add_argument("run_folder", type=Path, metavar="RUN", help="folder of the run")
+    add_run(command)
     command.add_argument("--data", help=f"{SOURCES}; by default what the run was evaluated on while it was trained")
     add_source_options(command, "the data that is measured on")
     add_path(command)
     add_pixel_limit(command)
+    add_tiles(command)
     command.add_argument(
         "--json", type=Path, metavar="FILE",
         help="where the numbers go, if not RUN/evaluation.json (for other data RUN/evaluation_DATA.json)",
@@ -48,28 +50,45 @@ def add(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Measure, print the table and write the numbers."""
-    from minidet.data import open_dataset
+    from minidet.data import open_dataset, recognise
     from minidet.data.faults import counted
     from minidet.evaluation.detector import evaluate_model
+    from minidet.evaluation.mistakes import best_thresholds, confusion_matrix, worst_mistakes
+    from minidet.evaluation.page import confusion_page, mistakes_page
     from minidet.files import write_json
-    from minidet.paths import load_network
-    from minidet.runs import load_settings
+    from minidet.plotting import save_figure
 
-    settings = RunSettings.from_dict(load_settings(options.run_folder))
-    model = load_network(options.run_folder, options.path)
+    model, settings = load_run(options.run_folder, options.path, options.best)
+    folder = written_beside(options.run_folder, RUNS / "evaluate")
     source = _source(options, settings)
     dataset = open_dataset(**source)
+    print(recognise(source["source"]).says)
     if dataset.faults:
         told = f"{dataset.name}: {counted(dataset.faults)}; minidet inspect lists them"
         print(told, file=sys.stderr)
-    own = source == settings.val
-    json_file = options.json or _record_path(options.run_folder, dataset, source, own)
-    kept = [options.run_folder / name for name in FILES if not (own and name == "evaluation.json")]
-    check_outputs([json_file, options.detections], [(dataset, source["source"])], kept)
+    own = source == settings.val and not options.best
+    json_file = options.json or _record_path(folder, dataset, source, own)
+    kept = [options.run_folder] if options.run_folder.is_file() else [options.run_folder / name for name in FILES]
+    kept = [path for path in kept if not (own and path.name == "evaluation.json")]
+    ending = json_file.stem.removeprefix("evaluation")
+    pages = [json_file.with_name(f"{name}{ending}.png") for name in ("confusion", "mistakes")]
+    check_outputs([json_file, *pages, options.detections], [(dataset, source["source"])], kept)
 
-    result, found = evaluate_model(model, dataset, settings.categories, settings.training.resize)
-    print(scores.table(result, settings.categories))
-    print(f"\n{write_json(json_file, scores.record(result, settings.categories, dataset, source))}")
+    categories = settings.categories
+    result, found = evaluate_model(model, dataset, categories, settings.training.resize, options.tiles)
+    thresholds = best_thresholds(found, dataset, categories)
+    print(scores.table(result, categories, thresholds))
+    print(f"\n{write_json(json_file, scores.record(result, categories, dataset, source, thresholds))}")
+    least = [one.score for one in thresholds]
+    title = f"{options.run_folder.stem} on {dataset.name}"
+    matrix = confusion_matrix(found, dataset, categories, least)
+    worst = worst_mistakes(found, dataset, categories, least)
+    figures = (
+        confusion_page(matrix, categories.names, f"{title}: IoU 0.5, each class from its best score on"),
+        mistakes_page(worst, dataset, categories.names, f"{title}: the worst mistakes"),
+    )
+    for page, figure in zip(pages, figures, strict=True):
+        print(*save_figure(figure, page.parent, page.stem, ("png",)))
     if options.detections:
         print(write_json(options.detections, _results(found, dataset, settings.categories)))
 

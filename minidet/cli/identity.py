@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 NAME = "images.json"
 """The file of a run that lists the images it learns from."""
+FAULTS = "faults.json"
+"""The file of a run that lists what is wrong in its data."""
 _NAMED = 5  # images that a message names
 
 
@@ -73,19 +76,33 @@ def check_images(run: Path, dataset: Dataset, allowed: bool) -> str | None:
 
 
 @contextmanager
-def remembered(run: Path, dataset: Dataset) -> Iterator[None]:
-    """Keep the list of images in the folder of a run while it is trained; taken back if the run is not begun."""
-    path, config = run / NAME, run / "config.json"
-    there = run.exists()
-    (run / NAME).parent.mkdir(parents=True, exist_ok=True)
-    from minidet.files import write_text
+def remembered(run: Path, dataset: Dataset, unseen: Dataset | None) -> Iterator[None]:
+    """Keep the list of images in the folder of a run while it is trained, and a list of faults where there are any.
 
-    write_text(path, json.dumps(image_list(dataset)) + "\n")
+    They are taken back if the run is not begun.
+
+    Args:
+        run: the folder.
+        dataset: what is trained on.
+        unseen: what is evaluated on, if anything.
+    """
+    from minidet.files import write_json, write_text
+
+    config, there = run / "config.json", run.exists()
+    written = [write_text(run / NAME, json.dumps(image_list(dataset)) + "\n")]
+    faults = {
+        name: [asdict(fault) for fault in read.faults]
+        for name, read in (("data", dataset), ("val", unseen))
+        if read is not None
+    }
+    if any(faults.values()):
+        written.append(write_json(run / FAULTS, faults))
     try:
         yield
     finally:
         if not config.exists():
-            path.unlink()
+            for path in written:
+                path.unlink()
             if not there:
                 run.rmdir()
 

@@ -54,7 +54,7 @@ def add(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Print the table and write the page, and the anchors that fit better where they are asked for."""
-    from minidet.data import open_dataset
+    from minidet.data import open_dataset, recognise
     from minidet.files import write_json
     from minidet.inspection import compared, inspect
     from minidet.inspection.page import inspection_page
@@ -75,6 +75,7 @@ def run(options: argparse.Namespace) -> None:
     outputs = [options.out / f"{page}.png" for page in names] + [options.json]
     check_outputs(outputs, data=[(dataset, options.source)])
 
+    print(recognise(options.source).says)
     report = inspect(dataset, anchors, rule, resize=resize, check_images=not options.skip_images)
     print(report.table())
     pages = save_figure(inspection_page(report, dataset), options.out, name, ("png",))

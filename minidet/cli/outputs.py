@@ -56,8 +56,9 @@ def slug(name: str) -> str:
 
 def _files_of(dataset: Dataset, source: str) -> Iterator[Path]:
     """The annotation files and the images of a data set."""
-    from minidet.data import ImageFolder
+    from minidet.data import ImageFolder, Part
 
+    dataset = dataset.whole if isinstance(dataset, Part) else dataset
     if not isinstance(dataset, ImageFolder):
         return
     path = Path(source)

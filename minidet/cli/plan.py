@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from minidet.cli.arguments import preset
 from minidet.cli.identity import check_classes
+from minidet.cli.runs import weights_of
 from minidet.cli.sources import FILES, SHAPES, absolute, source_options
 from minidet.config import AnchorConfig, ResizeConfig, RetinaNetConfig, RunSettings, TrainingConfig, setting_changes
 
@@ -16,7 +17,9 @@ if TYPE_CHECKING:
 
 TRAINING_SHAPES: dict[str, Any] = {"images": 100_000, "objects": (8, 25), "distractors": (3, 10)}
 """What a run on shapes sees: more of them per image than `Shapes()` has, so a short run learns from more objects."""
-RESUMED = ("run", "out", "resume", "changed_data", "set", "tensorboard", "max_pixels")
+LONGER = ("steps", "minutes", "patience")
+"""The options that say how long to train."""
+RESUMED = ("run", "out", "resume", "changed_data", "set", "tensorboard", "max_pixels", *LONGER)
 """The options that can be given when a run is resumed without --data."""
 
 
@@ -39,6 +42,13 @@ def plan(options: argparse.Namespace) -> Plan:
         ValueError: options contradict each other or the run, or the data cannot be trained or measured on.
     """
     changes = setting_changes(options.set)
+    for name, setting in zip(LONGER, ("iterations", "minutes", "patience"), strict=True):
+        if getattr(options, name) is not None:
+            changes["training"].setdefault(setting, getattr(options, name))
+    if options.steps and options.minutes:
+        raise ValueError("--steps and --minutes contradict each other: give one of them")
+    if options.steps and options.steps < 500 and not options.resume:
+        changes["training"].setdefault("warmup", options.steps // 5)  # no more than a fifth of a short run
     if options.tensorboard:
         changes["training"]["tensorboard"] = True
     return _resumed(options, changes) if options.resume and not options.data else _begun(options, changes)
@@ -75,9 +85,13 @@ def _begun(options: argparse.Namespace, changes: dict[str, dict[str, Any]]) -> P
         raise ValueError("give --data: shapes, or a data set in Pascal VOC, COCO or YOLO form")
     data, val = _sources(options, changes)
     dataset = open_dataset(**data)
+    if options.val_fraction is not None:
+        dataset, data, val = _divided(options.val_fraction, dataset, data, val, changes)
     require_objects(dataset, "to learn from")
     path = options.path or "pytorch"
     model, training = _preset(options.preset or "tiny", len(dataset.classes), path)
+    if options.weights and not options.preset:
+        model, training = _as_before(options.weights, len(dataset.classes), training)
     if options.shorter_side:
         longer = round(options.shorter_side * training.resize.longer_side / training.resize.shorter_side)
         training = replace(training, resize=ResizeConfig(options.shorter_side, longer))
@@ -87,12 +101,15 @@ def _begun(options: argparse.Namespace, changes: dict[str, dict[str, Any]]) -> P
     if options.anchors:
         anchors = _anchors(options.anchors, dataset, model.with_changes(changes["model"]), training)
         model = replace(model, anchors=anchors)
-    if val and training.evaluate_every is None:
+    if val and training.evaluate_every is None and training.minutes is None:
         training = replace(training, evaluate_every=max(1, training.iterations // 5))
-    weights = options.backbone_weights and str(options.backbone_weights.resolve())
+    if options.weights and options.backbone_weights:
+        raise ValueError("--weights and --backbone-weights contradict each other: give one of them")
+    weights = str(weights_of(options.weights)) if options.weights else None
+    backbone = str(weights_of(options.backbone_weights)) if options.backbone_weights else None
     model = model.with_changes(changes["model"])
     settings = RunSettings(
-        data, val, dataset.classes, tuple(dataset.category_ids), weights, model, training, path
+        data, val, dataset.classes, tuple(dataset.category_ids), backbone, weights, model, training, path
     )  # fmt: skip
     return _checked(settings, dataset)
 
@@ -128,6 +145,34 @@ def _sources(
         val |= {name: data[name] for name in shared if name in data}
         val |= {"images": 200, "seed": data.get("seed", 0) + 1}
     return data, val | source_options(options, val["source"], "val-") | changes["val"]
+
+
+def _divided(
+    fraction: float, dataset: Dataset, data: dict[str, Any], val: dict[str, Any] | None, changes: Any
+) -> tuple[Dataset, dict[str, Any], dict[str, Any]]:  # fmt: skip
+    """The data divided in two: what is trained on, its source, and the source of what is evaluated on.
+
+    The images are named in both, so that the run measures on the same ones whatever is added to the data.
+    """
+    from minidet.data import Part, hold_out
+
+    if val is not None:
+        given = (
+            "shapes has unseen images of its own" if data["source"] == "shapes" else "the data to evaluate on is given"
+        )
+        raise ValueError(f"--val-fraction: {given}: leave one of the two out")
+    held_out = hold_out(dataset, fraction, changes["training"].get("seed", 0))
+    print(f"to evaluate on: {len(held_out)} of {len(dataset)} images, divided so that every class is in both parts")
+    source = {**data, "without": held_out}
+    return Part(dataset, without=held_out), source, {**data, "only": held_out} | changes["val"]
+
+
+def _as_before(weights: str, classes: int, training: TrainingConfig) -> tuple[RetinaNetConfig, TrainingConfig]:
+    """The structure of the detector that is started from, for other classes, and the size of its images."""
+    from minidet.pytorch.finetune import load_weights
+
+    _, before = load_weights(weights_of(weights))
+    return replace(before.model, num_classes=classes), replace(training, resize=before.training.resize)
 
 
 def _preset(name: str, classes: int, path: str) -> tuple[RetinaNetConfig, TrainingConfig]:

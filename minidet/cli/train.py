@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from minidet.cli import scores
+from minidet.cli.advice import advice, table
 from minidet.cli.arguments import PRESETS, add_command, add_pixel_limit, add_settings
-from minidet.cli.identity import check_images, remembered
+from minidet.cli.identity import FAULTS, check_images, remembered
 from minidet.cli.outputs import check_outputs
 from minidet.cli.plan import Plan, plan
 from minidet.cli.runs import FILES
@@ -68,9 +69,32 @@ def add(commands: Any) -> None:
         help="anchors of another preset, or suggested: those that fit the training data, see inspect --suggest",
     )  # fmt: skip
     command.add_argument(
-        "--backbone-weights", type=Path, metavar="FILE",
-        help="start from torchvision's ImageNet ResNet, a state dict; not with the tiny preset, which has other layers",
+        "--backbone-weights", metavar="FILE",
+        help="start from the backbone of a detector (a file of export --npz, or the package's: shapes), or from "
+        "torchvision's ImageNet ResNet, a state dict, which the tiny preset with its other layers does not take",
     )  # fmt: skip
+    command.add_argument(
+        "--weights", metavar="RUN|FILE",
+        help="fine-tune: start from a run, or from a detector of export --npz, or from the package's (shapes), with "
+        "its structure; for other classes their last layer is made new",
+    )  # fmt: skip
+    command.add_argument(
+        "--val-fraction", type=float, metavar="PART",
+        help="evaluate on so much of the data, such as 0.2, and train on the rest: every class is divided alike, and "
+        "the run keeps the division",
+    )  # fmt: skip
+    command.add_argument(
+        "--steps", type=int, metavar="N",
+        help="training steps (the preset's: 1600 or 90,000); more, with --resume, let a finished run go on",
+    )  # fmt: skip
+    command.add_argument(
+        "--minutes", type=float, metavar="N",
+        help="be done after so many minutes, evaluations included: the schedule fits the time, and follows when the "
+        "computer becomes slower; more, with --resume, let a finished run go on",
+    )  # fmt: skip
+    command.add_argument(
+        "--patience", type=int, metavar="N", help="stop after so many evaluations in a row without a better AP"
+    )
     add_settings(command, " Without training.evaluate_every there are five evaluations")
     command.add_argument(
         "--tensorboard", action="store_true",
@@ -92,7 +116,7 @@ def run(options: argparse.Namespace) -> None:
     train = _trainer(settings)
     first = os.environ.get("RANK", "0") == "0"  # of the processes that torchrun started, the first one tells
     _check(options, ready, first)
-    model = new_network(settings)
+    model = new_network(settings, print if first else None)
     measured: list[Any] = []  # the last evaluation
 
     def measure(model: Any) -> dict[str, float]:
@@ -103,7 +127,7 @@ def run(options: argparse.Namespace) -> None:
 
     begins = options.resume or not (options.out / "config.json").exists()  # else it is refused
     data = TrainingData(dataset, settings.model, settings.training)
-    with remembered(options.out, dataset) if first and begins and _is_read(ready) else nullcontext():
+    with remembered(options.out, dataset, unseen) if first and begins and _is_read(ready) else nullcontext():
         try:
             metrics = train(
                 model, data, settings.training, options.out, options.resume, settings, measure if unseen else None
@@ -135,6 +159,7 @@ def _is_read(ready: Plan) -> bool:
 
 def _check(options: argparse.Namespace, ready: Plan, first: bool) -> None:
     """Say what is trained on, and refuse data that has changed and a folder in which the run would destroy data."""
+    from minidet.data import recognise
     from minidet.data.summary import summary
 
     settings, dataset, unseen = ready
@@ -145,17 +170,21 @@ def _check(options: argparse.Namespace, ready: Plan, first: bool) -> None:
         [(read, source["source"]) for read, source in data if source is not None],
     )
     if first:
+        for read in (settings.data, settings.val) if _is_read(ready) else ():
+            if read is not None and not (read is settings.val and read["source"] == (settings.data or {})["source"]):
+                print(recognise(read["source"]).says)
         print(summary(dataset))
         if unseen is not None and unseen.faults:
             print(f"to evaluate on: {summary(unseen)}")
         if any(read.faults for read, _ in data):
-            print("minidet inspect lists the faults", file=sys.stderr)
+            print(f"the faults are listed in {options.out / FAULTS}", file=sys.stderr)
         if changed:
             print(changed, file=sys.stderr)
 
 
 def _tell(out: Path, ready: Plan, metrics: list[dict[str, Any]], measured: list[Any], measure: Any) -> None:
     """Draw the curves and what is detected in unseen images, write the numbers down, and name all files."""
+    from minidet.evaluation.mistakes import best_thresholds
     from minidet.files import write_json
     from minidet.paths import load_network
     from minidet.plotting import detections_page, save_figure, training_page
@@ -163,7 +192,8 @@ def _tell(out: Path, ready: Plan, metrics: list[dict[str, Any]], measured: list[
     settings, dataset, unseen = ready
     name = f"{out.name}: RetinaNet on {dataset.name}"
     ending = "pt" if settings.path == "pytorch" else "npz"
-    outputs = [out / file for file in ("config.json", "metrics.jsonl", f"checkpoint.{ending}", f"model.{ending}")]
+    files = ("config.json", "faults.json", "metrics.jsonl", f"checkpoint.{ending}", f"model.{ending}", "best.pt")
+    outputs = [out / file for file in files if (out / file).exists()]
     outputs += save_figure(training_page(metrics, name), out, "curves", ("png",))
     if unseen is not None:
         if not measured:  # the run was finished before
@@ -175,7 +205,9 @@ def _tell(out: Path, ready: Plan, metrics: list[dict[str, Any]], measured: list[
             title=f"{name}: detections in unseen images, scores from 0.3 on",
         )  # fmt: skip
         outputs += save_figure(page, out, "detections", ("png",))
-        content = scores.record(result, settings.categories, unseen, settings.val or {})
+        thresholds = best_thresholds(found, unseen, settings.categories)
+        content = scores.record(result, settings.categories, unseen, settings.val or {}, thresholds)
         outputs.append(write_json(out / "evaluation.json", content))
         print(scores.table(result, settings.categories))
-    print("\n".join(["", *map(str, outputs)]))
+    told = table(advice(str(out), metrics, dataset, settings))
+    print("\n".join(["", *([told, ""] if told else []), *map(str, outputs)]))

@@ -30,6 +30,8 @@ class RunSettings(Settings):
     """The number of each class in the data's own files (COCO's category ids); None for 1 … K."""
     backbone_weights: str | None = None
     """The file of ImageNet weights that the backbone began with, or None."""
+    weights: str | None = None
+    """The run, or the file of a detector, that was started from, or None."""
     model: RetinaNetConfig = RetinaNetConfig()  # noqa: RUF009  it is frozen
     """The detector."""
     training: TrainingConfig = TrainingConfig()  # noqa: RUF009  it is frozen

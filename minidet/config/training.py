@@ -51,6 +51,9 @@ class TrainingConfig(Settings):
 
     iterations: int = 90_000
     """Steps of the optimizer."""
+    minutes: float | None = None
+    """Minutes into which the training has to fit, evaluations included: then the number of steps is found while they
+    are done, whatever `iterations` is, and the schedule with it. None: `iterations` steps."""
     batch_size: int = 16
     """Images per step, in all processes together."""
     accumulate: int = 1
@@ -85,6 +88,10 @@ class TrainingConfig(Settings):
     """Probability of a horizontal flip."""
     vertical_flip: float = 0.0
     """Probability of a vertical flip, for images that have no top: through a microscope, or from above."""
+    photometric: float = 0.0
+    """How much brightness, contrast, saturation and hue are changed at random, from 0, not at all, to 1, very much."""
+    crop: float = 0.0
+    """Probability that a part of an image, with at least one whole object, is enlarged to take the image's place."""
     freeze_at: int = 0
     """How many leading parts of the backbone stay as they are: 1 the stem, 2 also the first stage, … 5 all. Two is the
     usual number to fine-tune ImageNet weights."""
@@ -112,6 +119,8 @@ class TrainingConfig(Settings):
     """Steps between two checkpoints."""
     evaluate_every: int | None = None
     """Steps between two evaluations; None for one at the end."""
+    patience: int | None = None
+    """Evaluations in a row without a better AP after which the training ends; None for no such end."""
     tensorboard: bool = False
     """Whether to write the metrics for TensorBoard too, into the run's folder; needs the package `tensorboard`."""
 
@@ -125,8 +134,11 @@ class TrainingConfig(Settings):
         for name in ("seed", "workers"):
             checks.integer(name, getattr(self, name), low=0)
         checks.integer("freeze_at", self.freeze_at, low=0, high=5)
-        if self.evaluate_every is not None:
-            checks.integer("evaluate_every", self.evaluate_every, low=1)
+        for name in ("evaluate_every", "patience"):
+            if getattr(self, name) is not None:
+                checks.integer(name, getattr(self, name), low=1)
+        if self.minutes is not None:
+            checks.number("minutes", self.minutes, above=0)
         checks.integer("warmup", self.warmup, low=0, high=self.iterations)
         checks.number("learning_rate", self.learning_rate, above=0)
         checks.number("momentum", self.momentum, low=0, below=1)
@@ -137,7 +149,7 @@ class TrainingConfig(Settings):
                 f"optimizer = {self.optimizer!r} treats biases like other weights: leave bias_rate at 1 and bias_decay "
                 "at true, or take sgd"
             )
-        for name in ("flip", "vertical_flip"):
+        for name in ("flip", "vertical_flip", "photometric", "crop"):
             checks.number(name, getattr(self, name), low=0, high=1)
         if self.gradient_clip is not None:
             checks.number("gradient_clip", self.gradient_clip, above=0)

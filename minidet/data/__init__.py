@@ -33,6 +33,7 @@ from minidet.data.folder import Annotation, ImageFolder
 from minidet.data.images import FORMATS, load_image
 from minidet.data.layouts import Layout, open_dataset, recognise
 from minidet.data.memory import InMemory
+from minidet.data.parts import Part, hold_out
 from minidet.data.paths import is_inside
 from minidet.data.records import Dataset, Record, Sample, require_objects
 from minidet.data.shapes import Shapes, export_coco
@@ -42,7 +43,7 @@ from minidet.data.yolo import Yolo
 
 __all__ = [
     "open_dataset", "recognise", "convert", "Dataset", "Sample", "Record", "Layout", "Converted",
-    "Shapes", "Coco", "Voc", "Yolo", "InMemory", "export_coco", "write_coco", "require_objects",
+    "Shapes", "Coco", "Voc", "Yolo", "InMemory", "Part", "hold_out", "export_coco", "write_coco", "require_objects",
     "Fault", "DatasetError", "FAULT_KINDS",
     "NO_AREA", "OUTSIDE", "DUPLICATE", "MISSING_IMAGE", "UNREADABLE_IMAGE", "UNREADABLE_ANNOTATION",
     "UNKNOWN_CLASS", "UNKNOWN_IMAGE", "WRONG_SIZE", "UNSAFE_PATH", "NO_ANNOTATION", "SAME_NAME", "BAD_FLAG",

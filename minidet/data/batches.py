@@ -17,6 +17,7 @@ from minidet import checks
 from minidet.compiled import assign_pyramid
 from minidet.config import ResizeConfig, RetinaNetConfig, TrainingConfig
 from minidet.data import Dataset, DatasetError, Sample
+from minidet.data.augmentation import crop, photometric
 from minidet.geometry import batch_images, resize_image, scale_boxes
 from minidet.structures import Batch, GroundTruth
 
@@ -95,9 +96,21 @@ class TrainingData:
         """
         index, resize, flipped, upside_down = self._draw(place)
         sample = self.dataset[index]
-        sample = resize_sample(sample, resize.resized(sample.image.shape[:2]))
+        size = resize.resized(sample.image.shape[:2])
+        sample = resize_sample(self._cropped(sample, place), size)
+        if self.training_config.photometric:
+            rng = np.random.default_rng([self.training_config.seed, 3, place])
+            sample = replace(sample, image=photometric(sample.image, self.training_config.photometric, rng))
         sample = flip_sample(sample) if flipped else sample
         return flip_sample(sample, vertical=True) if upside_down else sample
+
+    def _cropped(self, sample: Sample, place: int) -> Sample:
+        """The sample, or a part of it."""
+        if self.training_config.crop:
+            rng = np.random.default_rng([self.training_config.seed, 2, place])
+            if rng.random() < self.training_config.crop:
+                return crop(sample, rng)
+        return sample
 
     def _assign(self, image_size: tuple[int, int], truth: list[GroundTruth]) -> NDArray[np.int64]:
         """(B, N) the assignment of a batch's anchors: compiled, it takes no time in a process that makes batches."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import inspect
 import mmap
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from minidet.data.coco import Coco
 from minidet.data.images import SUFFIXES
+from minidet.data.parts import Part
 from minidet.data.paths import child, files_below, files_in
 from minidet.data.records import Dataset
 from minidet.data.shapes import Shapes
@@ -91,13 +92,18 @@ class Layout:
         return READERS[self.kind](self.files[found], **options)
 
 
-def open_dataset(source: str | Path, split: str | None = None, **options: Any) -> Dataset:
+def open_dataset(
+    source: str | Path, split: str | None = None, only: Iterable[int | str] | None = None,
+    without: Iterable[int | str] = (), **options: Any,
+) -> Dataset:  # fmt: skip
     """The data set that a name stands for.
 
     Args:
         source: ``"shapes"``, drawn on the fly (``./shapes`` is a folder of that name), or a folder or a file, of which
             `recognise` finds out what it is.
         split: a part of the data set, such as ``"train"`` or ``"val"``; None: everything.
+        only: ids of the images to keep; None: all.
+        without: ids of images to leave out.
         options: what Shapes, Coco (``images``, ``strict``, ``oriented``), Voc (these, ``classes``, ``first_pixel``) or
             Yolo (``strict``, ``oriented``) takes.
 
@@ -111,7 +117,8 @@ def open_dataset(source: str | Path, split: str | None = None, **options: Any) -
     >>> dataset[0].image.shape, dataset.record(0).boxes.shape
     ((256, 256, 3), (11, 4))
     """
-    return recognise(source).open(split, **options)
+    dataset = recognise(source).open(split, **options)
+    return dataset if only is None and not without else Part(dataset, only, without)
 
 
 def recognise(source: str | Path) -> Layout:

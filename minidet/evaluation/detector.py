@@ -11,13 +11,13 @@ from minidet.config import ResizeConfig
 from minidet.data import Dataset, require_objects
 from minidet.data.records import outlined
 from minidet.evaluation.coco import Evaluation, evaluate
-from minidet.paths import detect_images
+from minidet.paths.tiles import detect_with
 from minidet.progress import Progress
 from minidet.structures import Categories, Detections
 
 
 def evaluate_model(
-    model: Any, dataset: Dataset, categories: Categories, resize: ResizeConfig | None = None
+    model: Any, dataset: Dataset, categories: Categories, resize: ResizeConfig | None = None, tile: int | None = None
 ) -> tuple[Evaluation, list[Detections]]:
     """COCO's evaluation of a model on a data set, and what the model detected.
 
@@ -26,6 +26,7 @@ def evaluate_model(
         dataset: the images and their ground truth.
         categories: name and number of each class of the model, as `RunSettings.categories` gives them.
         resize: how images are brought to the network's size: give what the model was trained with; None: the paper's.
+        tile: side of the tiles in which images are looked at too, pixels; None: only as a whole.
 
     Returns:
         The evaluation, whose category ids are those of ``categories``, and one Detections per image, in pixels of the
@@ -36,7 +37,7 @@ def evaluate_model(
     """
     check_measurable(dataset, categories)  # before the long part
     images = (dataset[i].image for i in Progress(range(len(dataset)), "evaluating", unit="image", leave=False))
-    found = detect_images(model, images, resize)
+    found = detect_with(model, images, resize, tile)
     return evaluate_detections(found, dataset, categories), found
 
 

@@ -4,6 +4,6 @@ Names of paths are those of `minidet.config.PATHS`. A path is imported when it i
 compiled path do without PyTorch.
 """
 
-from minidet.paths.networks import detect_images, load_network, new_network
+from minidet.paths.networks import detect_images, load_network, new_network, of_path
 
-__all__ = ["detect_images", "load_network", "new_network"]
+__all__ = ["detect_images", "load_network", "new_network", "of_path"]

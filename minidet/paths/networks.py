@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,19 +19,22 @@ from minidet.structures import Detections
 from minidet.weights import load_weights
 
 
-def new_network(settings: RunSettings) -> Any:
+def new_network(settings: RunSettings, tell: Callable[[str], None] | None = None) -> Any:
     """The network of a run before its first step.
 
     Args:
-        settings: name the path, the architecture, the seed, and perhaps a backbone to start from.
+        settings: name the path, the architecture, the seed, and perhaps a detector or a backbone to start from.
+        tell: given a sentence that says what of a detector was taken and what was not.
 
     Returns:
         The `RetinaNet` of that path; in float64 where `training.precision` says so, otherwise in float32.
 
     Raises:
-        ValueError: the backbone does not fit.
+        ValueError: the detector or the backbone does not fit.
     """
     config, training, file = settings.model, settings.training, settings.backbone_weights
+    if settings.weights or (file and _is_detector(file)):
+        return of_path(_started(settings, tell), settings.path, training.precision)
     if settings.path == "pytorch":
         import torch
 
@@ -83,6 +86,52 @@ def load_network(run: str | os.PathLike[str], path: str | None = None) -> Any:
     net = _module(path, "network").RetinaNet(settings.model, dtype=_type(settings.training.precision))
     net.load(weights)
     return net
+
+
+def of_path(model: Any, path: str, precision: str) -> Any:
+    """A network of PyTorch as one of any path, with the same weights.
+
+    Args:
+        model: the network, on the CPU.
+        path: one of `minidet.config.PATHS`.
+        precision: of `TrainingConfig`; "float64" for that type in the paths without PyTorch, any other for float32.
+
+    Returns:
+        The network of that path; PyTorch's is the model itself, on a GPU if there is one.
+    """
+    if path == "pytorch":
+        import torch
+
+        return model.to("cuda" if torch.cuda.is_available() else "cpu")
+    net = _module(path, "network").RetinaNet(model.config, dtype=_type(precision))
+    net.load({name: value.numpy() for name, value in model.state_dict().items()})
+    return net
+
+
+def _is_detector(file: str) -> bool:
+    if Path(file).suffix != ".npz":
+        return False
+    from minidet.pytorch.archive import is_detector
+
+    return is_detector(file)
+
+
+def _started(settings: RunSettings, tell: Callable[[str], None] | None) -> Any:
+    """PyTorch's network of the settings with the weights of another detector, or of its backbone, as far as they fit."""
+    import torch
+
+    from minidet.pytorch.finetune import backbone_of, load_weights, start_from
+    from minidet.pytorch.retinanet import RetinaNet
+
+    torch.manual_seed(settings.training.seed)
+    model = RetinaNet(settings.model)
+    source = settings.weights or settings.backbone_weights
+    assert source is not None  # else this is not called
+    weights, before = load_weights(source)
+    taken = start_from(model, weights if settings.weights else backbone_of(weights), settings.classes, before.classes)
+    if tell:
+        tell(f"{source}: {taken.says}")
+    return model
 
 
 def detect_images(

@@ -93,6 +93,11 @@ def _check(config: TrainingConfig, path: str) -> None:
     for name in ("compile", "tensorboard"):
         if getattr(config, name):
             raise ValueError(f"{name} = true needs PyTorch: leave it out, or train with the path pytorch")
+    for name in ("minutes", "patience"):
+        if getattr(config, name) is not None:
+            raise ValueError(
+                f"{name} = {getattr(config, name)} needs PyTorch: give a number of steps to the {path} path"
+            )
     if config.accumulate > 1:
         raise ValueError(f"accumulate = {config.accumulate}: the {path} path takes a batch as a whole, leave it at 1")
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:

@@ -94,6 +94,11 @@ class Run(Folder):
         """Write `model.pt`, which `load_model` reads."""
         _save(self.model, {"config": model.config.to_dict(), "weights": model.state_dict()})
 
+    def keep_best(self, model: RetinaNet) -> None:
+        """Write `best.pt`, which `load_model` reads too."""
+        best = {"config": model.config.to_dict(), "weights": model.state_dict()}
+        _save(self.folder / "best.pt", best)
+
 
 def _save(path: Path, state: Mapping[str, Any]) -> None:
     buffer = io.BytesIO()

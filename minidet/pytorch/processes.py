@@ -52,3 +52,13 @@ def summed(value: Tensor) -> Tensor:
     if dist.is_initialized():
         dist.all_reduce(total)
     return total
+
+
+def agreed(number: float) -> float:
+    """The first process's number, in all processes, where clocks may differ; every process has to call it."""
+    if not dist.is_initialized():
+        return number
+    device = torch.device("cuda", torch.cuda.current_device()) if dist.get_backend() == "nccl" else torch.device("cpu")
+    value = torch.tensor([float(number)], dtype=torch.float64, device=device)
+    dist.broadcast(value, 0)
+    return float(value)

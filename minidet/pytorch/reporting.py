@@ -48,11 +48,19 @@ class Reporter:
         if not self.run:
             return batches
         self._bar = Progress(
-            batches, "training", self.config.iterations, initial=self.start, unit="step", mininterval=1
+            batches,
+            "training",
+            None if self.config.minutes else self.config.iterations,
+            initial=self.start,
+            unit="step",
+            mininterval=1,
         )
         return self._bar
 
-    def step(self, done: int, losses: Losses, learning_rate: float, gradient_norm: Tensor | None = None) -> None:
+    def step(
+        self, done: int, losses: Losses, learning_rate: float, gradient_norm: Tensor | None = None,
+        iterations: int | None = None,
+    ) -> None:  # fmt: skip
         """Take down a step; every `log_every` steps and at the end its numbers are written. All processes call it.
 
         Args:
@@ -60,11 +68,13 @@ class Reporter:
             losses: of this process's part of the batch.
             learning_rate: of the step.
             gradient_norm: before it was clipped; None where it is not.
+            iterations: how many steps the training will have, as far as that is known now; None: the settings'.
         """
+        iterations = iterations or self.config.iterations
         now = time.perf_counter()
         self.seconds += now - self._began
         speed = self.config.batch_size / (now - self._began)
-        if not due(done, self.config.log_every, self.config.iterations):
+        if not due(done, self.config.log_every, iterations):
             return
         both = summed(torch.stack([losses.classification, losses.box]))
         others = [losses.assigned, *([] if gradient_norm is None else [gradient_norm])]
@@ -76,6 +86,7 @@ class Reporter:
         } | ({} if gradient_norm is None else {"gradient_norm": norm[0]})  # fmt: skip
         self._write(record)
         if self._bar is not None:
+            self._bar.total = iterations
             shown = {name: f"{record[name]:.3g}" for name in ("classification", "box")}
             self._bar.set_postfix(shown | {"images/s": f"{speed:.1f}"}, refresh=False)
 

@@ -7,6 +7,7 @@ number of assigned anchors in the whole batch, so that all processes together re
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
@@ -19,6 +20,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from minidet.config import RunSettings, TrainingConfig
 from minidet.pytorch import tensorboard, tensors
+from minidet.pytorch.best import Best
 from minidet.pytorch.checkpoint import Run
 from minidet.pytorch.loader import Data, load_batches
 from minidet.pytorch.objective import Losses, count_assigned, targets_loss
@@ -26,9 +28,10 @@ from minidet.pytorch.optimization import in_bfloat16, learning_rate, optimizer, 
 from minidet.pytorch.processes import Process, joined
 from minidet.pytorch.reporting import Reporter
 from minidet.pytorch.retinanet import RetinaNet
+from minidet.pytorch.schedule import Schedule
 from minidet.pytorch.targets import make_targets
 from minidet.pytorch.winograd import use_winograd
-from minidet.runs import due, load_metrics
+from minidet.runs import load_metrics
 from minidet.structures import Batch, Diverged
 
 ADVICE = "lower learning_rate, lengthen warmup or set gradient_clip"
@@ -79,23 +82,32 @@ def train(
         _check(training_config, process)
         run = _open_run(out, settings.to_dict(), resume, process)
         learner = Learner(model, training_config, process)
-        start, seconds = learner.restore(run)
-        batches = learner.batches(data, start)
+        start, seconds, spent = learner.restore(run)
         first = process.rank == 0
         reporter = Reporter(run if first else None, training_config, start, seconds)
-        for iteration, batch in enumerate(reporter.progress(batches), start):
+        schedule = Schedule(training_config, start, spent)
+        best = Best(run, load_metrics(run.folder))
+        schedule.stop_without_progress(load_metrics(run.folder))
+        for iteration, batch in enumerate(reporter.progress(learner.batches(data, schedule.steps)), start):
             done = iteration + 1
+            learner.config = schedule.config
             with batch.naming(iteration):
                 losses, norm = train_step(learner, batch, iteration)
-            reporter.step(done, losses, learning_rate(iteration, training_config), norm)
-            if first and evaluate and due(done, training_config.evaluate_every, training_config.iterations):
-                reporter.evaluation(done, learner.evaluated(evaluate, done))
-            if first and due(done, training_config.checkpoint_every, training_config.iterations):
-                run.save(learner.state(done, reporter.seconds))
+            schedule.step(done)
+            reporter.step(done, losses, learning_rate(iteration, learner.config), norm, schedule.iterations)
+            if evaluate and schedule.evaluation_due():
+                if first:
+                    schedule.evaluated(_evaluate(learner, evaluate, reporter, best, done))
+                schedule.stop_without_progress(load_metrics(run.folder))
+            if first and schedule.checkpoint_due():
+                run.save(learner.state(done, reporter.seconds, schedule.spent))
             reporter.start_clock()
+            if schedule.ended:
+                break
         if first:
             run.finish(model)
-            print(f"trained for {training_config.iterations} steps: weights in {run.model}, metrics in {run.metrics}")
+            why = f" ({schedule.stopped})" if schedule.stopped else ""
+            print(f"trained for {schedule.done} steps{why}: weights in {run.model}, metrics in {run.metrics}")
         return load_metrics(run.folder)
 
 
@@ -167,9 +179,9 @@ class Learner:
         """A context in which processes do not add up their gradients yet: more of the same step will follow."""
         return self.network.no_sync() if stay and self.process.count > 1 else nullcontext()
 
-    def batches(self, data: Data, start: int) -> Any:
-        """The batches of this process from step `start` on."""
-        steps, cuda = range(start, self.config.iterations), self.device.type == "cuda"
+    def batches(self, data: Data, steps: range) -> Any:
+        """The batches of this process for these steps."""
+        cuda = self.device.type == "cuda"
         return load_batches(data, steps, self.config.workers, self.process.rank, self.process.count, pin_memory=cuda)
 
     def evaluated(self, evaluate: Callable[[RetinaNet], Mapping[str, float]], done: int) -> Mapping[str, float]:
@@ -180,26 +192,27 @@ class Learner:
         torch.set_num_threads(threads)  # another number would change the last bits of what follows
         return numbers
 
-    def state(self, done: int, seconds: float) -> dict[str, Any]:
+    def state(self, done: int, seconds: float, spent: float) -> dict[str, Any]:
         """All that is needed to go on after `done` steps; raises Diverged rather than keep weights that are lost."""
         self._check_weights(done)
         random = {"cpu": torch.get_rng_state(), "cuda": torch.cuda.get_rng_state_all()}
         return {
-            "iteration": done, "seconds": seconds, "weights": self.model.state_dict(),
+            "iteration": done, "seconds": seconds, "spent": spent, "weights": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(), "random": random,
         }  # fmt: skip
 
-    def restore(self, run: Run) -> tuple[int, float]:
-        """Everything as it was at the run's last checkpoint, if it has one; steps done and seconds spent."""
+    def restore(self, run: Run) -> tuple[int, float, float]:
+        """Everything as it was at the run's last checkpoint, if it has one; the steps that were done, their seconds,
+        and the seconds of the whole run, evaluations included."""
         state = run.load("iteration", "seconds", "weights", "optimizer", "random")
         if state is None:
-            return 0, 0.0
+            return 0, 0.0, 0.0
         run.restore(self.model, state["weights"])
         self.optimizer.load_state_dict(state["optimizer"])
         torch.set_rng_state(state["random"]["cpu"])
         if torch.cuda.is_available():
             torch.cuda.set_rng_state_all(state["random"]["cuda"])
-        return state["iteration"], state["seconds"]
+        return state["iteration"], state["seconds"], state.get("spent", state["seconds"])
 
     def _check_weights(self, done: int) -> None:
         state = self.model.state_dict()
@@ -226,6 +239,17 @@ def _stop_if_lost(iteration: int, images: Tensor, outputs: list[Tensor], losses:
         raise Diverged(f"the network's outputs are not finite: {ADVICE}", iteration)
     both = f"classification {losses.classification:g}, box {losses.box:g}"
     raise Diverged(f"the loss is not finite ({both}): {ADVICE}", iteration)
+
+
+def _evaluate(
+    learner: Learner, evaluate: Callable[[RetinaNet], Mapping[str, float]], reporter: Reporter, best: Best, done: int
+) -> float:
+    """Evaluate the model, write the numbers down and keep the best weights; the seconds that it took."""
+    began = time.monotonic()
+    numbers = learner.evaluated(evaluate, done)
+    reporter.evaluation(done, numbers)
+    best.keep(learner.model, numbers)
+    return time.monotonic() - began
 
 
 def _check(config: TrainingConfig, process: Process) -> None:
