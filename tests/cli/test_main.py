@@ -33,6 +33,8 @@ def test_help_waits_for_nothing_heavy():
     code = """
 import sys
 from minidet.cli import main
+from minidet.config import RunSettings
+from minidet.files import write_json
 try:
     main(["train", "--help"])
 except SystemExit:
@@ -60,20 +62,22 @@ def test_symbols_on_a_terminal_that_has_none(monkeypatch):
 
 
 @pytest.mark.parametrize("command", [
-    ["train", "--data", "shapes", "--out", "{}"], ["evaluate", "{}"], ["detect", "{}", "a.png"],
+    ["train", "--data", "shapes", "--out", "{}/new"], ["evaluate", "{}"], ["detect", "{}", "a.png"],
 ])  # fmt: skip
 @pytest.mark.subprocess
 def test_without_pytorch_it_says_what_to_install(command, tmp_path):
+    """To train with PyTorch, or to open what was trained with it."""
+    write_json(tmp_path / "config.json", RunSettings().to_dict())
     code = f"""
 import sys
 sys.modules["torch"] = None
 from minidet.cli import main
-sys.exit(main({[word.format(tmp_path / "run") for word in command]!r}))
+sys.exit(main({[word.format(tmp_path) for word in command]!r}))
 """
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert result.returncode == 1
     assert result.stderr == "minidet: this command needs PyTorch: pip install 'minidet[train]'\n"
-    assert not (tmp_path / "run").exists()
+    assert not (tmp_path / "new").exists()
 
 
 @pytest.mark.subprocess
