@@ -35,6 +35,16 @@ def test_a_row_of_the_table_says_what_was_measured(row, times):
         assert told == f"{seconds / times['compiled']:,.{decimals}f}"
 
 
+def test_the_table_of_the_paths_says_what_was_measured():
+    settings = json.loads((ROOT / "figures" / "results" / "benchmark_paths.json").read_bytes())["settings"]
+    for path in ("pytorch", "compiled", "reference"):
+        cells = []
+        for name in ("tiny", "resnet18"):
+            found = settings[name]["paths"][path]
+            cells += [f"{found['ratio']:.2f}" if path != "pytorch" else "1", f"{found['bytes'] / 2**20:.0f} MiB"]
+        assert f"| {path} | {' | '.join(cells)} |" in PAGE
+
+
 README = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
 
 

@@ -9,6 +9,7 @@ from tests.benchmarks import (
     bench_growth,
     bench_layers,
     bench_operations,
+    bench_paths,
     bench_training,
 )
 
@@ -19,6 +20,7 @@ for benchmark in (
     bench_accuracy,
     bench_evaluation,
     bench_layers,
+    bench_paths,
     bench_training,
 ):
     print(f"\n== {benchmark.__name__.rsplit('.', 1)[-1]}")

@@ -7,7 +7,9 @@ A step is forward, assignment, loss, backward and SGD. "tiny" is `RetinaNetConfi
 trains as its trainer does, with channels_last and `winograd`; its anchors are assigned by the compiled path, as its
 loader does, and the time is counted. The paths take turns, all on the same cores; NumPy's BLAS, Numba and PyTorch each
 have threads of their own, of which those of the others sleep (a pause lets them fall asleep). Of every round the ratio
-to PyTorch's time is taken, and of the ratios the median: what else the machine does at the time falls on both.
+to PyTorch's time is taken, and of the ratios the median: what else the machine does at the time falls on both. On a
+machine that is busy give each path one thread (OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 NUMBA_NUM_THREADS=1): threads
+that wait for one another lose whole time slices, and what is measured is the scheduler.
 
 Memory is how much the process grows in a step, in a process of its own that has made a small step before.
 """

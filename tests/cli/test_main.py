@@ -9,6 +9,8 @@ import sys
 import pytest
 
 from minidet.cli import COMMANDS, main
+from minidet.config import RunSettings
+from minidet.files import write_json
 
 
 @pytest.mark.parametrize("command", ["train", "evaluate", "detect", "inspect"])
