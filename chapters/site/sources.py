@@ -1,6 +1,6 @@
 """The pages of the web site, as Sphinx reads them: copies of the repository, with links that stay in the site.
 
-    index.md  chapters/*.ipynb  PAPER.md  api/*.md
+    index.md  chapters/*.ipynb  chapters/*.md  PAPER.md  annotated.md  api/*.md
 
 A link to a file of the repository that is no page of the book leads to a page that shows it; listings.py makes that.
 """
@@ -10,13 +10,13 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import nbformat
 from nbformat.v4 import new_markdown_cell
 
-from chapters.site import api, listings
+from chapters.site import annotated, api, listings
 from minidet.files import write_text
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -41,6 +41,7 @@ Learn how dense object detection really works, from the paper that made it work:
 - **[The chapters](chapters/README.md)**, from one object in one image to the evidence of the paper
 - **[The paper's map](PAPER.md)**: from every equation, section, figure and table to the function, the chapter and the
   test
+- **[The paper, annotated](annotated.md)**: section by section, with our verdicts and what is often misread
 - **<a href="summary.html">Every experiment</a>**: the published numbers beside ours, and a verdict for each claim
 - **[API reference](api/index.md)**: every public function, from its docstring
 
@@ -59,6 +60,8 @@ chapters/README
 :hidden:
 
 PAPER
+annotated
+{pages}
 api/index
 ```
 """
@@ -75,25 +78,29 @@ def assemble(source: Path) -> set[Path]:
     """
     shown: set[Path] = set()
     names = sorted(path.name for path in (ROOT / "chapters").glob("*.ipynb"))
-    write_text(source / "index.md", INDEX.format(chapters="\n".join(f"chapters/{name[:-6]}" for name in names)))
+    pages = [Path("PAPER.md"), *(path.relative_to(ROOT) for path in sorted((ROOT / "chapters").glob("*.md")))]
+    entries = [f"chapters/{path.stem}" for path in pages[1:] if path.stem != "README"]
+    chapters = "\n".join(f"chapters/{name[:-6]}" for name in names)
+    write_text(source / "index.md", INDEX.format(chapters=chapters, pages="\n".join(entries)))
     for name in names:
         path = ROOT / "chapters" / name
         notebook = nbformat.read(path, as_version=4)
         write_text(source / "downloads" / name, nbformat.writes(without_outputs(notebook)))
         write_text(source / "chapters" / name, nbformat.writes(chapter(notebook, name, shown)))
-    for page in ("PAPER.md", "chapters/README.md"):
-        text = (ROOT / page).read_text(encoding="utf-8")
-        write_text(source / page, within(text, page, shown))
+    for page in pages:
+        write_text(source / page, within((ROOT / page).read_text(encoding="utf-8"), page, page, shown))
+    written = Path("chapters/site/annotated.md")
+    write_text(source / written.name, within(annotated.page(), written, Path(written.name), shown))
     api.write(source / "api", shown)
     return shown
 
 
 def chapter(notebook: Any, name: str, shown: set[Path]) -> Any:
     """A notebook as the site shows it: links, buttons below the title, long code folded, widgets left out."""
-    page = f"chapters/{name}"
+    page = Path("chapters") / name
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
-            cell.source = within(cell.source, page, shown)
+            cell.source = within(cell.source, page, page, shown)
             continue
         if cell.source.count("\n") >= FOLDED:
             cell.metadata.setdefault("tags", []).append("hide-input")
@@ -137,12 +144,13 @@ def played(number: str) -> Any:
     return new_markdown_cell(f"## To play with: {title}\n\n{frame}")
 
 
-def within(text: str, page: str, shown: set[Path]) -> str:
+def within(text: str, written: Path, page: Path, shown: set[Path]) -> str:
     """Markdown whose links stay within the site.
 
     Args:
         text: Markdown.
-        page: where it is in the repository, and in the site.
+        written: where it is in the repository, from which its links lead.
+        page: where it is in the site.
         shown: files that pages are needed for; those that the links lead to are added.
     """
 
@@ -150,11 +158,11 @@ def within(text: str, page: str, shown: set[Path]) -> str:
         address, _, heading = match["target"].partition("#")
         if not address or "://" in address or address.startswith("mailto:"):
             return match[0]
-        inside = (ROOT / page).parent.joinpath(address).resolve().relative_to(ROOT)
-        if inside.suffix == ".ipynb" or inside in (Path("PAPER.md"), Path("chapters/README.md")):
-            return f"[{match['text']}]({address}#{heading.lower()})" if heading else match[0]
+        inside = (ROOT / written).parent.joinpath(address).resolve().relative_to(ROOT)
+        up = "../" * (len(page.parts) - 1)
+        if inside.suffix == ".ipynb" or inside == Path("PAPER.md") or inside.match("chapters/*.md"):
+            return f"[{match['text']}]({up}{inside.as_posix()}{f'#{heading.lower()}' if heading else ''})"
         shown.add(inside)
-        up = "../" * (len(PurePosixPath(page).parts) - 1)
         return f'<a href="{up}{listings.address(inside, match["text"])}">{match["text"]}</a>'
 
     return outside_code(text, lambda prose: LINK.sub(target, prose))
