@@ -74,12 +74,11 @@ def pages(out: Path) -> Path:
     return folder
 
 
-def site(out: Path, builder: str = "html") -> None:
+def site(out: Path) -> None:
     """Build the whole site; a warning is an error.
 
     Args:
         out: the folder of the site.
-        builder: Sphinx's builder, "html" or "linkcheck".
 
     Raises:
         SystemExit: Sphinx is not installed, or the build failed.
@@ -94,15 +93,14 @@ def site(out: Path, builder: str = "html") -> None:
         source = Path(folder) / "source"
         shown = sources.assemble(source)
         doctrees = str(Path(folder) / "doctrees")
-        options = ["-q", "-W", "--keep-going", "-b", builder, "-c", str(HERE), "-d", doctrees]
+        options = ["-q", "-W", "--keep-going", "-b", "html", "-c", str(HERE), "-d", doctrees]
         failed = build_main([*options, str(source), str(out)])
     if failed:
         raise SystemExit(failed)
-    if builder == "html":
-        shutil.copy(ROOT / "figures" / "results" / "summary.html", out)
-        mathjax(out / "_static" / "mathjax")
-        listings.write(out, shown)
-        pages(out)
+    shutil.copy(ROOT / "figures" / "results" / "summary.html", out)
+    mathjax(out / "_static" / "mathjax")
+    listings.write(out, shown)
+    pages(out)
 
 
 def mathjax(folder: Path) -> None:
@@ -124,12 +122,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=DEFAULT_OUT, help="folder (default: runs/site)")
     parser.add_argument("--pages-only", action="store_true", help="only the pages to play with")
-    parser.add_argument("--builder", default="html", help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     if options.pages_only:
         print(pages(options.out) / "index.html")
     else:
-        site(options.out, options.builder)
+        site(options.out)
         print(options.out / "index.html")
     return 0
 

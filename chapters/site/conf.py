@@ -28,7 +28,3 @@ html_show_sphinx = False
 html_theme_options = {"navigation_with_keys": True}
 pygments_style = "friendly"
 pygments_dark_style = "github-dark"
-
-# The pages to play with and the summary are no pages of Sphinx: build.py puts them beside its own.
-suppress_warnings = ["mystnb.unknown_mime_type"]
-linkcheck_ignore = [r".*play/.*\.html", r".*summary\.html"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -54,10 +53,3 @@ def scrolls_sideways(page: Any) -> bool:
 def milliseconds_to_first_paint(page: Any) -> float:
     """From the beginning of the navigation until something is seen."""
     return page.evaluate("performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? NaN")
-
-
-def milliseconds_of(action: Any) -> float:
-    """How long an interaction takes, with the way from Python to the browser."""
-    began = time.perf_counter()
-    action()
-    return 1000 * (time.perf_counter() - began)

@@ -13,7 +13,8 @@ from urllib.parse import unquote
 
 import pytest
 
-from chapters.site import api, build, listings
+from chapters.site import annotated, api, build, listings
+from minidet.experiments import claims
 from tests.site import browser
 
 WHAT_IT_NEEDS = ("sphinx", "myst_nb", "furo", "mathjax")
@@ -97,6 +98,20 @@ def test_a_link_to_a_name_leads_to_its_line():
     line = int(listings.address(path, "`focal_loss_grad`").partition("#line-")[2])
     assert text[line - 1] == "def focal_loss_grad("
     assert listings.address(path, "`losses.py`") == listings.address(path) == "files/minidet/reference/losses.py.html"
+
+
+def test_the_annotated_paper_has_every_claim_and_every_erratum():
+    page = annotated.page()
+    assert [claim.text for claim in claims.CLAIMS if api.escaped(claim.text) not in page] == []
+    assert [title for title in annotated.errata().values() if title not in page] == []
+    assert len(annotated.errata()) > 20
+
+
+def test_what_the_annotated_paper_names_is_defined():
+    text = (build.HERE / "annotated.md").read_text(encoding="utf-8")
+    links = re.findall(r"\[(`\w+`)\]\(\.\./\.\./([\w/]+\.py)\)", text)
+    assert len(links) > 30
+    assert [link for link in links if "#line-" not in listings.address(Path(link[1]), link[0])] == []
 
 
 def test_every_public_function_is_in_the_api_reference():
