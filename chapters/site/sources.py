@@ -1,6 +1,6 @@
 """The pages of the web site, as Sphinx reads them: copies of the repository, with links that stay in the site.
 
-    index.md  chapters/*.ipynb  chapters/*.md  PAPER.md  annotated.md  api/*.md
+    index.md  chapters/*.ipynb  chapters/*.md  PAPER.md  annotated.md  measured.md  api/*.md
 
 A link to a file of the repository that is no page of the book leads to a page that shows it; listings.py makes that.
 """
@@ -16,7 +16,7 @@ from typing import Any
 import nbformat
 from nbformat.v4 import new_markdown_cell
 
-from chapters.site import annotated, api, listings
+from chapters.site import annotated, api, listings, measured
 from minidet.files import write_text
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -43,6 +43,7 @@ Learn how dense object detection really works, from the paper that made it work:
   test
 - **[The paper, annotated](annotated.md)**: section by section, with our verdicts and what is often misread
 - **<a href="summary.html">Every experiment</a>**: the published numbers beside ours, and a verdict for each claim
+- **[Digits and times](measured.md)**: how exact the losses are, and how fast the operations
 - **[API reference](api/index.md)**: every public function, from its docstring
 
 ```{{toctree}}
@@ -61,6 +62,7 @@ chapters/README
 
 PAPER
 annotated
+measured
 {pages}
 api/index
 ```
@@ -89,8 +91,8 @@ def assemble(source: Path) -> set[Path]:
         write_text(source / "chapters" / name, nbformat.writes(chapter(notebook, name, shown)))
     for page in pages:
         write_text(source / page, within((ROOT / page).read_text(encoding="utf-8"), page, page, shown))
-    written = Path("chapters/site/annotated.md")
-    write_text(source / written.name, within(annotated.page(), written, Path(written.name), shown))
+    for name, text in (("annotated.md", annotated.page()), ("measured.md", measured.page())):
+        write_text(source / name, within(text, Path("chapters/site") / name, Path(name), shown))
     api.write(source / "api", shown)
     return shown
 

@@ -1,0 +1,91 @@
+"""The page of what was measured: digits of the focal loss, and times of the operations, from figures/results."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+RESULTS = Path(__file__).resolve().parents[2] / "figures" / "results"
+PATHS = ("reference", "compiled", "pytorch")
+
+
+def page() -> str:
+    """The page as Markdown; its links lead from chapters/site."""
+    accuracy, operations = (_load(f"benchmark_{name}.json") for name in ("accuracy", "operations"))
+    return f"""# Digits and times
+
+Measured by scripts that anybody can run again; [chapter 7](../07_numerics.ipynb) explains the digits,
+[chapter 15](../15_fast.ipynb) the times.
+
+## How many digits of the focal loss are right
+
+The largest relative error over logits from -100 to 100, both targets and γ from 0 to 5, against 60 digits, in units in
+the last place: 1 is as good as a number of that type can be, and {_ulps(1, "float32")} of float32 or
+{_ulps(1, "float64")} of float64 means that no digit is right. Peers compute the gradient by automatic differentiation.
+[`bench_accuracy.py`](../../tests/benchmarks/bench_accuracy.py), {_machine(accuracy)}.
+
+{digits(accuracy["rows"])}
+
+## How long the operations take
+
+Medians in milliseconds; the ways of doing one thing took turns in one process.
+[`bench_operations.py`](../../tests/benchmarks/bench_operations.py), {_machine(operations)}.
+
+{times(operations["median_s"])}
+"""
+
+
+def digits(rows: Sequence[Mapping[str, Any]]) -> str:
+    """The largest error of each implementation, as a table in Markdown."""
+    worst: dict[tuple[str, str, str], float] = {}
+    lost: dict[tuple[str, str, str], float] = {}
+    for row in rows:
+        key = row["implementation"], row["type"], row["what"]
+        worst[key] = max(worst.get(key, 0), row["error"] or 0)  # None: infinite
+        lost[key] = max(lost.get(key, 0), row["not_finite"])
+    implementations = [*PATHS, *sorted({key[0] for key in worst} - {*PATHS})]
+    columns = [(kind, what) for kind in ("float64", "float32") for what in ("value", "gradient")]
+
+    def cell(key: tuple[str, str, str]) -> str:
+        if key not in worst:
+            return "–"
+        lines = f", {lost[key]:.0%} not finite" if lost[key] else ""
+        return _ulps(worst[key], key[1]) + lines
+
+    body = ([name, *(cell((name, *column)) for column in columns)] for name in implementations)
+    return _table(["", *(f"{what}, {kind}" for kind, what in columns)], body)
+
+
+def times(medians: Mapping[str, Mapping[str, float]]) -> str:
+    """Milliseconds by operation, as a table in Markdown."""
+    ways = [*PATHS, *sorted({way for one in medians.values() for way in one} - {*PATHS})]
+    body = ([name, *(_number(1000 * one[way]) if way in one else "–" for way in ways)] for name, one in medians.items())
+    return _table(["", *ways], body)
+
+
+def _ulps(error: float, kind: str) -> str:
+    """A relative error in units in the last place."""
+    return _number(error / float(np.finfo(kind).eps))
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if 100 <= value < 1e6 else f"{value:.3g}"
+
+
+def _table(header: Sequence[str], body: Iterable[Sequence[str]]) -> str:
+    lines = [header, ["---", *["---:"] * (len(header) - 1)], *body]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _machine(measured: Mapping[str, Any]) -> str:
+    machine = measured["machine"]
+    return f"{machine['date']}, {machine['cores']} cores of an {machine['cpu']}"
+
+
+def _load(name: str) -> dict[str, Any]:
+    loaded: dict[str, Any] = json.loads((RESULTS / name).read_text(encoding="utf-8"))
+    return loaded
