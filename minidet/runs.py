@@ -1,9 +1,9 @@
 """The folder of a training run, safe against being killed at any moment, whatever path trains.
 
 `config.json` holds every setting, `metrics.jsonl` a line of numbers every few steps, `checkpoint` all that is needed to
-go on, `model` the trained weights, and beside them PyTorch keeps those that were evaluated best, `best.pt`. Checkpoint and
-model end in `.pt` where PyTorch trains and in `.npz` where another path does. Files are written through `minidet.files`, so that at every moment the former one is there whole, or the new one
-is.
+go on, `model` the trained weights. The last two end in `.pt` where PyTorch trains, which also keeps the weights that
+were evaluated best, `best.pt`, and in `.npz` where another path does. Files are written through `minidet.files`, so
+that at every moment the former one is there whole, or the new one is.
 """
 
 from __future__ import annotations

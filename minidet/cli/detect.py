@@ -53,6 +53,7 @@ def run(options: argparse.Namespace) -> None:
     from minidet.data import load_image
     from minidet.evaluation.detector import coco_results
     from minidet.files import write_json
+    from minidet.paths.tiles import detect_with
     from minidet.plotting import detections_picture, save_figure
     from minidet.progress import Progress
 

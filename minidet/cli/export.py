@@ -46,7 +46,7 @@ def run(options: argparse.Namespace) -> None:
     described = [path.with_suffix(".json") for path in (options.onnx, options.torch) if path]
     kept = [options.run_folder] if options.run_folder.is_file() else [options.run_folder / name for name in FILES]
     check_outputs(outputs + described, files=kept)
-    model, settings = load_run(options.run_folder, options.best)
+    model, settings = load_run(options.run_folder, "pytorch", options.best)
     side = settings.training.resize.shorter_side
     size = (options.height or side, options.width or side)
     if options.onnx:

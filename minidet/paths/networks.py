@@ -117,7 +117,7 @@ def _is_detector(file: str) -> bool:
 
 
 def _started(settings: RunSettings, tell: Callable[[str], None] | None) -> Any:
-    """PyTorch's network of the settings with the weights of another detector, or of its backbone, as far as they fit."""
+    """PyTorch's network with the weights of another detector, or of its backbone, as far as they fit."""
     import torch
 
     from minidet.pytorch.finetune import backbone_of, load_weights, start_from

@@ -56,7 +56,7 @@ def test_train_keeps_everything_and_names_it(tmp_path, capsys):
     assert main(train_command(tmp_path / "run")) == 0
     assert torch.get_num_threads() == threads
     told = capsys.readouterr().out
-    names = {"config.json", "metrics.jsonl", "checkpoint.pt", "model.pt"}
+    names = {"config.json", "metrics.jsonl", "checkpoint.pt", "model.pt", "best.pt"}
     names |= {"curves.png", "detections.png", "evaluation.json"}
     assert {path.name for path in (tmp_path / "run").iterdir()} == names
     assert all(str(tmp_path / "run" / name) in told for name in names)

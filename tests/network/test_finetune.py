@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 
+from minidet.paths.tiles import detect_tiled
 from minidet.pytorch.finetune import backbone_of, start_from
 from minidet.pytorch.retinanet import RetinaNet
-from minidet.pytorch.tiles import detect_tiled
 from minidet.structures import Detections
 from tests.network.small import SMALL, fresh, weights_equal
 
@@ -74,7 +74,7 @@ def rectangles(monkeypatch):
             found.append(Detections(boxes, np.full(len(boxes), 0.9), np.zeros(len(boxes), np.int64)))
         return found
 
-    monkeypatch.setattr("minidet.pytorch.tiles.detect_images", find)
+    monkeypatch.setattr("minidet.paths.tiles.detect_images", find)
 
 
 def test_objects_are_found_once_in_tiles(rectangles):

@@ -10,10 +10,11 @@ import torch
 
 from minidet.config import TrainingConfig
 from minidet.pytorch import schedule as module
-from minidet.pytorch.checkpoint import load_metrics, load_model, load_settings
+from minidet.pytorch.checkpoint import load_model
 from minidet.pytorch.optimization import learning_rate
 from minidet.pytorch.schedule import Schedule
 from minidet.pytorch.training import train
+from minidet.runs import load_metrics, load_settings
 from tests.network.small import QUICK, data, fresh, weights_equal
 
 
