@@ -103,7 +103,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m figures", description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("runs/reproduce"), help="folder for the results")
     parser.add_argument("--images", type=int, default=200, help="images of shapes to inspect, and as many unseen ones")
-    parser.add_argument("--steps", type=int, default=800, help="training steps of the detector, of 8 images each")
+    parser.add_argument("--steps", type=int, default=600, help="training steps of the detector, of 8 images each")
     parser.add_argument(
         "--full", action="store_true",
         help="train for the whole schedule of the tiny preset, run every experiment that has no result yet (hours), "

@@ -2,7 +2,15 @@
 
     python -m figures.detector --out FOLDER
 
-The package's detector is one of `minidet train`: this page is what a finished training leaves.
+The package's detector is one of `minidet train`, trained from random weights for 1600 steps and then for 850 more; its
+AP50 on 100 images of 128 pixels that it has not seen is 0.91. These commands train it again:
+
+    SMALL="--set data.image_size=[128,128] --set data.min_size=16 --set data.objects=[3,10] --set data.distractors=[1,4]
+           --set val.objects=[1,6] --set val.distractors=[0,3] --set val.images=100"
+    minidet train --data shapes --shorter-side 128 $SMALL --steps 1600 --out runs/first
+    minidet train --data shapes --weights runs/first $SMALL --seed 5 --set val.seed=1 --steps 850 \\
+        --set training.learning_rate=0.003 --set training.warmup=50 --out runs/second
+    minidet export runs/second --npz minidet/detectors/shapes.npz
 """
 
 from __future__ import annotations
