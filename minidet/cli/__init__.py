@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Raises:
         SystemExit: wrong arguments (status 2), or an answer to --help or --version (status 0).
     """
-    os.environ.setdefault("GOMP_SPINCOUNT", "0")  # threads that wait give their core to other programs, at no cost to us
+    os.environ.setdefault("GOMP_SPINCOUNT", "0")  # waiting threads give their core to other programs, at no cost
     for stream in (sys.stdout, sys.stderr):  # on Windows a file would be written in an encoding without gamma
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(encoding="utf-8")

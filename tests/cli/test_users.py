@@ -1,4 +1,4 @@
-"""What people ask for again and again, through the commands: a folder that trains with one command, and what follows."""
+"""What people ask for again and again, through the commands: from a folder that trains with one command onwards."""
 
 from __future__ import annotations
 
