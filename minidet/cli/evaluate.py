@@ -27,8 +27,8 @@ def add(commands: Any) -> None:
     """Add the command and its arguments."""
     command = add_command(
         commands, "evaluate", run, "measure a finished run: COCO's twelve numbers, and AP and AP50 of every class",
-        "Objects to ignore (COCO crowd, VOC difficult) count neither way, areas are those of the outlines where the "
-        "data has them, else of the boxes. An image that cannot be read is an error; what is left out of the data for its "
+        "Objects to ignore (COCO crowd, VOC difficult) count neither way, areas are those of the outlines where "
+        "the data has them, else of the boxes. An image that cannot be read is an error; what is left out for its "
         "faults is counted. A confusion matrix and a page of the worst mistakes are drawn beside the numbers, and each "
         "class has the score with the best F1.",
     )  # fmt: skip
