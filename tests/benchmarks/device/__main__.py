@@ -24,6 +24,7 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
+from importlib.util import find_spec
 from pathlib import Path
 
 from tests.benchmarks.device.recorder import Recorder
@@ -62,7 +63,8 @@ def run_part(part: str, out: Path, seconds: float, small: bool) -> str:
     command = [sys.executable, "-m", f"tests.benchmarks.device.{MODULES[part]}", str(out), f"{seconds:.0f}"]
     command += ["small"] if small else []
     root = Path(__file__).parents[3]
-    paths = os.pathsep.join(filter(None, [str(root), os.environ.get("PYTHONPATH")]))
+    stand_ins = None if find_spec("tqdm") else str(Path(__file__).with_name("stand_ins"))
+    paths = os.pathsep.join(filter(None, [str(root), stand_ins, os.environ.get("PYTHONPATH")]))
     with (out / "log.txt").open("a", encoding="utf-8") as log:
         print(f"\n== {part}: {MODULES[part]}, {seconds:.0f} s at most", file=log, flush=True)
         process = subprocess.Popen(

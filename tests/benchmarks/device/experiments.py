@@ -10,6 +10,7 @@ import tarfile
 import time
 from pathlib import Path
 
+from minidet.data.shapes import Shapes, export_coco
 from minidet.experiments.results import RESULTS
 from tests.benchmarks.device.recorder import Place
 
@@ -24,7 +25,8 @@ def main() -> None:
     command += ["--seed", "0", "--minutes", f"{max(0.1, (place.left - 20) / 60):.2f}"]
     count = 1 if place.small else min(8, os.cpu_count() or 1)
     if place.small:
-        command += ["backbone", *(word for setting in SMALL for word in ("--set", setting))]
+        few = str(export_coco(Shapes(4, image_size=(48, 48), max_size=32), place.out / "shapes"))
+        command += ["backbone", "--data", few, "--val", few, *(word for s in SMALL for word in ("--set", s))]
     else:  # all start from the committed backbone
         for path in RESULTS.glob("backbone*"):
             shutil.copy(path, results)
@@ -51,7 +53,8 @@ def main() -> None:
         archive.add(results, "experiments")
     names = sorted(path.stem for path in results.glob("*.json"))
     shutil.rmtree(results)
-    shutil.rmtree(runs, ignore_errors=True)
+    for folder in (runs, place.out / "shapes"):
+        shutil.rmtree(folder, ignore_errors=True)
     place.recorder.record("results", names)
     place.recorder.record("at a time", count)
     if place.small and not names:
