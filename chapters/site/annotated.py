@@ -1,13 +1,13 @@
 """The paper annotated: annotated.md with the verdicts of the experiments and the errata put in.
 
 In annotated.md a line ``{claims: Table 1a; section 5.1}`` stands for all claims of these places with verdicts, and
-a line ``{errata: 1, 2}`` for notes in the margin with these errata.
+a line ``{errata: 1, 2}`` for notes in the margin with these errata. Claims of places that have no such line come last.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
 
 import nbformat
@@ -27,7 +27,7 @@ def page(runs: results.Results | None = None) -> str:
         runs: our results; None for the committed ones.
 
     Raises:
-        ValueError: a claim or an erratum stands nowhere on the page, or a place or a number on it has none.
+        ValueError: an erratum does not stand on the page exactly once.
     """
     text = (HERE / "annotated.md").read_text(encoding="utf-8")
     verdicts: dict[str, list[str]] = {}
@@ -36,19 +36,21 @@ def page(runs: results.Results | None = None) -> str:
         said = f"- **{verdict.kind}**: {escaped(claim.text)}. The paper: {paper}; here: {here}."
         verdicts.setdefault(claim.section, []).append(said)
     notes = errata()
-    _complete("claims of", verdicts, [place.strip() for found in CLAIMS.findall(text) for place in found.split(";")])
-    _complete("erratum", notes, [number.strip() for found in ERRATA.findall(text) for number in found.split(",")])
+    used = [number.strip() for found in ERRATA.findall(text) for number in found.split(",")]
+    if sorted(used) != sorted(notes):
+        raise ValueError(f"annotated.md has the errata {', '.join(used)}: it must have each of 1 … {len(notes)} once")
 
     def judged(match: re.Match[str]) -> str:
-        places = [place.strip() for place in match[1].split(";")]
-        listed = "\n".join(said for place in places for said in verdicts[place])
-        return f":::{{admonition}} What our runs say\n{listed}\n:::"
+        listed = [said for place in match[1].split(";") for said in verdicts.pop(place.strip(), [])]
+        return _box("admonition", "What our runs say", listed) if listed else ""
 
     def margin(match: re.Match[str]) -> str:
-        listed = "\n".join(f"- {notes[number.strip()]}" for number in match[1].split(","))
-        return f":::{{sidebar}} Misread\n{listed}\n\nWhy each is wrong: [errata](../errata.ipynb)\n:::"
+        listed = [f"- {notes[number.strip()]}" for number in match[1].split(",")]
+        return _box("sidebar", "Misread", [*listed, "", "Why each is wrong: [errata](../errata.ipynb)"])
 
-    return ERRATA.sub(margin, CLAIMS.sub(judged, text))
+    text = ERRATA.sub(margin, CLAIMS.sub(judged, text))
+    left = [f"{said} ({place})" for place, listed in verdicts.items() for said in listed]
+    return f"{text}\n## Claims of other places\n\n{_box('admonition', 'What our runs say', left)}\n" if left else text
 
 
 def errata() -> dict[str, str]:
@@ -58,7 +60,6 @@ def errata() -> dict[str, str]:
     return {number: f"**{number}** {title}" for number, title in re.findall(r"^### (\d+)\. (.+)$", prose, re.MULTILINE)}
 
 
-def _complete(what: str, there: Mapping[str, object], used: list[str]) -> None:
-    """ValueError unless each is used exactly once."""
-    if wrong := sorted(set(there) ^ set(used)) or sorted(name for name in set(used) if used.count(name) > 1):
-        raise ValueError(f"annotated.md must have {what} {', '.join(wrong)} once: add it, or remove what is too much")
+def _box(kind: str, title: str, lines: Sequence[str]) -> str:
+    """A directive of MyST around some lines."""
+    return "\n".join([f":::{{{kind}}} {title}", *lines, ":::"])
