@@ -19,9 +19,9 @@ ROOT = Path(__file__).parents[2]
 @pytest.mark.slow
 @pytest.mark.subprocess
 def test_every_part_runs_in_small(tmp_path, monkeypatch):
-    """Without tqdm too, which such a machine may lack."""
+    """Without tqdm too, which such a machine may lack. The limits are wide: how busy the machine is decides nothing."""
     monkeypatch.setattr(prepared, "find_spec", lambda name: None)
-    assert prepared.main(["--small", "--minutes", "8", "--out", str(tmp_path)]) == 0
+    assert prepared.main(["--small", "--minutes", "30", "--out", str(tmp_path)]) == 0
     results = json.loads((tmp_path / "results.json").read_bytes())
     assert list(results) == list("eabcdf")
     assert {part["outcome"] for part in results.values()} == {"done"}
