@@ -53,11 +53,14 @@ def test_a_folder_without_lists_trains_with_one_command(animals, run, capsys):
 
 def test_it_goes_on_for_longer_and_ends_without_progress(run, tmp_path, capsys):
     longer = shutil.copytree(run, tmp_path / "longer")
-    assert main(words("train", "--out", longer, "--resume", "--steps", 6, "--patience", 1)) == 0
+    assert main(words("train", "--out", longer, "--resume", "--steps", 6)) == 0
     assert load_settings(longer)["training"]["iterations"] == 6
-    assert load_metrics(longer)[-1]["iteration"] in (5, 6)
+    assert load_metrics(longer)[-1]["iteration"] == 6
+    assert main(words("train", "--out", longer, "--resume", "--steps", 9, "--patience", 1)) == 0
+    assert load_metrics(longer)[-1]["iteration"] < 9  # AP stays what it is
+    assert "AP has not risen in the last" in capsys.readouterr().out
     assert main(words("train", "--out", longer, "--resume", "--steps", 3)) == 1
-    assert "training.iterations = 6, not 3" in capsys.readouterr().err
+    assert "training.iterations = 9, not 3" in capsys.readouterr().err
 
 
 def test_fine_tuning_with_other_classes(run, animals, tmp_path, capsys):
