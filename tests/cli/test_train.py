@@ -151,8 +151,8 @@ def test_wrong_settings_are_told_in_a_line(tmp_path, capsys, more, message):
     (["train", "--out", "{}"], "give --data"),
     (["train", "--out", "{}", "--resume"], "does not exist: give the folder of a run"),
     (["train", "--out", "{}", "--resume", "--anchors", "tiny"], "--anchors: a run that is resumed keeps"),
-    (["evaluate", "{}"], "does not exist: give the folder of a finished run"),
-    (["detect", "{}", "a.png"], "does not exist: give the folder of a finished run"),
+    (["evaluate", "{}"], "does not exist: give the folder of a"),
+    (["detect", "{}", "a.png"], "does not exist: give the folder of a"),
 ])  # fmt: skip
 def test_what_is_missing_is_told(tmp_path, capsys, words, message):
     assert main([word.format(tmp_path / "none") for word in words]) == 1
