@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
+from functools import cached_property
 from typing import Any
 
 from minidet.config import RetinaNetConfig, TrainingConfig
@@ -81,7 +82,7 @@ class Experiment:
         plain: dict[str, Any] = json.loads(json.dumps(content))
         return plain
 
-    @property
+    @cached_property
     def identity(self) -> str:
         """12 hexadecimal digits of a hash of the settings, by which a result is found again."""
         text = json.dumps(_with_float_numbers(self.settings()), sort_keys=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import cache
 
 _TINY = 1e-300
 """What stands for 0 in a denominator."""
@@ -33,6 +34,7 @@ def tail(t: float, degrees: float) -> float:
     return upper if t >= 0 else 1 - upper
 
 
+@cache
 def quantile(probability: float, degrees: float) -> float:
     """The value that a variable with Student's distribution exceeds with a given probability.
 

@@ -132,6 +132,7 @@ def test_first_weights_are_the_references():
             dataclasses.replace(MODEL, norm="group", head_norm="group", p6_from="P5"),
             dataclasses.replace(TRAINING, optimizer="adamw", learning_rate=1e-3, gradient_clip=1.0, freeze_at=2),
         ),
+        (MODEL, dataclasses.replace(TRAINING, bias_rate=2.0, bias_decay=False, weight_decay=0.1)),
         *(
             (MODEL, dataclasses.replace(TRAINING, loss=LossConfig(kind, ohem_batch_size=16, box_weight=2.0)))
             for kind in ("cross_entropy", "balanced_cross_entropy", "focal_star", "hinge", "ohem", "ohem_1_3")

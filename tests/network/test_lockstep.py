@@ -77,8 +77,9 @@ def assert_in_step(found, wanted, state, torch_state, losses=1e-8, weights=1e-7)
             dataclasses.replace(TRAINING, optimizer="adamw", learning_rate=1e-3, gradient_clip=1.0, schedule="cosine"),
             30,
         ),
+        (MODEL, dataclasses.replace(TRAINING, bias_rate=2.0, bias_decay=False, weight_decay=0.1), 30),
     ],
-    ids=["batch norm, SGD", "group norm, AdamW"],
+    ids=["batch norm, SGD", "group norm, AdamW", "biases as in Detectron"],
 )
 def test_step_after_step_is_torchs(model, training, steps, tmp_path):
     found, wanted, state, torch_state = both(model, training, tmp_path, steps)
