@@ -45,6 +45,12 @@ def test_the_table_of_the_paths_says_what_was_measured():
         assert f"| {path} | {' | '.join(cells)} |" in PAGE
 
 
+def test_the_page_says_what_the_first_step_of_the_network_costs():
+    first = json.loads((ROOT / "figures" / "results" / "benchmark_cold.json").read_bytes())["CPU seconds"]["train_step"]
+    words = "compiles for {:.0f} seconds of a processor; from the cache it takes {:.1f}"
+    assert words.format(first["no cache"], first["cache"]) in " ".join(PAGE.split())
+
+
 README = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
 
 
