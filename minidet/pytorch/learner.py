@@ -61,7 +61,7 @@ class Learner:
         torch.set_num_threads(threads)  # another number would change the last bits of what follows
         return numbers
 
-    def state(self, done: int, seconds: float, spent: float) -> dict[str, Any]:
+    def state(self, done: int, seconds: float, spent: float = 0.0) -> dict[str, Any]:
         """All that is needed to go on after `done` steps; raises Diverged rather than keep weights that are lost."""
         self._check_weights(done)
         random = {"cpu": torch.get_rng_state(), "cuda": torch.cuda.get_rng_state_all()}

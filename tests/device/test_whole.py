@@ -37,7 +37,7 @@ def on_device(monkeypatch):
 def step(config, device, waits=None):
     """The second step of a training, the first having filled the caches; its losses, and the network after it."""
     learner = Learner(fresh(), config, Process(0, 1, torch.device(device)))
-    batches = iter(learner.batches(data(config), 0))
+    batches = iter(learner.batches(data(config), range(config.iterations)))
     train_step(learner, next(batches), 0)
     batch = next(batches)
     with waits or contextlib.nullcontext():
@@ -118,7 +118,7 @@ def test_waits_per_detection(images):
 def test_waits_of_a_report(on_device, tmp_path):
     """A line of metrics is one copy to the host, a checkpoint one wait and one copy for each of its tensors."""
     learner = Learner(fresh(), QUICK, Process(0, 1, on_device))
-    losses, _ = train_step(learner, next(iter(learner.batches(data(), 0))), 0)
+    losses, _ = train_step(learner, next(iter(learner.batches(data(), range(1)))), 0)
     reporter = training.Reporter(None, QUICK)
     with Waits() as waits:
         reporter.step(1, losses, 0.1)

@@ -19,7 +19,7 @@ ALONE = Process(0, 1, torch.device("cpu"))
 def stepped(config, change=lambda batch: batch):
     """Losses and weights of one step."""
     learner = Learner(fresh(), replace(config, winograd=False), ALONE)
-    losses, _ = train_step(learner, change(next(iter(learner.batches(data(config), 0)))), 0)
+    losses, _ = train_step(learner, change(next(iter(learner.batches(data(config), range(config.iterations))))), 0)
     return losses, learner.model.state_dict()
 
 

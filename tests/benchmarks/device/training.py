@@ -21,7 +21,7 @@ def losses_of(device: torch.device, steps: int, **settings: Any) -> tuple[list[f
     """The sum of both losses at each step, and the steps per second after the first two."""
     config = replace(QUICK, iterations=steps, winograd=False, learning_rate=0.01, warmup=2, **settings)
     learner, sums, began = Learner(fresh(), config, Process(0, 1, device)), [], 0.0
-    for i, batch in enumerate(learner.batches(data(config), 0)):
+    for i, batch in enumerate(learner.batches(data(config), range(config.iterations))):
         if i == 2:
             began = time.perf_counter()
         losses, _ = train_step(learner, batch, i)
