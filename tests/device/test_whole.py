@@ -124,7 +124,7 @@ def test_waits_of_a_report(on_device, tmp_path):
         reporter.step(1, losses, 0.1)
     assert waits.count == 1, waits.places
     with Waits() as waits:
-        learner.state(1, 0.0)
+        learner.state(1, 0.0, 0.0)
     assert waits.count == 1, waits.places
 
 
