@@ -2,8 +2,9 @@
 
     python -m figures.detector --out FOLDER
 
-The package's detector is one of `minidet train`, trained from random weights for 1600 steps and then for 850 more; its
-AP50 on 100 images of 128 pixels that it has not seen is 0.91. These commands train it again:
+The package's detector is one of `minidet train`, trained from random weights for 1600 steps and then for 850 more. Its
+AP50 is 0.91, 0.89 and 0.90 on three sets of 100 unseen images of 128 pixels with objects of 16 pixels and more (smaller
+ones are below its anchors). These commands train it again:
 
     SMALL="--set data.image_size=[128,128] --set data.min_size=16 --set data.objects=[3,10] --set data.distractors=[1,4]
            --set val.objects=[1,6] --set val.distractors=[0,3] --set val.images=100"
