@@ -103,6 +103,18 @@ def site(out: Path) -> None:
     pages(out)
 
 
+def summary(out: Path) -> None:
+    """Copy the summary of the experiments, and the runs that it leads to.
+
+    Args:
+        out: folder of the site.
+    """
+    text = (ROOT / "figures" / "results" / "summary.html").read_text(encoding="utf-8")
+    runs = ROOT / "minidet" / "experiments" / "runs"
+    (out / "summary.html").write_text(text.replace("../../minidet/experiments/runs/", "runs/"), encoding="utf-8")
+    shutil.copytree(runs, out / "runs", ignore=shutil.ignore_patterns("*.npz", "__pycache__"), dirs_exist_ok=True)
+
+
 def mathjax(folder: Path) -> None:
     """Copy what formulas need from the package that holds MathJax: one script, its fonts, its licence.
 

@@ -18,9 +18,14 @@ IMAGES = 200
 """Images on which the imbalance is measured, the first of those that the detectors are measured on."""
 
 
-@cache
 def inspected(name: str) -> Report:
     """How the anchors of an experiment fit the images on which its detector is measured."""
+    return _inspected(name, experiments()[name].identity)
+
+
+@cache
+def _inspected(name: str, identity: str) -> Report:
+    """The same for one definition of the experiment, which its identity tells from others of that name."""
     from minidet.data import open_dataset
     from minidet.inspection.numbers import inspect
 
