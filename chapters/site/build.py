@@ -97,7 +97,7 @@ def site(out: Path) -> None:
         failed = build_main([*options, str(source), str(out)])
     if failed:
         raise SystemExit(failed)
-    shutil.copy(ROOT / "figures" / "results" / "summary.html", out)
+    summary(out)
     mathjax(out / "_static" / "mathjax")
     listings.write(out, shown)
     pages(out)
