@@ -58,7 +58,7 @@ def _files_of(dataset: Dataset, source: str) -> Iterator[Path]:
     """The annotation files and the images of a data set."""
     from minidet.data import ImageFolder, Part
 
-    dataset = dataset.whole if isinstance(dataset, Part) else dataset
+    dataset = dataset.dataset if isinstance(dataset, Part) else dataset
     if not isinstance(dataset, ImageFolder):
         return
     path = Path(source)

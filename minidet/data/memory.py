@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from minidet.data.faults import Fault
-from minidet.data.records import Dataset, Record, Sample
+from minidet.data.records import Dataset, Sample
+from minidet.data.view import View
 
 
-class InMemory:
+class InMemory(View):
     """Another data set, whose samples are kept from when they are first asked for.
 
     For many short trainings over few images, where decoding or drawing them again and again would take the time. Nobody
@@ -17,35 +17,8 @@ class InMemory:
     """
 
     def __init__(self, dataset: Dataset) -> None:
-        self.dataset = dataset
+        super().__init__(dataset)
         self._samples: dict[int, Sample] = {}
-
-    @property
-    def name(self) -> str:
-        """The data set's name."""
-        return self.dataset.name
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """(K,) the data set's classes."""
-        return self.dataset.classes
-
-    @property
-    def category_ids(self) -> tuple[int, ...]:
-        """(K,) the data set's numbers of its classes in COCO files."""
-        return self.dataset.category_ids
-
-    @property
-    def faults(self) -> list[Fault]:
-        """The data set's faults."""
-        return self.dataset.faults
-
-    def __len__(self) -> int:
-        return len(self.dataset)
-
-    def record(self, index: int, /) -> Record:
-        """The annotations of one image, from the data set itself."""
-        return self.dataset.record(index)
 
     def __getitem__(self, index: int, /) -> Sample:
         """One image with its objects."""

@@ -8,10 +8,11 @@ import numpy as np
 
 from minidet import checks
 from minidet.data.faults import Fault
-from minidet.data.records import Dataset, Record, Sample
+from minidet.data.records import Dataset
+from minidet.data.view import View
 
 
-class Part:
+class Part(View):
     """Some images of a data set.
 
     Args:
@@ -24,10 +25,11 @@ class Part:
     """
 
     def __init__(self, dataset: Dataset, only: Iterable[int | str] | None = None, without: Iterable[int | str] = ()):
-        self.whole = dataset
         kept, left_out = None if only is None else set(only), set(without)
         ids = [dataset.record(i).image_id for i in range(len(dataset))]
-        self.indices = [i for i, name in enumerate(ids) if (kept is None or name in kept) and name not in left_out]
+        super().__init__(
+            dataset, [i for i, name in enumerate(ids) if (kept is None or name in kept) and name not in left_out]
+        )
         if kept and not self.indices:
             some = ", ".join(map(str, sorted(kept, key=str)[:3]))
             raise ValueError(
@@ -35,35 +37,10 @@ class Part:
             )
 
     @property
-    def name(self) -> str:
-        """The name of the whole."""
-        return self.whole.name
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """(K,) names, those of the whole."""
-        return self.whole.classes
-
-    @property
-    def category_ids(self) -> tuple[int, ...]:
-        """(K,) numbers, those of the whole."""
-        return self.whole.category_ids
-
-    @property
     def faults(self) -> list[Fault]:
         """Of the images of this part, and those that belong to no image that was kept."""
-        elsewhere = {self.whole.record(i).image_id for i in set(range(len(self.whole))) - set(self.indices)}
-        return [fault for fault in self.whole.faults if fault.image_id not in elsewhere]
-
-    def __len__(self) -> int:
-        return len(self.indices)
-
-    def record(self, index: int, /) -> Record:
-        """The annotations of one image."""
-        return self.whole.record(self.indices[range(len(self.indices))[index]])
-
-    def __getitem__(self, index: int, /) -> Sample:
-        return self.whole[self.indices[range(len(self.indices))[index]]]
+        elsewhere = {self.dataset.record(i).image_id for i in set(range(len(self.dataset))) - set(self.indices)}
+        return [fault for fault in self.dataset.faults if fault.image_id not in elsewhere]
 
 
 def hold_out(dataset: Dataset, fraction: float, seed: int = 0) -> list[int | str]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from minidet.config import RunSettings
 from minidet.data import InMemory, open_dataset
-from minidet.data.with_objects import WithObjects
+from minidet.data.view import WithObjects
 from minidet.experiments import backbones
 from minidet.experiments.circumstances import circumstances
 from minidet.experiments.experiment import Experiment

@@ -71,20 +71,12 @@ def load_network(run: str | os.PathLike[str], path: str | None = None) -> Any:
     path = path or settings.path
     if settings.path != "pytorch" and not (Path(run) / "model.npz").is_file():
         raise ValueError(f"{Path(run) / 'model.npz'} does not exist: resume the run, which is not finished")
-    if path == "pytorch":
-        import torch
-
+    if "pytorch" in (path, settings.path):
         from minidet.pytorch.checkpoint import load_model
 
-        return load_model(run).to("cuda" if torch.cuda.is_available() else "cpu")
-    if settings.path == "pytorch":
-        from minidet.pytorch.checkpoint import load_model
-
-        weights = {name: value.numpy() for name, value in load_model(run).state_dict().items()}
-    else:
-        weights = load_weights(Path(run) / "model.npz")
+        return of_path(load_model(run), path, settings.training.precision)
     net = _module(path, "network").RetinaNet(settings.model, dtype=_type(settings.training.precision))
-    net.load(weights)
+    net.load(load_weights(Path(run) / "model.npz"))
     return net
 
 

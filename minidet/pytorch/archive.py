@@ -1,8 +1,7 @@
 """A detector in one small file of plain arrays: its settings and its weights in half the bytes, to be handed on.
 
 A run's folder holds what training needs; this file holds what detecting needs. It is an .npz archive, nothing in which
-is ever run. Convolution weights are float16 with 8 significant bits, which detect the
-same; the rest, which is small, is float32.
+is ever run. Convolution weights are float16 with 8 significant bits; the rest, which is small, is float32.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ import minidet
 from minidet import cli
 from minidet.config import RetinaNetConfig, TrainingConfig
 from minidet.data import Shapes, open_dataset
-from minidet.data.with_objects import WithObjects
+from minidet.data.view import WithObjects
 from minidet.experiments import cost, full_scale, full_tables, rows
 from minidet.experiments import published as paper
 from minidet.experiments.sources import Sources, architecture
