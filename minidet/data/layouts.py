@@ -12,7 +12,7 @@ from typing import Any
 from minidet.data.coco import Coco
 from minidet.data.images import SUFFIXES
 from minidet.data.parts import Part
-from minidet.data.paths import child, files_below, files_in
+from minidet.data.paths import child, files_below, files_in, nearest
 from minidet.data.records import Dataset
 from minidet.data.shapes import Shapes
 from minidet.data.voc import Voc
@@ -167,10 +167,10 @@ def _file(path: Path) -> Layout:
     """A single file that is a data set or describes one."""
     if path.suffix.lower() in (".yaml", ".yml", ".data"):
         splits = tuple(name for name in describe(path).splits if name)
-        return Layout("yolo", path, f"YOLO text files, described by {path}{_parts(splits)}", splits)
+        return Layout("yolo", path, f"YOLO text files, described by {nearest(path)}{_parts(splits)}", splits)
     if path.suffix.lower() == ".xml":
         raise ValueError(f"source = {str(path)!r} is the annotation of one image: give the folder of the data set")
-    return Layout("coco", path, f"COCO annotations in {path}")
+    return Layout("coco", path, f"COCO annotations in {nearest(path)}")
 
 
 def _coco(root: Path) -> Layout | None:
@@ -182,14 +182,14 @@ def _coco(root: Path) -> Layout | None:
     if not found and folder is not None:
         found = _instances(folder)
     if len(found) == 1:
-        return Layout("coco", found[0], f"COCO annotations in {found[0]}")
+        return Layout("coco", found[0], f"COCO annotations in {nearest(found[0])}")
     files = {path.stem.removeprefix("instances_"): path for path in found}
     if not files:
         below = [path for path in sorted(root.iterdir()) if path.is_dir() and path.name.lower() in SPLIT_FOLDERS]
         files = {folder.name: path for folder in below for path in _instances(folder)[:1]}
     if not files:
         return None
-    return Layout("coco", root, f"COCO annotations in {root}{_parts(tuple(files))}", tuple(files), files)
+    return Layout("coco", root, f"COCO annotations in {nearest(root)}{_parts(tuple(files))}", tuple(files), files)
 
 
 def _instances(folder: Path) -> list[Path]:
@@ -213,11 +213,11 @@ def _voc(root: Path) -> Layout | None:
         splits = tuple(image_lists(root)) if (root / "ImageSets").is_dir() else ()
         place = "beside the images" if folder == root else f"in {folder.name}/"
         count = len(files_below(folder, (".xml",)))
-        says = f"Pascal VOC in {root}, {counted(count, 'XML file')} {place}{_parts(splits, 'lists')}"
+        says = f"Pascal VOC in {nearest(root)}, {counted(count, 'XML file')} {place}{_parts(splits, 'lists')}"
         return Layout("voc", root, says, splits) if count else None
     below = [path for path in sorted(root.iterdir()) if path.is_dir() and path.name.lower() in SPLIT_FOLDERS]
     files = {path.name: path for path in below if files_below(annotation_folder(path), (".xml",))}
-    says = f"Pascal VOC in {root}{_parts(tuple(files))}"
+    says = f"Pascal VOC in {nearest(root)}{_parts(tuple(files))}"
     return Layout("voc", root, says, tuple(files), files) if files else None
 
 
@@ -233,7 +233,7 @@ def _yolo(root: Path) -> Layout | None:
     how = (
         f"described by {described.name}" if described else f"classes in {names.name}" if names else "classes not named"
     )
-    return Layout("yolo", root, f"YOLO text files in {root}, {how}{_parts(splits)}", splits)
+    return Layout("yolo", root, f"YOLO text files in {nearest(root)}, {how}{_parts(splits)}", splits)
 
 
 def _text_beside_images(root: Path) -> bool:

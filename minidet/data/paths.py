@@ -50,6 +50,19 @@ def stem(name: str) -> str:
     return folder + slash + (last.rpartition(".")[0] or last)
 
 
+def nearest(path: str | Path) -> Path:
+    """A path as it is best shown: from the current folder, if it lies in there.
+
+    Args:
+        path: of a file or a folder.
+
+    >>> nearest(Path.cwd() / "data" / "train").as_posix()
+    'data/train'
+    """
+    shown = Path(path)
+    return shown.relative_to(Path.cwd()) if shown.is_absolute() and shown.is_relative_to(Path.cwd()) else shown
+
+
 def child(root: Path, names: Iterable[str]) -> Path | None:
     """The folder in another one that has one of these names, in either case.
 

@@ -325,3 +325,14 @@ def test_something_must_be_left_to_learn_from(tmp_path: Path, count: int) -> Non
 def _only(root: Path, name: str) -> str:
     yolo_file(root / "ImageSets" / "Main" / "one.txt", name)
     return "one"
+
+
+def test_a_layout_in_the_current_folder_is_shown_from_there(tmp_path, monkeypatch):
+    folder = tmp_path / "mine" / "train"
+    folder.mkdir(parents=True)
+    path = folder / "annotations.json"
+    path.write_text('{"images": [], "annotations": [], "categories": []}', encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    assert recognise(folder.resolve()).says == f"COCO annotations in {Path('mine/train/annotations.json')}"
+    monkeypatch.chdir(tmp_path.parent)
+    assert recognise(folder).says.endswith(f"{Path(tmp_path.name, 'mine', 'train', 'annotations.json')}")
