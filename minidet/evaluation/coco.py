@@ -36,7 +36,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -97,8 +97,65 @@ def evaluate(ground_truth: Any, detections: Any) -> Evaluation:
     >>> round(result.metrics["AP"], 6)  # an IoU of 0.8 passes 7 of the 10 thresholds
     0.7
     """
+    found = matched(ground_truth, detections)
+    precision, recall = accumulate(
+        found.outcome, found.by_score, found.rank, found.bounds, found.objects(), RECALL_THRESHOLDS, MAX_DETECTIONS
+    )
+    return Evaluation(found.category_ids, precision, recall, IOU_THRESHOLDS, RECALL_THRESHOLDS)
+
+
+class Matched(NamedTuple):
+    """What became of D detections, and which of G objects count; T, A and K as in `Evaluation`, I images."""
+
+    category_ids: np.ndarray
+    """(K,) int64, ascending."""
+    outcome: np.ndarray
+    """(A, T, D) uint8, see `match`."""
+    by_score: np.ndarray
+    """(D,) indices of the detections by class, then score, the best first."""
+    rank: np.ndarray
+    """(D,) place of a detection among those of its class in its image, from 0."""
+    bounds: np.ndarray
+    """(K + 1,) class k has the detections ``by_score[bounds[k]:bounds[k + 1]]``."""
+    image: np.ndarray
+    """(D,) number of each detection's image, from 0 to I - 1."""
+    object_image: np.ndarray
+    """(G,) number of each object's image."""
+    object_class: np.ndarray
+    """(G,) number of each object's class, from 0 to K - 1."""
+    counted: np.ndarray
+    """(A, G) bool, which objects have to be found."""
+    images: int
+    """I."""
+
+    def objects(self, times: np.ndarray | None = None) -> np.ndarray:
+        """How many objects count.
+
+        Args:
+            times: (I,) how often each image is there; None: once.
+
+        Returns:
+            (K, A) int64.
+        """
+        weight = np.ones(len(self.object_image), np.int64) if times is None else times[self.object_image]
+        count = [np.bincount(self.object_class, weight * one, len(self.category_ids)) for one in self.counted]
+        return np.stack(count, axis=1).astype(np.int64)
+
+
+def matched(ground_truth: Any, detections: Any) -> Matched:
+    """COCO's matching in every image: the part of `evaluate` that looks at single images.
+
+    Args:
+        ground_truth: as in `coco_metrics`.
+        detections: as in `coco_metrics`.
+
+    Returns:
+        What became of each detection.
+
+    Raises:
+        ValueError: as in `coco_metrics`.
+    """
     images, categories, gt, det = read(ground_truth, detections)
-    K = len(categories)
     gt_key, key = (rows.category * len(images) + rows.image for rows in (gt, det))  # one number per class and image
 
     order = np.argsort(gt_key, kind="stable")
@@ -111,19 +168,15 @@ def evaluate(ground_truth: Any, detections: Any) -> Evaluation:
         start, start + np.minimum(size, MAX_DETECTIONS[-1]),
         np.searchsorted(gt_key, groups, "left"), np.searchsorted(gt_key, groups, "right"),
     ], axis=1)  # fmt: skip  # (groups, 4)
-    outcome = match(det.box, det.area, gt.box, gt.area, gt.crowd, bounds, IOU_THRESHOLDS, AREA_RANGES)
-
     low, high = AREA_RANGES.T[:, :, None]
-    counted = ~gt.crowd & (gt.area >= low) & (gt.area <= high)  # (A, G)
-    objects = np.stack([np.bincount(gt.category[chosen], minlength=K) for chosen in counted], axis=1)  # (K, A)
-    precision, recall = accumulate(
-        outcome,
+    return Matched(
+        np.array(list(categories), np.int64),
+        match(det.box, det.area, gt.box, gt.area, gt.crowd, bounds, IOU_THRESHOLDS, AREA_RANGES),
         np.lexsort((-det.score, det.category)),  # equal scores stay in the order of images
-        np.arange(len(key)) - np.repeat(start, size),  # the rank of a detection in its image and class
-        np.searchsorted(det.category, np.arange(K + 1)),
-        objects, RECALL_THRESHOLDS, MAX_DETECTIONS,
+        np.arange(len(key)) - np.repeat(start, size),
+        np.searchsorted(det.category, np.arange(len(categories) + 1)),
+        det.image, gt.image, gt.category, ~gt.crowd & (gt.area >= low) & (gt.area <= high), len(images),
     )  # fmt: skip
-    return Evaluation(np.array(list(categories), np.int64), precision, recall, IOU_THRESHOLDS, RECALL_THRESHOLDS)
 
 
 @dataclass(frozen=True, eq=False)

@@ -58,6 +58,23 @@ def evaluate_detections(found: Sequence[Detections], dataset: Dataset, categorie
     Raises:
         ValueError: see `check_measurable`.
     """
+    truth = coco_ground_truth(dataset, categories)
+    return evaluate(truth, coco_results(found, range(len(dataset)), categories.ids))
+
+
+def coco_ground_truth(dataset: Dataset, categories: Categories) -> dict[str, Any]:
+    """A data set's objects as `evaluate` takes them, with the places of the images as their ids.
+
+    Args:
+        dataset: the ground truth.
+        categories: name and number of each class of the detections.
+
+    Returns:
+        A COCO data set without file names, whose category ids are those of ``categories``.
+
+    Raises:
+        ValueError: see `check_measurable`.
+    """
     check_measurable(dataset, categories)
     ids = [categories.ids[k] for k in model_classes(dataset, categories)]
     places = range(len(dataset))
@@ -72,8 +89,7 @@ def evaluate_detections(found: Sequence[Detections], dataset: Dataset, categorie
             record.boxes.tolist(), record.classes, record.ignore, outlined(record).tolist(), strict=True
         )
     ]  # fmt: skip
-    truth = {"images": [{"id": i} for i in places], "categories": categories.entries(), "annotations": annotations}
-    return evaluate(truth, coco_results(found, places, categories.ids))
+    return {"images": [{"id": i} for i in places], "categories": categories.entries(), "annotations": annotations}
 
 
 def coco_results(

@@ -34,6 +34,18 @@ class Difference:
         """Probability of so small a gain, or a smaller one, if the true one were at least ``bound``."""
         return replace(self, gain=-self.gain).above(-bound)
 
+    def with_error(self, error: float) -> Difference:
+        """The same difference with a further source of error, whose size is known well.
+
+        Args:
+            error: standard error, at least 0, independent of the one that is there.
+        """
+        total = math.hypot(self.error, error)
+        if not self.degrees or not total:
+            return self
+        degrees = self.degrees * (total / self.error) ** 4 if self.error else math.inf  # Welch and Satterthwaite
+        return replace(self, error=total, degrees=min(degrees, 1e6))
+
     @property
     def half(self) -> float:
         """Half the width of the 95 % interval; NaN where there is no error to tell."""

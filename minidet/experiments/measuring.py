@@ -12,7 +12,8 @@ import numpy as np
 
 from minidet.config import ResizeConfig
 from minidet.data import Dataset
-from minidet.evaluation.detector import coco_results, evaluate_detections
+from minidet.evaluation.bootstrap import resampled_ap
+from minidet.evaluation.detector import coco_ground_truth, coco_results, evaluate_detections
 from minidet.files import write_json
 from minidet.progress import Progress
 from minidet.pytorch.inference import detect_images
@@ -27,6 +28,13 @@ def metrics(found: list[Detections], dataset: Dataset, categories: Categories) -
     """COCO's twelve numbers, to five digits."""
     numbers = evaluate_detections(found, dataset, categories).metrics
     return {name: round(value, 5) for name, value in numbers.items()}
+
+
+def resampled(found: list[Detections], dataset: Dataset, categories: Categories) -> list[float]:
+    """AP on data sets drawn from the images, the same draws for every detector, to five digits."""
+    truth = coco_ground_truth(dataset, categories)
+    aps = resampled_ap(truth, coco_results(found, range(len(dataset)), categories.ids))
+    return [round(value, 5) for value in aps.tolist()]
 
 
 def detections(

@@ -162,11 +162,13 @@ def _train(
     if diverged_at is None and not all(tensor.isfinite().all() for tensor in model.state_dict().values()):
         diverged_at = config.iterations
     metrics = at_zero = dict.fromkeys(("AP", "AP50", "AP75", "APs", "APm", "APl"), 0.0)
+    resampled: list[float] = []
     if diverged_at is None:
         found = measuring.detections(model.eval(), val, config.resize, folder, process)
         first = process is None or process.rank == 0
         metrics = measuring.metrics(found, val, categories) if first else metrics
         if sources is None:
+            resampled = measuring.resampled(found, val, categories)
             with measuring.every_score(model):
                 at_zero = measured(model)
         elif sources.test:
@@ -181,7 +183,7 @@ def _train(
         "backbone": backbone,
         "seconds_per_step": round(curve[-1]["seconds"] / curve[-1]["iteration"], 4) if curve else None,
         "metrics": metrics,
-        **({"metrics_at_0": at_zero} if sources is None else {}),
+        **({"metrics_at_0": at_zero, "resampled_AP": resampled} if sources is None else {}),
         "diverged_at": diverged_at,
         "curve": {
             "iteration": [entry["iteration"] for entry in curve[every - 1 :: every]],

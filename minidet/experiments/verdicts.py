@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from minidet.experiments import rows
-from minidet.experiments.differences import Difference, difference, holm
+from minidet.experiments.comparison import aps, between
+from minidet.experiments.differences import Difference, holm
 from minidet.experiments.results import Results, Score
 
 SUPPORTED, CONTRADICTED, UNDECIDED, NOT_TESTABLE = "supported", "contradicted", "undecided", "not testable here"
@@ -29,7 +30,9 @@ RULE = (
     "testable here**, with the reason.",
     "A is **better** than B: the difference of their mean APs is tested with Student's t, two-sided. Where both have "
     "the same seeds, run is compared with run of the same seed; else the test is Welch's. Where one has a single "
-    "seed, the other's deviation stands for both. The intervals in brackets are of 95 %, of one comparison alone.",
+    "seed, the other's deviation stands for both. Where all runs of both recorded their AP on resampled images, the "
+    "error of the images is added to that of the seeds. The intervals in brackets are of 95 %, of one comparison "
+    "alone.",
     f"A is **about as good** as B: this is tested as equivalence. It is supported when the difference is "
     f"significantly above -{NEAR:g} and below +{NEAR:g} point of AP (two one-sided tests), and contradicted when it is "
     "significantly outside. “As good” lets A be better by any amount, “no better” lets it be worse.",
@@ -144,8 +147,8 @@ def at_least(results: Results, name: str, other: str, fraction: float) -> Findin
     found = _compared(results, name, other)
     if isinstance(found, Finding):
         return found
-    a, b, paired = _values(results, name, other)
-    gain = difference(a, b, paired, fraction)
+    a, b, _ = aps(results, name, other)
+    gain = between(results, name, other, fraction)
     diverged = f", {results.diverged(name)} of {len(a)} diverged" if results.diverged(name) else ""
     bound = f"{fraction:.0%} are {fraction * np.mean(b):.1f}"
     numbers = f"{name} {Score(a)}{diverged}; {other} {Score(b)}, of which {bound}"
@@ -226,13 +229,6 @@ def best(results: Results, names: Iterable[str]) -> str:
     return max(means, key=lambda name: means[name]) if means else names[0]
 
 
-def _values(results: Results, a: str, b: str) -> tuple[tuple[float, ...], tuple[float, ...], bool]:
-    """The APs of two experiments in percent, and whether they are of the same seeds."""
-    of_a, of_b = results.of(a), results.of(b)
-    first, second = (tuple(100 * run["metrics"]["AP"] for run in runs.values()) for runs in (of_a, of_b))
-    return first, second, list(of_a) == list(of_b)
-
-
 def _compared(results: Results, a: str, b: str) -> tuple[Difference, str] | Finding:
     """The difference of two experiments and its numbers in words; or why they cannot be compared."""
     first, second = results.score(a), results.score(b)
@@ -242,5 +238,5 @@ def _compared(results: Results, a: str, b: str) -> tuple[Difference, str] | Find
     if focal and second.mean < WORKS * focal.mean:
         reason = f"{b} {second} does not work, so that nothing can be compared with it; {a} {first}, {rows.FL} {focal}"
         return Finding(reason, settled=NOT_TESTABLE)
-    gain = difference(*_values(results, a, b))
+    gain = between(results, a, b)
     return gain, f"{a} {first}, {b} {second}: {gain}"

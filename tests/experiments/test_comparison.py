@@ -1,0 +1,57 @@
+"""The difference of two experiments: whose error comes from the seeds, and whose from the images."""
+
+import numpy as np
+import pytest
+
+from minidet.experiments.comparison import between, images_error
+from minidet.experiments.differences import Difference
+from minidet.experiments.student import quantile
+from tests.experiments.made_up import made_up
+
+
+def with_images(results, name, replicates):
+    """The same results, of which every run of an experiment has these APs on resampled images."""
+    for run in results.of(name).values():
+        run["resampled_AP"] = list(replicates)
+    return results
+
+
+def test_errors_of_seeds_and_images_add_as_squares():
+    results = made_up({"a": (21, 23, 25), "b": (20, 20, 20)})
+    seeds = between(results, "a", "b")
+    assert (seeds.gain, seeds.degrees) == (3, 2)
+    assert images_error(results, "a", "b") is None
+    a, b = np.array([0.20, 0.22, 0.25, 0.21]), np.array([0.20, 0.21, 0.22, 0.23])
+    both = with_images(with_images(results, "a", a), "b", b)
+    images = images_error(both, "a", "b")
+    assert images == pytest.approx(100 * np.std(a - b, ddof=1))
+    whole = between(both, "a", "b")
+    assert whole.gain == seeds.gain
+    assert whole.error == pytest.approx(np.hypot(seeds.error, images))
+    assert whole.degrees == pytest.approx(whole.error**4 / (seeds.error**4 / 2))  # Satterthwaite; the images' are many
+
+
+def test_the_same_change_of_both_is_no_error_of_the_difference():
+    results = made_up({"a": (21, 23), "b": (20, 20)})
+    replicates = np.array([0.1, 0.3, 0.2])
+    both = with_images(with_images(results, "a", replicates + 0.05), "b", replicates)
+    assert images_error(both, "a", "b") == pytest.approx(0, abs=1e-12)
+
+
+@pytest.mark.parametrize("lengths", [(0, 3), (3, 0), (3, 4)])
+def test_images_count_where_all_runs_recorded_them(lengths):
+    results = made_up({"a": (21, 23), "b": (20, 20)})
+    for name, length in zip("ab", lengths, strict=True):
+        with_images(results, name, np.linspace(0.1, 0.2, length))
+    assert images_error(results, "a", "b") is None
+    one = made_up({"a": (21, 23), "b": (20, 20)})
+    next(iter(with_images(with_images(one, "a", [0.1, 0.2]), "b", [0.1, 0.2]).of("a").values())).pop("resampled_AP")
+    assert images_error(one, "a", "b") is None
+
+
+def test_an_error_without_degrees_stays_untold():
+    alone = Difference(2.0, float("nan"), 0)
+    assert alone.with_error(1.0) is alone
+    certain = Difference(2.0, 0.0, 2).with_error(1.0)  # equal seeds: the images are all there is
+    assert certain.error == 1
+    assert certain.half == pytest.approx(quantile(0.025, 1e6), rel=1e-6)
