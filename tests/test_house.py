@@ -21,7 +21,7 @@ FLOORS = (
     ("reference", "compiled", "pytorch"),
     ("data", "paths"),
     ("plotting",),
-    ("inspection", "evaluation"),
+    ("inspection", "evaluation", "book"),
     ("experiments", "course"),
     ("cli",),
     ("__main__",),
@@ -41,6 +41,7 @@ WITHOUT_TORCH = (
     "runs",
     "data",
     "plotting",
+    "book",
     "inspection",
     "course",
 )
