@@ -40,6 +40,30 @@ def between(results: Results, a: str, b: str, fraction: float = 1.0) -> Differen
     return gain.with_error(images_error(results, a, b, fraction) or 0.0)
 
 
+def told(results: Results, a: str, b: str, first: str, second: str) -> str:
+    """What the runs say about two settings, in a sentence that claims no more than their interval of 95 % allows.
+
+    Args:
+        results: the runs, at least one of each.
+        a: name of an experiment.
+        b: name of the experiment that A is compared with.
+        first: what to call A, at the beginning of the sentence.
+        second: what to call B.
+
+    Returns:
+        A sentence without its full stop.
+    """
+    gain, of_a, of_b = between(results, a, b), results.of(a), results.of(b)
+    if not gain.degrees:
+        return f"{first} is {gain.gain:+.1f} points of AP from {second}, with one run of each"
+    runs = f"{len(of_a)} and {len(of_b)} runs" if len(of_a) != len(of_b) else f"{len(of_a)} runs of each"
+    points = f"{abs(gain.gain):.1f} points of AP"
+    if abs(gain.gain) <= gain.half:
+        return f"{first} and {second} cannot be told apart: {gain} points of AP, {runs}"
+    side = "ahead of" if gain.gain > 0 else "behind"
+    return f"{first} is {side} {second} by {points} ({gain}; {runs})"
+
+
 def images_error(results: Results, a: str, b: str, fraction: float = 1.0) -> float | None:
     """Standard error of the difference of two mean APs that comes from the images, not from the seeds.
 

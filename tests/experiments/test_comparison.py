@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from minidet.experiments.comparison import between, images_error
+from minidet.experiments.comparison import between, images_error, told
 from minidet.experiments.differences import Difference
 from minidet.experiments.student import quantile
 from tests.experiments.made_up import made_up
@@ -55,3 +55,17 @@ def test_an_error_without_degrees_stays_untold():
     certain = Difference(2.0, 0.0, 2).with_error(1.0)  # equal seeds: the images are all there is
     assert certain.error == 1
     assert certain.half == pytest.approx(quantile(0.025, 1e6), rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "sentence"),
+    [
+        ((30, 31, 32), (20, 21, 22.5), "FL is ahead of CE by 9.8 points of AP (+9.8 [+9.1, +10.6]; 3 runs of each)"),
+        ((20, 21, 22.5), (30, 31, 32), "FL is behind CE by 9.8 points of AP (-9.8 [-10.6, -9.1]; 3 runs of each)"),
+        ((20, 30), (21, 22), "FL and CE cannot be told apart: +3.5 [-53.7, +60.7] points of AP, 2 runs of each"),
+        ((20, 21, 22), (40,), "FL is behind CE by 19.0 points of AP (-19.0 [-24.0, -14.0]; 3 and 1 runs)"),
+        ((20,), (40,), "FL is -20.0 points of AP from CE, with one run of each"),
+    ],
+)
+def test_a_sentence_claims_what_the_interval_allows(a, b, sentence):
+    assert told(made_up({"a": a, "b": b}), "a", "b", "FL", "CE") == sentence
