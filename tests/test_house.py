@@ -107,6 +107,7 @@ def test_a_path_needs_few_packages(path):
         assert packages <= ALONE[path], f"{file.relative_to(ROOT)} imports {packages - ALONE[path]}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", WITHOUT_TORCH)
 def test_rooms_that_need_no_torch(name):
     for file in SOURCES:

@@ -7,6 +7,7 @@ import math
 import os
 import shutil
 
+import pytest
 from PIL import Image
 
 from minidet.cli import main
@@ -16,6 +17,7 @@ from minidet.runs import load_settings
 from tests.cli.commands import words
 
 
+@pytest.mark.slow
 def test_detect_does_the_others_when_an_image_is_broken(trained, folder, tmp_path, capsys):
     good = sorted((folder / "images").glob("*.png"))[:2]
     broken, again = tmp_path / "broken.png", tmp_path / good[0].name

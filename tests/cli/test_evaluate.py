@@ -13,6 +13,8 @@ from minidet.runs import load_settings
 from tests.cli.commands import words
 from tests.datasets import write_voc
 
+pytestmark = pytest.mark.slow
+
 
 def test_evaluate_agrees_with_the_files_it_writes(run, folder, tmp_path, capsys):
     command = words("evaluate", run, "--data", folder)

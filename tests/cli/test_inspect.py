@@ -6,6 +6,8 @@ import json
 import re
 import shutil
 
+import pytest
+
 from minidet.cli import main
 from minidet.config import AnchorConfig
 from minidet.data import open_dataset
@@ -13,6 +15,7 @@ from minidet.wording import percent
 from tests.cli.commands import words
 
 
+@pytest.mark.slow
 def test_data_shapes_and_inspect(folder, tmp_path, capsys):
     assert len(open_dataset(folder)) == 3
     assert main(words("inspect", folder, "--native", "--out", tmp_path, "--json", tmp_path / "report.json")) == 0
@@ -21,6 +24,7 @@ def test_data_shapes_and_inspect(folder, tmp_path, capsys):
     assert json.loads((tmp_path / "report.json").read_text())
 
 
+@pytest.mark.slow
 def test_inspect_suggests_anchors(tmp_path, capsys):
     command = words("inspect", "shapes", "--images", 3, "--min-size", 6, "--max-size", 20, "--anchors", "tiny")
     assert main([*command, *words("--suggest", "--out", tmp_path, "--json", tmp_path / "report.json")]) == 0

@@ -12,6 +12,8 @@ from minidet.cli import COMMANDS, main
 from minidet.config import RunSettings
 from minidet.files import write_json
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("command", ["train", "evaluate", "detect", "inspect"])
 def test_help(command, capsys):

@@ -23,6 +23,8 @@ from minidet.structures import Diverged
 from minidet.weights import load_weights, save_weights
 from tests.cli.commands import train_command, words
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 BACKBONE = ROOT / "minidet/experiments/runs/backbone_seed0.npz"
 ARRAY_PATHS = ("reference", "compiled")

@@ -19,6 +19,8 @@ from minidet.runs import load_metrics, load_settings
 from tests.cli.commands import SHAPES, SMALL, train_command, words
 from tests.datasets import write_image, write_voc
 
+pytestmark = pytest.mark.slow
+
 
 def test_train_with_suggested_anchors_and_tensorboard(tmp_path, monkeypatch, capsys):
     points = []

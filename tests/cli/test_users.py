@@ -51,6 +51,7 @@ def test_a_folder_without_lists_trains_with_one_command(animals, run, capsys):
     assert set(json.loads((run / "evaluation.json").read_text())["thresholds"]) == {"cat", "dog"}
 
 
+@pytest.mark.slow
 def test_it_goes_on_for_longer_and_ends_without_progress(run, tmp_path, capsys):
     longer = shutil.copytree(run, tmp_path / "longer")
     assert main(words("train", "--out", longer, "--resume", "--steps", 6)) == 0
@@ -75,6 +76,7 @@ def test_fine_tuning_with_other_classes(run, animals, tmp_path, capsys):
     assert settings["classes"] == ["cat", "horse"]
 
 
+@pytest.mark.slow
 def test_detecting_in_a_folder_with_thresholds_of_their_own(run, animals, tmp_path, capsys):
     assert main(words("detect", run, "--best", "--score", "best", "--tiles", 24, animals, "--out", tmp_path)) == 0
     first = {path.name for path in tmp_path.iterdir()}

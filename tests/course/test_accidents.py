@@ -13,6 +13,8 @@ from minidet.course.process import Limits
 from minidet.course.speed import time_ratio
 from tests.course.helpers import grade, load, row, solution, stub
 
+pytestmark = pytest.mark.slow
+
 SHORT = Limits(seconds=0.3, total=20.0)
 
 

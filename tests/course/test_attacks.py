@@ -20,6 +20,8 @@ from minidet.course.process import Limits
 from tests.course.attacks import ATTACKS
 from tests.course.helpers import grade, load, solution, stub
 
+pytestmark = pytest.mark.slow
+
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="the keeper's and the kernel's means are those of Linux")
 MARKER = f"marker{os.getpid()}"
 HONEST = 4
@@ -74,26 +76,22 @@ def grade_class(root: Path):
     return {entry.name: entry.result for entry in entries}, results, folders() - before
 
 
-@pytest.mark.slow
 def test_no_attack_earns_more_than_the_stub(graded):
     results, _, _ = graded
     assert {name: result.total for name, result in results.items() if name in ATTACKS} == dict.fromkeys(ATTACKS, 0)
     assert len(ATTACKS) >= 26
 
 
-@pytest.mark.slow
 def test_the_others_are_graded(graded):
     results, _, _ = graded
     assert [results[f"honest {number}"].total for number in range(HONEST)] == [100] * HONEST
 
 
-@pytest.mark.slow
 def test_every_attack_ends_in_time(graded):
     results, _, _ = graded
     assert max(result.seconds for result in results.values()) < IN_TIME
 
 
-@pytest.mark.slow
 def test_nothing_is_left_behind(graded):
     _, file, left = graded
     assert running(MARKER) == []
@@ -102,7 +100,6 @@ def test_nothing_is_left_behind(graded):
     assert not Path(f"/tmp/{MARKER}").exists()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "told"),
     [

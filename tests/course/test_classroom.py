@@ -21,6 +21,8 @@ from minidet.course.session import Row
 from minidet.course.submissions import HandedIn, find_submissions, notebook_source, read_submission
 from tests.course.helpers import load, solution, stub
 
+pytestmark = pytest.mark.slow
+
 IDENTICAL = """
 import numpy as np
 

@@ -12,12 +12,13 @@ from minidet.course.judging import checks_of, local, passes, run_check
 from tests.course import layer_mistakes, mistakes, more_mistakes, small_changes
 from tests.course.helpers import graded, load, solution
 
+pytestmark = pytest.mark.slow
+
 COLLECTIONS = (mistakes, more_mistakes, small_changes, layer_mistakes)
 ALL = [wrong for collection in COLLECTIONS for wrong in collection.MISTAKES]
 EXERCISES = [e for name in assignments.NAMES for e in load(name).exercises if not e.subject]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("wrong", ALL, ids=lambda w: f"{w.assignment}-{w.function}-{w.name}"[:60])
 def test_a_mistake_costs_its_own_function(wrong):
     rows = graded(wrong.assignment, solution(wrong.assignment) + wrong.source, only=wrong.function)
@@ -45,7 +46,6 @@ def test_right_solutions_of_another_hand_earn_everything(name):
     assert {row.name: row.failed for row in graded(name, source).values() if row.share < 1} == {}
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("exercise", EXERCISES, ids=lambda exercise: exercise.name)
 def test_each_known_mistake_is_caught_with_its_own_hint(exercise):
     for mistake in exercise.mistakes:

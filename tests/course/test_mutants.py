@@ -15,6 +15,7 @@ def only(name: str, body: str) -> str:
     return f"{stub('a6')}\ndef {name}(function):\n    {body}\n"
 
 
+@pytest.mark.slow
 def test_the_solution_finds_every_wrong_function():
     result = grade("a6", solution("a6"))
     assert (result.total, result.remark) == (100, "")

@@ -152,6 +152,7 @@ def test_an_annotation_by_hand() -> None:
     assert "<difficult>1</difficult>\n    <bndbox>\n      <xmin>2.5</xmin>" in text
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not BCCD.is_dir(), reason="the blood cells are not here")
 def test_blood_cells(tmp_path: Path) -> None:
     source = open_dataset(BCCD, split="val")

@@ -253,6 +253,7 @@ def test_boxes_that_no_reader_lets_through(box: tuple[float, ...]) -> None:
         look(Memory([record(7, (0, box))], ("a",)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["no images", "80 classes", "shapes"])
 def test_pages_are_drawn(name: str, tmp_path: Path) -> None:
     """Without a warning, of which each would be an error here: of the layout, of missing glyphs, of divisions."""
@@ -276,6 +277,7 @@ def test_data_needs_neither_torch_nor_matplotlib() -> None:
     assert not {"'torch'", "'matplotlib'"} & set(result.stdout.strip("[]\n").split(", "))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not BCCD.is_dir(), reason="the data set is not here")
 def test_blood_cells() -> None:
     everything = data.open_dataset(BCCD)

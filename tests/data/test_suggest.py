@@ -122,6 +122,7 @@ def test_of_a_large_data_set_some_images_stand_for_all():
     assert many.read == MOST_BOXES // 20
 
 
+@pytest.mark.slow
 def test_the_table_before_and_after():
     before = inspection.inspect(SMALL, resize=None, check_images=False, progress=False)
     after = inspection.inspect(

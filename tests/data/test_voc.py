@@ -171,6 +171,7 @@ def test_another_size_than_annotated_is_an_error(tmp_path: Path) -> None:
     assert error.value.fault.kind == data.WRONG_SIZE
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not BCCD.is_dir(), reason="the blood cells are not here")
 def test_blood_cells() -> None:
     dataset = Voc(BCCD)

@@ -13,10 +13,11 @@ import pytest
 
 from tests.benchmarks.device import __main__ as prepared
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.mark.slow
 @pytest.mark.subprocess
 def test_every_part_runs_in_small(tmp_path, monkeypatch):
     """Without tqdm too, which such a machine may lack. The limits are wide: how busy the machine is decides nothing."""
@@ -65,7 +66,6 @@ def test_a_part_that_fails_or_does_not_end_is_recorded_and_the_next_begins(tmp_p
     assert results["e"]["versions"]["torch"]
 
 
-@pytest.mark.slow
 @pytest.mark.subprocess
 def test_the_operations_own_tests_pass_on_the_pretend_device():
     """The ways that are taken on a GPU alone: suppression, mining and post-processing in steps of fixed size."""

@@ -23,6 +23,8 @@ from minidet.structures import Diverged
 from tests.device.pretend import Pretend, PretendTensor, Waits
 from tests.network.small import QUICK, SMALL, data, fresh, weights_equal
 
+pytestmark = pytest.mark.slow
+
 FIVE_LEVELS = replace(SMALL, anchors=AnchorConfig())
 
 

@@ -21,6 +21,8 @@ from minidet.experiments.results import load_results
 from minidet.reference import focal_loss
 from tests.experiments.made_up import TINY, everything, nothing
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(minidet.__file__).parent.parent
 
 

@@ -15,6 +15,8 @@ from figures import figure1, figure5, figure6, lockstep
 from minidet import reference
 from minidet.plotting import GAMMA_COLOURS, draw_boxes, draw_image, new_figure, save_figure
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 FIGURES = {"figure1": figure1, "figure5": figure5, "figure6": figure6, "lockstep": lockstep}
 

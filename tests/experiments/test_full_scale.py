@@ -24,6 +24,8 @@ from minidet.experiments import published as paper
 from minidet.experiments.sources import Sources, architecture
 from minidet.pytorch.resnet import ResNet
 
+pytestmark = pytest.mark.slow
+
 IDS = (3, 17)
 """Numbers of the two categories, with gaps as COCO's."""
 SMALL = (

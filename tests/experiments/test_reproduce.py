@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from figures.__main__ import main as reproduce
 from minidet.config import RetinaNetConfig
+
+pytestmark = pytest.mark.slow
 
 
 def test_reproduce_trains_once(tmp_path, monkeypatch, capsys):

@@ -21,6 +21,8 @@ from minidet.experiments.results import RESULTS, load_results, recorded
 from minidet.experiments.setting import CLASSIFIER
 from tests.experiments.made_up import TINY, outcome
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_run_is_one_file_and_is_not_repeated(tmp_path):
     path = runner.run(TINY, 3, tmp_path / "results", tmp_path / "runs")

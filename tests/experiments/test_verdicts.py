@@ -237,6 +237,7 @@ def test_a_claim_is_looked_into():
     assert f"AR100: FL 21.0 ± 1.0 (3), {rows.RIVALS.ohem} 31.3" in told
 
 
+@pytest.mark.slow
 def test_one_anchor_a_cell_reaches_fewer_objects():
     shares = [imbalance.reached(rows.anchors(*setting)) for setting in ((1, 1), (1, 3), (3, 3))]
     assert 0 < shares[0] < shares[1] < shares[2] <= 1
@@ -244,6 +245,7 @@ def test_one_anchor_a_cell_reaches_fewer_objects():
     assert last == f"{shares[0]:.0%}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", tables.NAMES)
 def test_a_table_is_printed_with_and_without_runs(name):
     full = everything()

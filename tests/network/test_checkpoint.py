@@ -153,6 +153,7 @@ except OSError as error:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.subprocess
 def test_a_full_disk_leaves_the_former_checkpoint(run):
     """No file may pass 10 kB, so the system refuses to write the rest, as on a full disk."""

@@ -25,6 +25,8 @@ from minidet.reference import training as reference_training
 from minidet.structures import Diverged, GroundTruth
 from tests.network.test_lockstep import MODEL, TRAINING, Squares, assert_in_step
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 
 

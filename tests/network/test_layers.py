@@ -58,6 +58,7 @@ def against_differences(function, gradient, *inputs, step=1e-6):
 sizes = st.integers(1, 9)
 
 
+@pytest.mark.slow
 @given(
     batch=st.integers(0, 3), groups=st.integers(1, 3), inputs=st.integers(1, 3), outputs=st.integers(1, 3),
     size=st.sampled_from([1, 2, 3, 5, 7]), stride=st.integers(1, 3), padding=st.integers(0, 4),
@@ -81,6 +82,7 @@ def test_convolution_is_torchs(
     )  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("stride", "padding", "groups"), [(1, 1, 1), (2, 1, 2), (3, 0, 1), (1, 4, 1)])
 def test_gradient_of_convolution_against_differences(layers, stride, padding, groups):
     x, weight, bias = arrays(0, (2, 2, 5, 4), (2, 2 // groups, 3, 3), (2,))
@@ -178,6 +180,7 @@ def test_upsampling_is_exact_where_a_rounded_ratio_is_not(layers):
 # --- normalisation
 
 
+@pytest.mark.slow
 @given(
     batch=st.integers(1, 3), channels=st.integers(1, 4), height=sizes, width=sizes, seed=st.integers(0, 99),
     eps=st.sampled_from([1e-5, 1e-3, 1.0]),
@@ -206,6 +209,7 @@ def test_frozen_batch_norm_is_torchs(layers, batch, channels, height, width, see
     )  # fmt: skip
 
 
+@pytest.mark.slow
 @given(
     batch=st.integers(1, 3), groups=st.integers(1, 3), each=st.integers(1, 3), height=sizes, width=sizes,
     seed=st.integers(0, 99), eps=st.sampled_from([1e-5, 1.0]),
@@ -221,6 +225,7 @@ def test_group_norm_is_torchs(layers, batch, groups, each, height, width, seed, 
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_gradients_of_the_normalisations_against_differences(layers):
     x, weight, bias = arrays(0, (2, 4, 3, 2), (4,), (4,))
     against_differences(

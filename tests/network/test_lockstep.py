@@ -19,6 +19,8 @@ from minidet.reference.objective import detection_loss
 from minidet.reference.training import learning_rate, train, train_step
 from minidet.structures import Batch, Diverged, GroundTruth
 
+pytestmark = pytest.mark.slow
+
 ANCHORS = AnchorConfig(levels=(3, 4, 5, 6), sizes=(16, 32, 64, 128))
 MODEL = RetinaNetConfig(
     3, depth=18, width=8, norm="batch", fpn_channels=8, head_channels=8, head_convs=1, anchors=ANCHORS

@@ -69,6 +69,7 @@ def test_backbone_maps_have_strides_8_16_32(depth):
     assert backbone.out_channels == tuple(16 * i * (1 if depth == 18 else 4) for i in (2, 4, 8))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("depth", [18, 50])
 @pytest.mark.parametrize("finest", [1, 2])
 def test_a_pyramid_may_begin_on_the_finer_maps(depth, finest):

@@ -17,6 +17,8 @@ from minidet.reference.tape import Tape, Value
 from minidet.weights import load_weights, save_weights
 from tests.network.test_weights import GOLDEN, state_for
 
+pytestmark = pytest.mark.slow
+
 SMALL = {"fpn_channels": 8, "head_channels": 8, "head_convs": 2}
 CONFIGS = {
     f"{norm}-{depth}-{p6_from}": RetinaNetConfig(

@@ -21,6 +21,8 @@ from minidet.pytorch.training import train
 from minidet.runs import load_metrics
 from tests.network.small import QUICK, SMALL, Interrupted, data, fresh, weights_equal
 
+pytestmark = pytest.mark.slow
+
 
 def test_resuming_gives_the_same_weights_to_the_bit(tmp_path):
     config = replace(QUICK, checkpoint_every=4, optimizer="adamw")
@@ -76,7 +78,6 @@ def start(*arguments, **variables):
     return subprocess.Popen(command, env=environment, cwd=ROOT, **pipes)
 
 
-@pytest.mark.slow
 @pytest.mark.subprocess
 def test_killed_and_resumed_is_undisturbed(tmp_path):
     """SIGKILL at a moment that no step chooses, while checkpoints are written all the time and a worker makes batches.
@@ -103,7 +104,6 @@ def test_killed_and_resumed_is_undisturbed(tmp_path):
     assert [record["iteration"] for record in load_metrics(tmp_path / "killed")] == list(range(1, 21))
 
 
-@pytest.mark.slow
 @pytest.mark.subprocess
 @pytest.mark.skipif(not torch.distributed.is_available(), reason="this PyTorch has no torch.distributed")
 @pytest.mark.parametrize(("norm", "accumulate", "limit"), [("group", 1, 1e-6), ("group", 2, 1e-6), ("batch", 1, 2e-5)])

@@ -184,6 +184,7 @@ def test_the_history_tells_both_losses_and_their_sum_and_repeats_itself():
     assert run() == history
 
 
+@pytest.mark.slow
 def test_it_learns_what_and_where():
     """On 64 images until it knows them; boxes, though not yet classes, then carry over to images it has not seen."""
     torch.manual_seed(0)

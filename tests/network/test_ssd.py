@@ -363,6 +363,7 @@ def test_layers_without_one_receptive_field_are_refused(layer):
 # --- training
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("gamma", [None, 2.0])
 def test_it_learns(gamma):
     settings = {"image_size": (64, 64), "objects": (0, 3), "distractors": (0, 0), "min_size": 20}

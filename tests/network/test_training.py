@@ -50,6 +50,7 @@ def test_every_setting_trains_a_step(tmp_path, settings):
     assert torch.equal(model.backbone.conv1.weight, fresh().backbone.conv1.weight) == frozen
 
 
+@pytest.mark.slow
 def test_it_learns_two_images_by_heart(tmp_path):
     dataset = Shapes(2, seed=4, image_size=(64, 64), objects=(2, 2), distractors=(0, 0), min_size=20, max_size=40)
     config = replace(

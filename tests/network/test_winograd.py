@@ -86,6 +86,7 @@ def test_when_it_is_taken():
         assert torch.equal(other(x), expected)
 
 
+@pytest.mark.slow
 def test_training_with_it_reaches_the_same_weights_and_resumes_to_the_bit(tmp_path):
     model = RetinaNetConfig.tiny(
         num_classes=6, width=8, norm="group", fpn_channels=64, head_channels=64, head_convs=1,

@@ -83,6 +83,7 @@ def test_the_number_of_threads_changes_nothing():
     assert numba.get_num_threads() == before
 
 
+@pytest.mark.slow
 def test_pytorch_keeps_its_number_of_threads():
     """Numba and PyTorch share one OpenMP, in which starting threads sets a number for the whole process."""
     code = """

@@ -359,6 +359,7 @@ def test_the_dense_loss_of_half_width_logits(dtype):
     torch.testing.assert_close(half.grad.float(), wide.grad, rtol=2 * torch.finfo(dtype).eps, atol=1e-7)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")  # PyTorch's own tracing does
 def test_it_can_be_compiled():
     x, labels = torch.randn(64, 5), torch.arange(64) % 7 - 2

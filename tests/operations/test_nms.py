@@ -65,6 +65,7 @@ def test_paths_agree_exactly(ops, rows, threshold):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_paths_agree_on_many_boxes(ops, dtype):
     """More than any block or bucket that an implementation may work in."""

@@ -15,6 +15,8 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 
 from chapters import execute
 
+pytestmark = pytest.mark.slow
+
 FOLDER = Path(execute.__file__).parent
 ROOT = FOLDER.parent
 NOTEBOOKS = sorted(path.name for path in FOLDER.glob("*.ipynb"))

@@ -60,6 +60,7 @@ def test_the_reference_runs_with_numpy_alone():
     assert ran.stdout.startswith("0.1732867951"), ran.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.subprocess
 @pytest.mark.parametrize("chapter", ["02", "05", "06"])
 def test_a_chapter_imports_nothing_else(chapter):
@@ -69,6 +70,7 @@ def test_a_chapter_imports_nothing_else(chapter):
     assert ran.returncode == 0, ran.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.subprocess
 def test_inspecting_without_numba_finds_the_same():
     code = (

@@ -20,6 +20,8 @@ from minidet.reference import average_precision as ap
 from minidet.reference import stable
 from tests.site import browser
 
+pytestmark = pytest.mark.slow
+
 needs_browser = pytest.mark.skipif(browser.MISSING != "", reason=browser.MISSING or "-")
 PAGES = sorted(path.stem for path in build.PLAY.glob("*.html"))
 
@@ -206,7 +208,6 @@ def test_bets(open_page):
 
 
 @needs_browser
-@pytest.mark.slow
 @pytest.mark.parametrize("name", PAGES)
 def test_a_page_is_usable_by_everybody(chromium, folder, name):
     """axe-core's rules, in light and in dark: names, roles, contrast, headings."""

@@ -17,6 +17,8 @@ from chapters.site import annotated, api, build, listings
 from minidet.experiments import claims
 from tests.site import browser
 
+pytestmark = pytest.mark.slow
+
 WHAT_IT_NEEDS = ("sphinx", "myst_nb", "furo", "mathjax")
 MISSING = [name for name in WHAT_IT_NEEDS if find_spec(name) is None]
 needs_sphinx = pytest.mark.skipif(MISSING != [], reason=f"not installed: {MISSING}: pip install 'minidet[site]'")
@@ -57,7 +59,6 @@ def broken(page: Path) -> list[str]:
 
 
 @needs_sphinx
-@pytest.mark.slow
 def test_the_whole_site(site):
     pages = sorted(site.rglob("*.html"))
     names = {page.relative_to(site).as_posix() for page in pages}
@@ -71,7 +72,6 @@ def test_the_whole_site(site):
 
 @needs_sphinx
 @pytest.mark.skipif(browser.MISSING != "", reason=browser.MISSING or "-")
-@pytest.mark.slow
 @pytest.mark.parametrize("width", browser.WIDTHS.values(), ids=browser.WIDTHS)
 def test_pages_of_the_site_in_a_browser(site, width):
     with browser.browser() as chromium:

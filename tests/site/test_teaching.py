@@ -12,6 +12,8 @@ import pytest
 from chapters import formulas
 from tests.site.test_chapters import FOLDER, broken_links
 
+pytestmark = pytest.mark.slow
+
 EXAM = (FOLDER / "EXAM.md").read_text(encoding="utf-8")
 WEEKS = range(1, 5)
 
