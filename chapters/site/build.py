@@ -17,6 +17,7 @@ import tempfile
 from importlib import resources
 from pathlib import Path
 
+from chapters.site import glass
 from minidet.experiments import results, tables
 from minidet.files import write_text
 
@@ -71,6 +72,7 @@ def pages(out: Path) -> Path:
     folder = out / "play"
     shutil.copytree(PLAY, folder, dirs_exist_ok=True)
     write_text(folder / "guess_data.js", guess_data())
+    write_text(folder / "glass_data.js", glass.script())
     return folder
 
 
