@@ -48,7 +48,7 @@ def test_the_digits_are_those_of_the_reference(cases, pages):
         ("layers", "Math.floor(j * width / columns)", "Math.round(j * width / columns)", "upsample_nearest"),
         ("layers", "- z.data[i] * along", "+ z.data[i] * along", "group_norm_grad"),
         ("network", "Math.max(e, 1) - 25", "e - 25", "halves"),
-        ("network", "level === 6 ? x", "level === 7 ? x", "forward"),
+        ("network", "/ 255 - mean[c]", "/ 256 - mean[c]", "forward"),
         ("network", "collect(x, g); collect(y, g);", "collect(x, g);", "backward"),
         ("objective", "logit > least", "logit >= 0", "postprocess"),
         ("objective", "box_weight * smooth_l1_grad", "smooth_l1_grad", "detection_loss"),

@@ -6,7 +6,7 @@
 const play = (() => {
   const PAGES = [
     ["iou.html", "IoU"], ["anchors.html", "Anchors"], ["focal_loss.html", "Focal loss"], ["nms.html", "NMS"],
-    ["average_precision.html", "AP"], ["guess.html", "Guess first"],
+    ["average_precision.html", "AP"], ["glass.html", "Detector"], ["guess.html", "Guess first"],
   ];
 
   const find = id => document.getElementById(id);
