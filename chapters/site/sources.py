@@ -25,6 +25,7 @@ REPOSITORY = os.environ.get("GITHUB_REPOSITORY", "")
 PLAYS = {
     "02": ("iou", "IoU"), "03": ("anchors", "anchors and matching"), "04": ("anchors", "anchors and matching"),
     "05": ("focal_loss", "the focal loss"), "06": ("focal_loss", "the focal loss"), "10": ("guess", "guess first"),
+    "09": ("glass", "the glass detector"), "18": ("glass", "the glass detector"),
     "11": ("nms", "suppression, step by step"), "12": ("average_precision", "average precision"),
 }  # fmt: skip
 """The page to play with of each chapter, by its number."""

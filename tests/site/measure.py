@@ -16,7 +16,7 @@ from tests.site import browser
 
 FIRST = {
     "iou": "#stage .movable", "anchors": "#stage .movable", "focal_loss": "#gamma", "nms": "#next",
-    "average_precision": "#score-A", "guess": "section button",
+    "average_precision": "#score-A", "guess": "section button", "glass": "#stage .movable",
 }  # fmt: skip
 """What the first key is pressed on, by page."""
 ANSWERED = """selector => new Promise(done => {

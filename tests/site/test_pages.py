@@ -11,13 +11,14 @@ from importlib.util import find_spec
 import numpy as np
 import pytest
 
-from chapters.site import build
+from chapters.site import build, glass
 from minidet import reference
-from minidet.config import AnchorConfig
+from minidet.config import AnchorConfig, RetinaNetConfig
 from minidet.experiments import published, results, tables
 from minidet.files import write_text
 from minidet.reference import average_precision as ap
 from minidet.reference import stable
+from minidet.reference.network import RetinaNet
 from tests.site import browser
 
 pytestmark = pytest.mark.slow
@@ -205,6 +206,83 @@ def test_bets(open_page):
     assert all(f"{row.ap:.1f}" in shown for row in published.TABLE_1B.values())
     ours = results.load_results().score("1b/gamma=2")
     assert ours is None or f"{ours.mean:.1f}" in shown
+
+
+@pytest.fixture(scope="module")
+def seen():
+    """The first picture of the glass detector's page: the reference's logits and detections, and its objects."""
+    settings, arrays = glass.detector()
+    config = RetinaNetConfig.from_dict({**settings["model"], "norm": "frozen"})
+    net, sample = RetinaNet(config), glass.UNSEEN[glass.SHOWN[0]]
+    net.load(arrays)
+    x = ((sample.image / 255 - config.mean) / config.std).transpose(2, 0, 1)[None]
+    return net.forward(x, training=False)[0], net.detect(x)[0], sample
+
+
+@needs_browser
+def test_the_glass_detector(open_page, seen):
+    logits, found, sample = seen
+    page = open_page("glass")
+    page.wait_for_function("document.querySelector('#told').textContent.includes('objects found')")
+    labels = page.locator("#stage text").all_text_contents()
+    shown = [f"{glass.UNSEEN.classes[k]} {score:.2f}" for k, score in zip(found.classes, found.scores, strict=True)]
+    assert sorted(labels) == sorted(shown[: (found.scores >= 0.3).sum()])
+    assert page.inner_text("#told").startswith(f"{len(sample.boxes)} of {len(sample.boxes)} objects found")
+    assert f"suppression kept {len(found.boxes)} of" in page.inner_text("#told")
+
+    def classes():
+        return [row.split("\t") for row in page.inner_text("#classes").split("\n")]
+
+    anchor = logits[1][0, (2 * 8 + 4) * 9 + 5]
+    assert [row[1] for row in classes()] == [f"{logit:.3f}" for logit in anchor]
+    target = [row[0] for row in classes() if row[3] == "1"]
+    assert target == ["cross"]
+    assert f"by detection {shown.index('cross 0.61') + 1}, IoU" in next(
+        row[6] for row in classes() if row[0] == "cross"
+    )
+    page.focus("[aria-label='The chosen cell']")
+    page.keyboard.press("ArrowDown")
+    assert "Row 4, column 5 of P4" in page.inner_text("#where")
+    assert [row[1] for row in classes()] == [f"{logit:.3f}" for logit in logits[1][0, (3 * 8 + 4) * 9 + 5]]
+    page.wait_for_function("document.querySelector('#sees').textContent.includes('pixels across')")
+
+
+@needs_browser
+def test_the_glass_detector_finds_what_is_drawn(open_page):
+    page = open_page("glass")
+    page.wait_for_function("document.querySelector('#told').textContent.includes('objects found')")
+    page.get_by_role("button", name="Empty").click()
+    assert page.inner_text("#told").startswith("0 of 0 objects found, 0 other boxes")
+    page.select_option("#tool", "square")
+    page.locator("#stage").scroll_into_view_if_needed()
+    stage = page.locator("#stage").bounding_box()
+    unit = stage["width"] / 128
+    page.mouse.move(stage["x"] + 30 * unit, stage["y"] + 30 * unit)
+    page.mouse.down()
+    page.mouse.move(stage["x"] + 80 * unit, stage["y"] + 75 * unit, steps=3)
+    page.mouse.up()
+    assert page.inner_text("#told").startswith("1 of 1 objects found")
+    page.select_option("#tool", "ring")
+    page.click("#place")
+    assert " of 2 objects found" in page.inner_text("#told")
+    page.click("#undo")
+    assert page.inner_text("#told").startswith("1 of 1 objects found")
+
+
+@needs_browser
+def test_the_boxes_settle_in_a_hundred_steps(open_page):
+    page = open_page("glass")
+    page.wait_for_function("document.querySelector('#told').textContent.includes('objects found')")
+    page.click("#forget")
+    assert page.inner_text("#told").startswith("0 of 6 objects found, 0 other boxes")
+    page.click("#one")
+    assert page.inner_text("#losses").startswith("Step 1:")
+    page.click("#hundred")
+    page.wait_for_function("document.querySelector('#losses').textContent.startsWith('Step 101:')", timeout=120_000)
+    assert float(re.search(r"classification ([\d.]+)", page.inner_text("#losses"))[1]) < 0.05
+    assert page.inner_text("#told").startswith("6 of 6 objects found")
+    page.click("#shipped")
+    assert page.is_disabled("#shipped")
 
 
 @needs_browser

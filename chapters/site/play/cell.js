@@ -37,7 +37,7 @@ const cell = (() => {
       const i = first + a, [x1, y1, x2, y2] = now.anchors[level][i], k = best(i);
       const overlaps = objects.map(object => minidet.iou(now.anchors[level][i], object.box));
       const sum = glass.classes.reduce((total, _name, klass) => total + loss(i, klass).loss, 0);
-      return row([`${a + 1}: ratio ${aspect_ratios[Math.floor(a / scales.length)]}`, `${(x2 - x1).toFixed(0)} × ${(y2 - y1).toFixed(0)}`,
+      return row([`${a + 1}: ratio ${aspect_ratios[Math.floor(a / scales.length)]}, scale ${scales[a % scales.length].toFixed(2)}`, `${(x2 - x1).toFixed(0)} × ${(y2 - y1).toFixed(0)}`,
         Math.max(0, ...overlaps).toFixed(2), meaning(now.targets.assignment[before + i]),
         `${glass.classes[k]} ${minidet.sigmoid(now.logits[level][i][k]).toFixed(3)}`, digits(sum), short(decoded(i))],
       a === anchor ? { "aria-current": "true", class: "chosen" } : {});

@@ -7,7 +7,7 @@ const net = network.load(glass), LAST = objective.LAST.flatMap(name => [`${name}
 for (const name of LAST) SHIPPED[name] = net.state[name].data.slice();
 
 const now = { size: SIZE, anchors: ANCHORS, per_cell: config.anchors.scales.length * config.anchors.aspect_ratios.length };
-const chosen = { row: 4, column: 4 };
+const chosen = { row: 2, column: 4 };
 let velocity = {}, curve = [], left = 0, looking = 0;
 
 const stage = play.find("stage"), photograph = play.svg("image", { width: 128, height: 128 });
@@ -113,7 +113,7 @@ function draw() {
   boxes.replaceChildren(...shown.toReversed().flatMap((one, n) => {
     const colour = right[shown.length - 1 - n] ? "var(--green)" : "var(--orange)", [x, y] = one.box;
     return [frame(one.box, "#fff", 2), frame(one.box, colour, 1.1), play.svg("text", {
-      x: Math.min(x + 1, 96), y: Math.max(y - 1.5, 5), style: "font-size: 5px; font-weight: 650; fill: #000; stroke: #fff; stroke-width: 1.2px; paint-order: stroke",
+      x: Math.min(x + 1, 91), y: Math.max(y - 1.5, 5), style: "font-size: 4.6px; font-weight: 650; fill: #000; stroke: #fff; stroke-width: 1.2px; paint-order: stroke",
     }, `${glass.classes[one.klass]} ${minidet.sigmoid(one.logit).toFixed(2)}`)];
   }));
   play.place(marker, [chosen.column, chosen.row, chosen.column + 1, chosen.row + 1].map(v => v * stride));
