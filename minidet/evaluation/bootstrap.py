@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from minidet import checks
-from minidet.evaluation.coco import RECALL_THRESHOLDS, matched
 from minidet.evaluation.matching import accumulate
+from minidet.evaluation.outcomes import IOU_THRESHOLDS, RECALL_THRESHOLDS, matched
 
 _ALL, _MOST = slice(0, 1), np.array([100])
 """The area range and the detections per image and class of which AP speaks."""
@@ -54,9 +54,10 @@ def resampled_ap(ground_truth: Any, detections: Any, replicates: int = 200, seed
         times = np.bincount(random.integers(found.images, size=found.images), minlength=found.images)
         often = times[found.image[found.by_score]]
         before = np.concatenate([[0], np.cumsum(often)])
-        precision, _ = accumulate(
-            found.outcome[_ALL], np.repeat(found.by_score, often), found.rank, before[found.bounds],
-            np.ascontiguousarray(found.objects(times)[:, _ALL]), RECALL_THRESHOLDS, _MOST,
+        precision, _, _ = accumulate(
+            found.right[_ALL], found.ignored[_ALL], np.repeat(found.by_score, often), np.repeat(found.score, often),
+            found.rank, before[found.bounds], np.ascontiguousarray(found.objects(times)[:, _ALL]),
+            len(IOU_THRESHOLDS), RECALL_THRESHOLDS, _MOST,
         )  # fmt: skip
         of_classes = precision[precision > -1]
         aps[i] = of_classes.mean() if of_classes.size else -1.0

@@ -36,22 +36,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from minidet import checks
-from minidet.evaluation.matching import accumulate, match
-from minidet.evaluation.reading import read
+from minidet.evaluation.matching import accumulate
+from minidet.evaluation.outcomes import IOU_THRESHOLDS, MAX_DETECTIONS, RECALL_THRESHOLDS, matched
 
 __all__ = ["coco_metrics", "evaluate", "Evaluation"]
-
-IOU_THRESHOLDS = np.linspace(0.5, 0.95, 10)  # (T,); as pycocotools has them: 0.9 is 0.8999999999999999
-RECALL_THRESHOLDS = np.linspace(0.0, 1.0, 101)  # (R,)
-AREA_RANGES = np.array([(0, 1e10), (0, 32**2), (32**2, 96**2), (96**2, 1e10)])  # (A, 2) pixels²; all, small, …
-MAX_DETECTIONS = np.array([1, 10, 100])  # (M,) per image and class
-for _constant in (IOU_THRESHOLDS, RECALL_THRESHOLDS, AREA_RANGES, MAX_DETECTIONS):
-    _constant.setflags(write=False)
 
 
 def coco_metrics(ground_truth: Any, detections: Any) -> dict[str, float]:
@@ -98,85 +91,11 @@ def evaluate(ground_truth: Any, detections: Any) -> Evaluation:
     0.7
     """
     found = matched(ground_truth, detections)
-    precision, recall = accumulate(
-        found.outcome, found.by_score, found.rank, found.bounds, found.objects(), RECALL_THRESHOLDS, MAX_DETECTIONS
-    )
-    return Evaluation(found.category_ids, precision, recall, IOU_THRESHOLDS, RECALL_THRESHOLDS)
-
-
-class Matched(NamedTuple):
-    """What became of D detections, and which of G objects count; T, A and K as in `Evaluation`, I images."""
-
-    category_ids: np.ndarray
-    """(K,) int64, ascending."""
-    outcome: np.ndarray
-    """(A, T, D) uint8, see `match`."""
-    by_score: np.ndarray
-    """(D,) indices of the detections by class, then score, the best first."""
-    rank: np.ndarray
-    """(D,) place of a detection among those of its class in its image, from 0."""
-    bounds: np.ndarray
-    """(K + 1,) class k has the detections ``by_score[bounds[k]:bounds[k + 1]]``."""
-    image: np.ndarray
-    """(D,) number of each detection's image, from 0 to I - 1."""
-    object_image: np.ndarray
-    """(G,) number of each object's image."""
-    object_class: np.ndarray
-    """(G,) number of each object's class, from 0 to K - 1."""
-    counted: np.ndarray
-    """(A, G) bool, which objects have to be found."""
-    images: int
-    """I."""
-
-    def objects(self, times: np.ndarray | None = None) -> np.ndarray:
-        """How many objects count.
-
-        Args:
-            times: (I,) how often each image is there; None: once.
-
-        Returns:
-            (K, A) int64.
-        """
-        weight = np.ones(len(self.object_image), np.int64) if times is None else times[self.object_image]
-        count = [np.bincount(self.object_class, weight * one, len(self.category_ids)) for one in self.counted]
-        return np.stack(count, axis=1).astype(np.int64)
-
-
-def matched(ground_truth: Any, detections: Any) -> Matched:
-    """COCO's matching in every image: the part of `evaluate` that looks at single images.
-
-    Args:
-        ground_truth: as in `coco_metrics`.
-        detections: as in `coco_metrics`.
-
-    Returns:
-        What became of each detection.
-
-    Raises:
-        ValueError: as in `coco_metrics`.
-    """
-    images, categories, gt, det = read(ground_truth, detections)
-    gt_key, key = (rows.category * len(images) + rows.image for rows in (gt, det))  # one number per class and image
-
-    order = np.argsort(gt_key, kind="stable")
-    gt, gt_key = gt.take(order), gt_key[order]
-    order = np.lexsort((-det.score, key))  # class, then image, then best score first; stable
-    det, key = det.take(order), key[order]
-
-    groups, start, size = np.unique(key, return_index=True, return_counts=True)
-    bounds = np.stack([
-        start, start + np.minimum(size, MAX_DETECTIONS[-1]),
-        np.searchsorted(gt_key, groups, "left"), np.searchsorted(gt_key, groups, "right"),
-    ], axis=1)  # fmt: skip  # (groups, 4)
-    low, high = AREA_RANGES.T[:, :, None]
-    return Matched(
-        np.array(list(categories), np.int64),
-        match(det.box, det.area, gt.box, gt.area, gt.crowd, bounds, IOU_THRESHOLDS, AREA_RANGES),
-        np.lexsort((-det.score, det.category)),  # equal scores stay in the order of images
-        np.arange(len(key)) - np.repeat(start, size),
-        np.searchsorted(det.category, np.arange(len(categories) + 1)),
-        det.image, gt.image, gt.category, ~gt.crowd & (gt.area >= low) & (gt.area <= high), len(images),
+    precision, recall, scores = accumulate(
+        found.right, found.ignored, found.by_score, found.score, found.rank, found.bounds, found.objects(),
+        len(IOU_THRESHOLDS), RECALL_THRESHOLDS, MAX_DETECTIONS,
     )  # fmt: skip
+    return Evaluation(found.category_ids, precision, recall, scores, IOU_THRESHOLDS, RECALL_THRESHOLDS)
 
 
 @dataclass(frozen=True, eq=False)
@@ -193,6 +112,8 @@ class Evaluation:
     """(T, R, K, A, M) float64 in [0, 1], the envelope; -1 where the class has no object."""
     recall: np.ndarray
     """(T, K, A, M) float64 in [0, 1], at the end of the list; -1 where the class has no object."""
+    scores: np.ndarray
+    """(T, R, K, A, M) float64, the score at which a recall is reached; 0 where it never is, -1 without objects."""
     iou_thresholds: np.ndarray
     """(T,) float64."""
     recall_thresholds: np.ndarray

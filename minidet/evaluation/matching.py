@@ -6,8 +6,6 @@ import numpy as np
 
 from minidet.compiled.jit import helper, kernel
 
-FALSE_POSITIVE, TRUE_POSITIVE, IGNORED = 0, 1, 2
-
 
 @kernel
 def match(boxes, areas, gt_boxes, gt_areas, gt_crowd, bounds, iou_thresholds, area_ranges):
@@ -20,39 +18,49 @@ def match(boxes, areas, gt_boxes, gt_areas, gt_crowd, bounds, iou_thresholds, ar
         gt_areas: (G,) pixels².
         gt_crowd: (G,) bool.
         bounds: (groups, 4) for each class in each image, its detections first:last and its objects first:last.
-        iou_thresholds: (T,).
+        iou_thresholds: (T,), at most 16.
         area_ranges: (A, 2) pixels².
 
     Returns:
-        (A, T, D) uint8, FALSE_POSITIVE, TRUE_POSITIVE or IGNORED.
+        Two arrays (A, D) uint16 whose bit t is set where, at threshold t, the detection is a true positive and where it
+        is ignored. It is a false positive where neither is set.
     """
-    outcome = np.zeros((len(area_ranges), len(iou_thresholds), len(boxes)), np.uint8)
+    right, ignored = np.zeros((2, len(area_ranges), len(boxes)), np.uint16)
+    everywhere = (1 << len(iou_thresholds)) - 1
+    lowest = iou_thresholds.min()
     for i in range(len(bounds)):
         first, last, gt_first, gt_last = bounds[i]
         crowd = gt_crowd[gt_first:gt_last]
         ious = box_iou(boxes[first:last], gt_boxes[gt_first:gt_last], crowd)
-        ignored, taken = np.empty_like(crowd), np.empty_like(crowd)
         for a in range(len(area_ranges)):
             low, high = area_ranges[a]
-            for g in range(len(crowd)):
-                ignored[g] = crowd[g] or gt_areas[gt_first + g] < low or gt_areas[gt_first + g] > high
-            for t in range(len(iou_thresholds)):
-                taken[:] = False
-                for d in range(len(ious)):
+            aside = crowd | (gt_areas[gt_first:gt_last] < low) | (gt_areas[gt_first:gt_last] > high)
+            taken = np.zeros((len(iou_thresholds), len(crowd)), np.bool_)
+            for d in range(last - first):
+                outside = areas[first + d] < low or areas[first + d] > high
+                near = False
+                for g in range(len(crowd)):
+                    near |= ious[d, g] >= lowest
+                if not near:  # the usual case: nothing to be matched at any threshold
+                    if outside:
+                        ignored[a, first + d] = everywhere
+                    continue
+                for t in range(len(iou_thresholds)):
                     match, best = -1, iou_thresholds[t]
                     for last_resort in (False, True):  # an ignored object is matched only where no other one is
                         if match >= 0:
                             break
                         for g in range(len(crowd)):
                             # "not <": of equal IoUs, the later object wins, as in pycocotools
-                            if ignored[g] == last_resort and (crowd[g] or not taken[g]) and not ious[d, g] < best:
+                            if aside[g] == last_resort and (crowd[g] or not taken[t, g]) and not ious[d, g] < best:
                                 match, best = g, ious[d, g]
                     if match >= 0:
-                        taken[match] = True
-                        outcome[a, t, first + d] = IGNORED if ignored[match] else TRUE_POSITIVE
-                    elif areas[first + d] < low or areas[first + d] > high:
-                        outcome[a, t, first + d] = IGNORED
-    return outcome
+                        taken[t, match] = True
+                    if aside[match] if match >= 0 else outside:
+                        ignored[a, first + d] |= 1 << t
+                    elif match >= 0:
+                        right[a, first + d] |= 1 << t
+    return right, ignored
 
 
 @helper
@@ -81,46 +89,72 @@ def box_iou(boxes, gt_boxes, gt_crowd):
 
 
 @kernel
-def accumulate(outcome, by_score, rank, bounds, objects, recall_thresholds, max_detections):
+def accumulate(right, ignored, by_score, scores, rank, bounds, objects, thresholds, recall_thresholds, max_detections):
     """The curves of all classes from what became of their detections.
 
-    A curve is kept at true positives only: elsewhere recall stands still and precision falls or stays.
+    A curve is kept at true positives only: elsewhere recall stands still and precision falls or stays. So a false
+    positive only has to be counted, once for all thresholds.
 
     Args:
-        outcome: (A, T, D) of `match`.
+        right: (A, D) of `match`.
+        ignored: (A, D) of `match`.
         by_score: (D,) indices of detections, by class, then score, the best first.
+        scores: (D,) those of the detections of ``by_score``, in that order.
         rank: (D,) place of a detection among those of its class in its image, from 0.
         bounds: (K + 1,) class k has the detections ``by_score[bounds[k]:bounds[k + 1]]``.
         objects: (K, A) how many objects count.
+        thresholds: T, how many IoU thresholds there are.
         recall_thresholds: (R,) ascending.
-        max_detections: (M,) limits per image and class.
+        max_detections: (M,) limits per image and class, ascending.
 
     Returns:
-        Precision (T, R, K, A, M), the envelope, and recall (T, K, A, M) at the end of the list; -1 without objects.
+        Precision (T, R, K, A, M), the envelope; recall (T, K, A, M) at the end of the list; and (T, R, K, A, M) the
+        score at which each recall is reached; -1 without objects.
     """
-    A, T, _ = outcome.shape
+    A, T = len(right), thresholds
     K, R, M = len(bounds) - 1, len(recall_thresholds), len(max_detections)
-    precision, recall = np.full((T, R, K, A, M), -1.0), np.full((T, K, A, M), -1.0)
+    precision, recall, reached = (
+        np.full((T, R, K, A, M), -1.0),
+        np.full((T, K, A, M), -1.0),
+        np.full((T, R, K, A, M), -1.0),
+    )
     for k in range(K):
-        curve = np.empty(bounds[k + 1] - bounds[k])  # precision after the (j + 1)-th true positive
         for a in range(A):
             count = objects[k, a]
-            for t in range(T if count else 0):
+            if not count:
+                continue
+            curve, score = np.empty((2, T, M, count))  # precision after the (j + 1)-th true positive, and its score
+            first = np.zeros(M)  # the best score; it is where pycocotools has the recall 0
+            seen, left_out, found = np.zeros(M, np.int64), np.zeros((T, M), np.int64), np.zeros((T, M), np.int64)
+            for place in range(bounds[k], bounds[k + 1]):
+                d = by_score[place]
+                hits, aside = right[a, d], ignored[a, d]
+                for m in range(M - 1, -1, -1):
+                    if rank[d] >= max_detections[m]:
+                        break
+                    if not seen[m]:
+                        first[m] = scores[place]
+                    seen[m] += 1
+                    if hits or aside:
+                        for t in range(T):
+                            left_out[t, m] += (aside >> t) & 1
+                            if (hits >> t) & 1:
+                                found[t, m] += 1
+                                counted = seen[m] - left_out[t, m]  # right or wrong
+                                curve[t, m, found[t, m] - 1] = found[t, m] / (counted + 2.0**-52)  # pycocotools' 2^-52
+                                score[t, m, found[t, m] - 1] = scores[place]
+            for t in range(T):
                 for m in range(M):
-                    right = wrong = 0
-                    for d in by_score[bounds[k] : bounds[k + 1]]:
-                        if rank[d] < max_detections[m]:
-                            if outcome[a, t, d] == TRUE_POSITIVE:
-                                right += 1
-                                curve[right - 1] = right / (right + wrong + 2.0**-52)  # the 2^-52 is pycocotools'
-                            elif outcome[a, t, d] == FALSE_POSITIVE:
-                                wrong += 1
-                    for j in range(right - 1, 0, -1):
-                        curve[j - 1] = max(curve[j - 1], curve[j])
+                    envelope = curve[t, m, : found[t, m]]
+                    for j in range(len(envelope) - 1, 0, -1):
+                        envelope[j - 1] = max(envelope[j - 1], envelope[j])
                     j = 0
                     for r in range(R):
-                        while j < right and (j + 1) / count < recall_thresholds[r]:
+                        while j < len(envelope) and (j + 1) / count < recall_thresholds[r]:
                             j += 1
-                        precision[t, r, k, a, m] = curve[j] if j < right else 0.0
-                    recall[t, k, a, m] = right / count
-    return precision, recall
+                        precision[t, r, k, a, m] = envelope[j] if j < len(envelope) else 0.0
+                        reached[t, r, k, a, m] = score[t, m, j] if j < len(envelope) else 0.0
+                        if recall_thresholds[r] <= 0:
+                            reached[t, r, k, a, m] = first[m]
+                    recall[t, k, a, m] = len(envelope) / count
+    return precision, recall, reached

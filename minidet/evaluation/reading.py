@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Collection, Hashable, Iterable, Sequence
 from itertools import chain
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from minidet import checks
 from minidet.data.text import read_json, truth
+from minidet.evaluation import quick
 
 
 class Rows(NamedTuple):
@@ -51,6 +54,9 @@ def read(ground_truth: Any, detections: Any) -> tuple[list[int | str], list[int]
     Raises:
         ValueError: something is missing, unknown, twice there or no number; the message names the element.
     """
+    if all(isinstance(source, (str, os.PathLike)) and Path(source).is_file() for source in (ground_truth, detections)):
+        with contextlib.suppress(quick.UnusualError):  # then it is read again, with care
+            return _quickly(Path(ground_truth), Path(detections))
     ground_truth, detections = _loaded(ground_truth), _loaded(detections)
     if not isinstance(ground_truth, dict):
         raise ValueError(f"ground_truth must be a dict or a path, not {type(ground_truth).__name__}")
@@ -64,6 +70,11 @@ def read(ground_truth: Any, detections: Any) -> tuple[list[int | str], list[int]
     places = {one: i for i, one in enumerate(images)}, {one: i for i, one in enumerate(categories)}
     gt = _rows("annotations", ground_truth["annotations"], *places, scored=False)
     return images, categories, gt, _rows("detections", detections, *places, scored=True)
+
+
+def _quickly(ground_truth: Path, detections: Path) -> tuple[list[int | str], list[int], Rows, Rows]:
+    images, categories, gt = quick.ground_truth(ground_truth)
+    return images, categories, Rows(*gt), Rows(*quick.detections(detections, images, categories))
 
 
 def _loaded(source: Any) -> Any:

@@ -65,6 +65,7 @@ def assert_equals_pycocotools(truth, detections):
     expected, result = pycocotools(truth, detections), evaluate(truth, detections)
     np.testing.assert_array_equal(result.precision, expected.eval["precision"])
     np.testing.assert_array_equal(result.recall, expected.eval["recall"])
+    np.testing.assert_array_equal(result.scores, expected.eval["scores"])
     np.testing.assert_allclose(list(result.metrics.values()), expected.stats, rtol=0, atol=1e-12)
 
 

@@ -1,0 +1,201 @@
+"""Files of COCO: what is read fast is what is read with care, and what only care can read is left to it."""
+
+import contextlib
+import json
+import os
+import threading
+import warnings
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from minidet.data.text import read_json
+from minidet.evaluation import evaluate, quick
+from minidet.evaluation.reading import read
+from tests.benchmarks.detections import realistic
+from tests.evaluation.test_evaluation import BOX, detected, ground_truth, pycocotools, random_set
+
+pytest.importorskip("msgspec", reason="without it there is one reader")
+
+
+@pytest.fixture
+def both(tmp_path):
+    """Files of the given texts."""
+
+    def write(truth, found):
+        paths = tmp_path / "truth.json", tmp_path / "found.json"
+        for path, content in zip(paths, (truth, found), strict=True):
+            path.write_bytes(content if isinstance(content, bytes) else json.dumps(content).encode())
+        return paths
+
+    return write
+
+
+def fast(truth, found):
+    """What the fast reader alone makes of two files."""
+    images, categories, gt = quick.ground_truth(truth)
+    return images, categories, gt, quick.detections(found, images, categories)
+
+
+def careful(truth, found):
+    """What is read with Python's own parser: columns or the message of the error."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # a width * height beyond all numbers
+        try:
+            return read(read_json(truth), read_json(found))
+        except ValueError as error:
+            return str(error)
+
+
+def assert_same(one, other):
+    assert type(one) is type(other)
+    if isinstance(one, str):
+        assert one == other
+        return
+    assert one[:2] == other[:2]
+    for mine, theirs in zip(one[2:], other[2:], strict=True):
+        for a, b in zip(mine, theirs, strict=True):
+            assert a.dtype == b.dtype
+            np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("piece", [1, 60, 1000, 1 << 20])
+@pytest.mark.parametrize("layout", [{}, {"indent": 1}, {"separators": (",", ":")}, {"ensure_ascii": False}])
+def test_ordinary_files_are_read_fast(both, monkeypatch, piece, layout):
+    monkeypatch.setattr(quick, "PIECE", piece)
+    truth, found = random_set(3, images=6)
+    truth["images"] = [row | {"file_name": f'}}, {{é " {row["id"]}.jpg'} for row in truth["images"]]
+    paths = both(*(json.dumps(one, **layout).encode() for one in (truth, found)))
+    assert_same(fast(*paths), read(truth, found))
+
+
+def test_files_of_a_detector_equal_pycocotools(both):
+    truth, found = realistic(60, seed=1)
+    paths, expected = both(truth, found), pycocotools(truth, found)
+    fast(*paths)
+    result = evaluate(*paths)
+    for name in ("precision", "recall", "scores"):
+        np.testing.assert_array_equal(getattr(result, name), expected.eval[name])
+    assert result.metrics["AP"] > 0.1
+
+
+@pytest.mark.parametrize(
+    "found",
+    [b"[]", b" [ ] ", b"\n[\t]\r\n"],
+)
+def test_no_detections_are_read_fast(both, found):
+    paths = both(ground_truth((1, 1, BOX)), found)
+    assert_same(fast(*paths), careful(*paths))
+
+
+UNUSUAL = st.sampled_from([
+    "0", "-0", "-0.0", "1", "2.0", "1e0", "true", "false", "null", "NaN", "Infinity", "1e400", "-1e400", "1e-400", "01",
+    "1.", "-1", '"1"', '"a"', '"\\ud800"', '"\\u0031"', "[]", "{}", "[1]", "9007199254740993", "1e308",
+    "123456789012345678901234567890",
+])  # fmt: skip
+NUMBER = st.one_of(
+    st.floats(0, allow_nan=False, allow_infinity=False).map(repr),
+    st.integers(0, 10**25).map(str),
+    st.tuples(st.integers(0, 10**22), st.integers(0, 10**22), st.integers(-330, 290)).map(
+        "{0[0]}.{0[1]}e{0[2]}".format
+    ),
+)
+VALUE = st.integers(0, 19).flatmap(lambda one: NUMBER if one else UNUSUAL)
+ID = st.integers(0, 19).flatmap(lambda one: st.sampled_from(["1", "2", '"a"']) if one else UNUSUAL)
+CORNERS = st.lists(VALUE, min_size=4, max_size=4) | st.lists(NUMBER, max_size=5)
+
+
+@st.composite
+def rows(draw, *optional):
+    """The text of a dict of a detection or an annotation, seldom with something missing, double or strange in it."""
+    fields = {"image_id": draw(ID), "category_id": draw(st.sampled_from("12")), "bbox": f"[{', '.join(draw(CORNERS))}]"}
+    fields |= {key: draw(VALUE) for key in optional if key == "score" or draw(st.booleans())}
+    pairs = draw(st.permutations([f'"{key}": {value}' for key, value in fields.items()]))
+    if draw(st.integers(0, 9)) == 0:
+        pairs = draw(st.sampled_from([pairs[1:], [*pairs, pairs[0]], [*pairs, '"more": {"a": [1, {}]}']]))
+    return f"{{{', '.join(pairs)}}}"
+
+
+@st.composite
+def texts(draw):
+    """The texts of two files."""
+    ids = draw(
+        st.sampled_from(['{"id": 1}, {"id": 2}, {"id": "a"}', '{"id": 2, "file_name": "é"}, {"id": "a"}, {"id": 1}'])
+    )
+    annotations = ", ".join(draw(st.lists(rows("area", "iscrowd"), max_size=3)))
+    truth = f'{{"images": [{ids}], "categories": [{{"id": 1}}, {{"id": 2}}], "annotations": [{annotations}]}}'
+    found = f"[{draw(st.sampled_from([',', ', ', ' ,'])).join(draw(st.lists(rows('score'), max_size=4)))}]"
+    both = [truth.encode(), found.encode()]
+    if draw(st.integers(0, 3)) == 0:  # a byte that is another, missing or new
+        which = draw(st.integers(0, 1))
+        at, byte = (
+            draw(st.integers(0, len(both[which]))),
+            draw(st.sampled_from(b'{}[],:"0 \n\x0b\\eE.-\xff\xc3\x00').map(lambda b: bytes([b]))),
+        )
+        both[which] = both[which][:at] + byte + both[which][at + draw(st.integers(0, 1)) :]
+    return both
+
+
+@settings(
+    max_examples=250, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(contents=texts(), piece=st.sampled_from([1, 50, 1 << 20]))
+@example(contents=[b'{"images": [], "categories": [], "annotations": [], "x": "\xff"}', b"[]"], piece=1)
+@example(contents=[json.dumps(ground_truth((1, 1, BOX))).encode(), b"\xef\xbb\xbf[]"], piece=1)
+@example(contents=[json.dumps(ground_truth((1, 1, BOX))).encode("utf-16"), b"[]"], piece=1)
+@example(
+    contents=[json.dumps(ground_truth()).encode(), json.dumps(detected((1, 1, BOX, 1))).encode()[:-1] + b",]"], piece=1
+)
+@example(contents=[json.dumps(ground_truth()).encode(), b'[{"x": [{"y": "},"},{"y": 1}]}]'], piece=1)
+def test_the_fast_reader_reads_what_the_careful_one_does(both, monkeypatch, contents, piece):
+    """The same columns or the same message; and what it reads alone, it reads alike."""
+    monkeypatch.setattr(quick, "PIECE", piece)
+    paths = both(*contents)
+    expected = careful(*paths)
+    with contextlib.suppress(quick.UnusualError):
+        assert_same(fast(*paths), expected)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        try:
+            result = read(*paths)
+        except ValueError as error:
+            result = str(error)
+    assert_same(result, expected)
+
+
+@settings(
+    max_examples=300, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(numbers=st.lists(NUMBER, min_size=4, max_size=4))
+def test_every_digit_of_a_number_counts(both, numbers):
+    wanted = [float(number) for number in numbers]
+    paths = both(
+        ground_truth(), f'[{{"image_id": 1, "category_id": 1, "bbox": [{", ".join(numbers)}], "score": 1}}]'.encode()
+    )
+    try:
+        assert fast(*paths)[3][2].tolist() == [wanted]
+    except quick.UnusualError:
+        assert not np.isfinite([*wanted, wanted[2] * wanted[3]]).all()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names")
+def test_a_pipe_is_read_once(tmp_path):
+    truth, found = tmp_path / "truth.json", tmp_path / "pipe"
+    truth.write_text(json.dumps(ground_truth((1, 1, BOX))))
+    os.mkfifo(found)
+    writer = threading.Thread(target=found.write_text, args=[json.dumps(detected((1, 1, BOX, 0.5)))])
+    writer.start()
+    assert evaluate(truth, found).metrics["AP50"] == pytest.approx(1)
+    writer.join()
+
+
+def test_without_msgspec_the_careful_reader_does_everything(both, monkeypatch):
+    truth, found = random_set(4)
+    paths = both(truth, found)
+    wanted = evaluate(*paths)
+    monkeypatch.setattr(quick, "msgspec", None)
+    with pytest.raises(quick.UnusualError):
+        quick.ground_truth(paths[0])
+    np.testing.assert_array_equal(evaluate(*paths).precision, wanted.precision)
