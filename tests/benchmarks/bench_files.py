@@ -116,10 +116,11 @@ def main() -> None:
     for name, found in rounds.items():
         differences = [abs(a - b) for a, b in zip(found[0]["numbers"], wanted, strict=True)]
         rows[name]["largest_difference"] = max(differences)
+        row = rows[name]
         print(
-            f"{name:22} processor {rows[name]['processor_s']:7.2f} s (least {rows[name]['least_processor_s']:.2f}), "
-            f"again {rows[name]['again_s']:.2f}, wall {rows[name]['wall_s']:7.2f} s, {rows[name]['peak_mib']:5.0f} MiB, of which after the import "
-            f"{rows[name]['imported_mib']:4.0f}; largest difference {max(differences):.1e}"
+            f"{name:22} processor {row['processor_s']:6.2f} s (least {row['least_processor_s']:.2f}), again "
+            f"{row['again_s']:.2f}, wall {row['wall_s']:.2f} s; {row['peak_mib']:5.0f} MiB, after the import "
+            f"{row['imported_mib']:.0f}; largest difference {max(differences):.1e}"
         )
     for name in [name for name in names if name not in rows]:
         print(f"{name:22} is missing")
