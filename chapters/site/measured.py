@@ -15,7 +15,7 @@ PATHS = ("reference", "compiled", "pytorch")
 
 def page() -> str:
     """The page as Markdown; its links lead from chapters/site."""
-    accuracy, operations = (_load(f"benchmark_{name}.json") for name in ("accuracy", "operations"))
+    accuracy, half, operations = (_load(f"benchmark_{name}.json") for name in ("accuracy", "half", "operations"))
     return f"""# Digits and times
 
 Measured by scripts that anybody can run again; [chapter 7](../07_numerics.ipynb) explains the digits,
@@ -29,6 +29,13 @@ the last place: 1 is as good as a number of that type can be, and {_ulps(1, "flo
 [`bench_accuracy.py`](../../tests/benchmarks/bench_accuracy.py), {_machine(accuracy)}.
 
 {digits(accuracy["rows"])}
+
+The same for numbers of half width, over every logit that float16 and bfloat16 have, and for every loss: up to 0.50 a
+result is the nearest number there is. The array paths compute these in float64, PyTorch in float32, and in float64
+where two numbers near each other are subtracted. NumPy has no bfloat16.
+[`bench_half.py`](../../tests/benchmarks/bench_half.py), {_machine(half)}.
+
+{half_width(half["rows"])}
 
 ## How long the operations take
 
@@ -58,6 +65,22 @@ def digits(rows: Sequence[Mapping[str, Any]]) -> str:
 
     body = ([name, *(cell((name, *column)) for column in columns)] for name in implementations)
     return _table(["", *(f"{what}, {kind}" for kind, what in columns)], body)
+
+
+def half_width(rows: Sequence[Mapping[str, Any]]) -> str:
+    """The largest error of each loss in float16 and bfloat16, and how many results are not the nearest, in Markdown."""
+    columns = [("float16", "compiled"), ("float16", "pytorch"), ("bfloat16", "pytorch")]
+    names = dict.fromkeys((row["function"], row["what"]) for row in rows)
+
+    def cell(name: tuple[str, str], column: tuple[str, str]) -> str:
+        own = [row for row in rows if (row["function"], row["what"]) == name]
+        own = [row for row in own if (row["type"], row["implementation"]) == column]
+        missed = max(row["not_nearest"] for row in own)
+        lines = f", {missed:.3%} not the nearest" if missed else ""
+        return f"{max(row['ulps'] for row in own):.2f}{lines}"
+
+    body = ([f"`{name[0]}`, {name[1]}", *(cell(name, column) for column in columns)] for name in names)
+    return _table(["", "reference and compiled, float16", "pytorch, float16", "pytorch, bfloat16"], body)
 
 
 def times(medians: Mapping[str, Mapping[str, float]]) -> str:

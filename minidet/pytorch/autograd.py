@@ -29,5 +29,7 @@ class Derivatives(torch.autograd.Function):
         if ctx.order == 2:
             raise NotImplementedError(REFUSED)
         x, targets = ctx.saved_tensors
-        slope = Derivatives.apply(ctx.order + 1, ctx.formula, x, targets, *ctx.parameters)
-        return None, None, upstream * slope, None, *(None for _ in ctx.parameters)
+        wide = tensors.working(x)  # so that numbers of half width are rounded once, after the product
+        slope = Derivatives.apply(ctx.order + 1, ctx.formula, wide, targets, *ctx.parameters)
+        gradient = (tensors.working(upstream) * slope).to(x.dtype)
+        return None, None, gradient, None, *(None for _ in ctx.parameters)

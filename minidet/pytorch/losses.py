@@ -53,12 +53,12 @@ def focal_loss_hess(logits: Tensor, targets: Tensor, gamma: float = 2.0, alpha: 
 
 def hinge_loss(logits: Tensor, targets: Tensor, margin: float = 0.5) -> Tensor:
     """The hinge loss on probabilities (section 5.1). See `minidet.reference.hinge_loss`."""
-    return elementwise(0, _hinge, logits, targets, None, checks.number("margin", margin, low=0, high=1))
+    return _apply_hinge(0, logits, targets, margin)
 
 
 def hinge_loss_grad(logits: Tensor, targets: Tensor, margin: float = 0.5) -> Tensor:
     """The derivative of the hinge loss. See `minidet.reference.hinge_loss_grad`."""
-    return elementwise(1, _hinge, logits, targets, None, checks.number("margin", margin, low=0, high=1))
+    return _apply_hinge(1, logits, targets, margin)
 
 
 def dense_focal_loss(logits: Tensor, labels: Tensor, gamma: float = 2.0, alpha: float | None = 0.25) -> Tensor:
@@ -103,11 +103,11 @@ class _Dense(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, upstream: Tensor) -> Any:
         x, labels = ctx.saved_tensors
-        factor = upstream / _normaliser(labels)
+        factor = tensors.working(upstream) / _normaliser(labels)
         if torch.is_grad_enabled():  # a second derivative is wanted: through the elementwise loss, which has one
             is_object = labels[:, None] == torch.arange(x.shape[1], device=x.device)
-            slope = Derivatives.apply(1, _binary, x, is_object, ctx.alpha, focal, ctx.gamma)
-            return slope * ((labels != IGNORED)[:, None] * factor), None, None, None
+            slope = Derivatives.apply(1, _binary, tensors.working(x), is_object, ctx.alpha, focal, ctx.gamma)
+            return (slope * ((labels != IGNORED)[:, None] * factor)).to(x.dtype), None, None, None
         if ctx.grad is not None:  # for the first backward pass; another one computes it again
             from minidet.pytorch import kernels
 
@@ -187,6 +187,13 @@ def focal(order: int, u: Tensor, gamma: float, lost: Tensor | float = 0.0) -> Te
     if order == 1:
         return factor * (gamma * p_loss + s)
     return factor * (gamma * p_loss * (gamma * p - s) + (2 * gamma + 1) * p * s)
+
+
+def _apply_hinge(order: int, logits: Tensor, targets: Tensor, margin: float) -> Tensor:
+    x, is_object = tensors.binary(logits, targets)
+    margin = checks.number("margin", margin, low=0, high=1)
+    wide = tensors.for_differences(x)  # margin - p
+    return Derivatives.apply(order, _binary, wide, is_object, None, _hinge, margin).to(x.dtype)
 
 
 def _hinge(order: int, u: Tensor, margin: float) -> Tensor:

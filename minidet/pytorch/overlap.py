@@ -65,14 +65,15 @@ class _Loss(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, boxes: Tensor, targets: Tensor, formula: Callable[[Pairs], tuple[Tensor, Tensor]]) -> Any:
         loss, slope = formula(Pairs(boxes, targets))
-        ctx.save_for_backward(slope.to(boxes.dtype))
+        half = tensors.working(boxes) is not boxes
+        ctx.save_for_backward(slope if half else slope.to(boxes.dtype))  # of half width it is rounded once, at the end
         return loss.to(boxes.dtype)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, upstream: Tensor) -> Any:
         (slope,) = ctx.saved_tensors
-        return upstream[:, None] * slope, None, None
+        return (upstream[:, None].to(slope.dtype) * slope).to(upstream.dtype), None, None
 
 
 class Axis(NamedTuple):

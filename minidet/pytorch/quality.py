@@ -44,12 +44,14 @@ def varifocal_loss_hess(logits: Tensor, targets: Tensor, gamma: float = 2.0, alp
 
 def _apply_quality(order: int, logits: Tensor, targets: Tensor, beta: float) -> Tensor:
     x, y = tensors.soft(logits, targets)
-    return Derivatives.apply(order, _quality, x, y, checks.number("beta", beta, low=0))
+    wide = tensors.for_differences(x)  # s - y
+    return Derivatives.apply(order, _quality, wide, y, checks.number("beta", beta, low=0)).to(x.dtype)
 
 
 def _apply_varifocal(order: int, logits: Tensor, targets: Tensor, gamma: float, alpha: float) -> Tensor:
     x, y = tensors.soft(logits, targets)
-    return Derivatives.apply(order, _varifocal, x, y, *checks.gamma_alpha(gamma, alpha))
+    wide = tensors.for_differences(x)  # s - y
+    return Derivatives.apply(order, _varifocal, wide, y, *checks.gamma_alpha(gamma, alpha)).to(x.dtype)
 
 
 def _parts(order: int, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:

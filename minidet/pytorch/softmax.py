@@ -54,7 +54,8 @@ class _Softmax(torch.autograd.Function):
     def backward(ctx: Any, upstream: Tensor) -> Any:
         x, labels, weight = ctx.saved_tensors
         if ctx.order == 0:
-            grad = upstream[:, None] * _Softmax.apply(1, x, labels, weight, ctx.gamma)
+            slope = _Softmax.apply(1, tensors.working(x), labels, weight, ctx.gamma)
+            grad = (tensors.working(upstream)[:, None] * slope).to(x.dtype)
         elif ctx.order == 1:
             grad = _Softmax.apply(2, x, labels, weight, ctx.gamma, upstream)
         else:

@@ -77,6 +77,12 @@ def working(tensor: Tensor) -> Tensor:
     return tensor.float() if tensor.dtype in (torch.bfloat16, torch.float16) else tensor
 
 
+def for_differences(tensor: Tensor) -> Tensor:
+    """The tensor in the type for formulas with a small difference: float64 for half width, where the device has it."""
+    half = tensor.dtype in (torch.bfloat16, torch.float16)
+    return tensor.double() if half and tensor.device.type != "mps" else tensor
+
+
 def boxes(name: str, value: Any, with_area: bool = False) -> Tensor:
     """(N, 4) corners; see `checks.boxes`."""
     t = floats(name, value)
