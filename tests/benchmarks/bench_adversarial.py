@@ -1,10 +1,10 @@
 """Inputs that could defeat the speed: time per box beside that of boxes spread evenly.
 
-``python -m tests.benchmarks.bench_adversarial [--only NAME] [--boxes 20000] [--json FILE]``, from the repository's root.
+``python -m tests.benchmarks.bench_adversarial [--only NAME] [--boxes 20000] [--json FILE]``, from the repository root.
 
-Each operation gets boxes spread evenly, and then as many with one far away, with a huge one among them, all equal, nested
-in each other, in a line, all in a corner, and five times as many. Seconds are those of a processor, all threads together,
-which other work on the machine hardly changes; the least of several calls, in which the cases take turns.
+Each operation gets boxes spread evenly, and then as many with one far away, with a huge one among them, all equal,
+nested in each other, in a line, all in a corner, and five times as many. Seconds are those of a processor, all threads
+together, which other work on the machine hardly changes; the least of several calls, in which the cases take turns.
 """
 
 from __future__ import annotations
@@ -50,8 +50,9 @@ def layouts(n: int) -> dict[str, np.ndarray]:
     powers = np.exp(rng.uniform(np.log(1e-3), np.log(1e5), (n, 1)))
     corner = np.concatenate([np.zeros((n, 2)), powers, powers], axis=1)
     return {
-        "even": even, "one far box": far, "one huge box": huge, "1 % huge boxes": few_huge, "all equal": even[:1].repeat(n, 0),
-        "nested": nested, "a line": line, "tall and thin": thin, "all sizes at a corner": corner, "five times as many": larger,
+        "even": even, "one far box": far, "one huge box": huge, "1 % huge boxes": few_huge,
+        "all equal": even[:1].repeat(n, 0), "nested": nested, "a line": line, "tall and thin": thin,
+        "all sizes at a corner": corner, "five times as many": larger,
     }  # fmt: skip
 
 
@@ -69,7 +70,8 @@ def objects(n: int) -> dict[str, np.ndarray]:
     whole = np.tile([0.0, 0, *SIZE], (n, 1))
     return {
         "even": even, "one far box": far, "one huge box": huge, "all equal": even[:1].repeat(n, 0), "nested": nested,
-        "a line": line, "all the whole image": whole, "all tiny": np.concatenate([even[:, :2], even[:, :2] + 2], axis=1),
+        "a line": line, "all the whole image": whole,
+        "all tiny": np.concatenate([even[:, :2], even[:, :2] + 2], axis=1),
         "five times as many": compiled.clip_boxes(boxes_of(rng, 5 * n, SIZE, 16, 500), SIZE[::-1]),
     }  # fmt: skip
 
@@ -90,11 +92,13 @@ def cases(n: int) -> dict[str, dict[str, tuple[Callable[[], Any], int]]]:
     def forced(one: np.ndarray) -> Any:
         return compiled.assign_pyramid(SIZE[::-1], one, AnchorConfig(), force_match=True)
 
-    one_class = each(spread, lambda one: compiled.batched_nms(one, order[: len(one)], np.zeros(len(one), int)))
+    def batched(one: np.ndarray, classes: np.ndarray) -> Any:
+        return compiled.batched_nms(one, order[: len(one)], classes[: len(one)])
+
     return {
         "nms": each(spread, lambda one: compiled.nms(one, order[: len(one)])),
-        "batched_nms, 80 classes": each(spread, lambda one: compiled.batched_nms(one, order[: len(one)], classes[: len(one)])),
-        "batched_nms, 1 class": one_class,
+        "batched_nms, 80 classes": each(spread, lambda one: batched(one, classes)),
+        "batched_nms, 1 class": each(spread, lambda one: batched(one, np.zeros_like(classes))),
         "assign_pyramid": each(truth, forced),
         "assign_anchors": each(truth, lambda one: compiled.assign_anchors(anchors, one, force_match=True)),
     }  # fmt: skip

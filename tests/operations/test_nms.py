@@ -82,6 +82,24 @@ def test_paths_agree_on_many_boxes(ops, dtype):
         )
 
 
+@pytest.mark.parametrize("far", [1e3, 1e5, 1e9, 1e20])
+@pytest.mark.parametrize("threshold", [0.0, 0.3, 0.5, 0.9])
+def test_boxes_far_away_and_boxes_of_every_size(ops, far, threshold):
+    """Some boxes stand far from all others, each with neighbours, some are as large as the distance, at any place."""
+    rng = np.random.default_rng(5)
+    centre = rng.uniform(0, 300, (160, 2))
+    place = rng.choice([-far, 0, far, 2 * far], (40, 1))
+    outside = np.concatenate([centre[:40] * 0.1 + place, rng.uniform(-far, far, (40, 2))])
+    size = np.exp(rng.uniform(2, 4, (240, 2)))
+    size[200:] *= far / 100
+    both = np.concatenate([centre, outside])
+    boxes = np.concatenate([both - size / 2, both + size / 2], axis=1)
+    boxes = np.concatenate([boxes, boxes + rng.normal(0, 0.05, boxes.shape) * np.tile(size, 2) * [0, 0, 1, 1]])
+    boxes[:, 2:] = np.maximum(boxes[:, :2], boxes[:, 2:])
+    scores = rng.random(len(boxes))
+    np.testing.assert_array_equal(ops.nms(boxes, scores, threshold), reference.nms(boxes, scores, threshold))
+
+
 @given(ROWS, THRESHOLD)
 def test_it_keeps_a_maximal_set_without_conflicts(ops, rows, threshold):
     boxes, scores, _ = unpack(rows)
