@@ -4,7 +4,7 @@ BIN := .venv/bin
 INSTALLED := .venv/installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install reproduce test chapters site bench lint clean
+.PHONY: help install reproduce test chapters site bench mutants lint clean
 
 help:  ## what there is to make
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,6 +32,9 @@ site: $(INSTALLED)  ## the book as a web site that needs no network, in runs/sit
 
 bench: $(INSTALLED)  ## time the operations beside the peers that are installed
 	$(BIN)/python -m tests.benchmarks
+
+mutants: $(INSTALLED)  ## plant small faults in the operations and see whether the tests find them
+	$(BIN)/python -m tests.mutants
 
 lint: $(INSTALLED)  ## style and types
 	$(BIN)/ruff check .

@@ -1,0 +1,284 @@
+"""Small faults planted in the operations: which of them do the tests find?
+
+``python -m tests.mutants [reference/losses.py …] [--json FILE] [--minutes N]``, from the repository's root, on Linux;
+without a file, all of `SUBJECTS`. What FILE knows already is not run again, so that a run can be broken off and
+continued; a fault in an expression that has changed since is a new one.
+
+A fault is one change to one expression in a function: + for -, < for <=, a number plus or minus 1, a term or factor left
+out, min for max, and for or, a negation dropped. Messages of errors are left alone. pytest collects the tests once; each
+fault gets a child of that process, which runs the tests of its path, the quick ones first, until one fails. Functions of
+`compiled` run without Numba, as Python. A fault that no test finds survives: either a test is missing, or the change
+changes nothing that a caller could see; then `REASONS` in `tests.survivors` says why.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import gc
+import json
+import os
+import resource
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import CodeType, FunctionType
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+RESULTS = ROOT / "figures/results/mutants.json"
+FILES = (
+    "boxes", "losses", "star", "regression", "softmax", "stable", "quality", "overlap", "nms", "assignment", "anchors",
+    "sampling", "postprocess",
+)  # fmt: skip
+TESTS = {
+    "boxes": ["boxes", "assignment", "nms"], "star": ["losses"], "regression": ["losses", "half"],
+    "softmax": ["losses"], "stable": ["losses", "quality"], "losses": ["losses", "half"],
+    "quality": ["quality", "half"], "anchors": ["anchors", "assignment"],
+}  # fmt: skip
+SUBJECTS = (
+    *(f"reference/{name}.py" for name in (*FILES, "average_precision")),
+    *(f"compiled/{name}.py" for name in FILES),
+)
+SLOWEST = 4.0
+"""Seconds of a processor that a test may take to be among those that are run."""
+
+SWAPS: dict[type, tuple[type, ...]] = {
+    ast.Add: (ast.Sub,), ast.Sub: (ast.Add,), ast.Mult: (ast.Div,), ast.Div: (ast.Mult,), ast.Pow: (ast.Mult,),
+    ast.FloorDiv: (ast.Div,), ast.Mod: (ast.Mult,), ast.Lt: (ast.LtE,), ast.LtE: (ast.Lt,), ast.Gt: (ast.GtE,),
+    ast.GtE: (ast.Gt,), ast.Eq: (ast.NotEq,), ast.NotEq: (ast.Eq,), ast.And: (ast.Or,), ast.Or: (ast.And,),
+    ast.BitAnd: (ast.BitOr,), ast.BitOr: (ast.BitAnd,),
+}  # fmt: skip
+NAMES = {"min": "max", "minimum": "maximum", "floor": "ceil", "any": "all", "argmin": "argmax", "zeros": "ones"}
+NAMES |= {value: key for key, value in NAMES.items()} | {"log1p": "log", "expm1": "exp"}
+
+
+def changes(node: ast.AST) -> Iterator[ast.AST]:
+    """The node with one fault, once for each kind of fault."""
+    if isinstance(node, (ast.BinOp, ast.BoolOp, ast.AugAssign)):
+        for other in SWAPS.get(type(node.op), ()):
+            yield _with(node, op=other())
+    if isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Add, ast.Sub, ast.Mult)):
+        yield from (node.left, node.right)
+    if isinstance(node, ast.Compare) and type(node.ops[0]) in SWAPS:
+        yield _with(node, ops=[SWAPS[type(node.ops[0])][0](), *node.ops[1:]])
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, (ast.USub, ast.Not, ast.Invert)):
+        yield node.operand
+    if isinstance(node, ast.Constant) and isinstance(node.value, bool):
+        yield _with(node, value=not node.value)
+    elif isinstance(node, ast.Constant) and isinstance(node.value, (int, float)):
+        yield from (_with(node, value=node.value + step) for step in (1, -1))
+    if isinstance(node, ast.IfExp):
+        yield _with(node, body=node.orelse, orelse=node.body)
+    if isinstance(node, ast.Name) and node.id in NAMES:
+        yield _with(node, id=NAMES[node.id])
+    if isinstance(node, ast.Attribute) and node.attr in NAMES:
+        yield _with(node, attr=NAMES[node.attr])
+
+
+def _with(node: Any, **fields: Any) -> Any:
+    values = {name: getattr(node, name) for name in node._fields} | fields
+    return ast.copy_location(type(node)(**values), node)
+
+
+class _Planter(ast.NodeTransformer):
+    """Walks through the functions of a module and plants the fault of this number."""
+
+    def __init__(self, number: int):
+        self.number, self.count, self.function, self.planted = number, 0, "", ("", 0, "", "")
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
+        outer, self.function = self.function, f"{self.function}.{node.name}".lstrip(".")
+        defaults = node.args
+        defaults.defaults = [self.visit(one) for one in defaults.defaults]
+        node.body = [one if _is_text(one) else self.visit(one) for one in node.body]
+        self.function = outer
+        return node
+
+    def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
+        outer, self.function = self.function, f"{self.function}.{node.name}".lstrip(".")
+        node.body = [self.visit(one) if isinstance(one, ast.FunctionDef) else one for one in node.body]
+        self.function = outer
+        return node
+
+    def visit_Raise(self, node: ast.Raise) -> ast.AST:
+        return node
+
+    def visit_JoinedStr(self, node: ast.JoinedStr) -> ast.AST:
+        return node
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST:
+        node.value = self.visit(node.value) if node.value else None
+        return node
+
+    def generic_visit(self, node: ast.AST) -> ast.AST:
+        if self.function:
+            for change in changes(node):
+                if self.count == self.number:
+                    self.planted = (self.function, getattr(node, "lineno", 0), ast.unparse(node), ast.unparse(change))
+                    self.count += 1
+                    return change
+                self.count += 1
+        return super().generic_visit(node)
+
+
+def _is_text(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+
+
+def faults(file: Path) -> Iterator[tuple[str, dict[str, Any], ast.Module]]:
+    """A key, a description and the module for every fault that can be planted in a file."""
+    source, seen = file.read_text(encoding="utf-8"), dict[str, int]()
+    for number in range(10**6):
+        tree, planter = ast.parse(source), _Planter(number)
+        planter.visit(tree)
+        function, line, old, new = planter.planted
+        if not function:
+            return
+        name = f"{file.parent.name}/{file.name} {function}: {old} -> {new}"
+        seen[name] = seen.get(name, 0) + 1
+        key = f"{name} ({seen[name]})" if seen[name] > 1 else name
+        yield key, {"line": line}, ast.fix_missing_locations(tree)
+
+
+def plant(module: str, tree: ast.Module) -> None:
+    """Give the functions of an imported module the code of another version of it, wherever they are referred to."""
+    codes: dict[str, CodeType] = {}
+
+    def collect(code: CodeType) -> None:
+        for one in code.co_consts:
+            if isinstance(one, CodeType):
+                codes[one.co_qualname] = one
+                collect(one)
+
+    collect(compile(tree, module, "exec"))
+    for one in gc.get_objects():
+        if isinstance(one, FunctionType) and one.__module__ == module and one.__qualname__ in codes:
+            code = codes[one.__qualname__]
+            if len(code.co_freevars) == len(one.__code__.co_freevars):
+                one.__code__ = code
+    defaults = {node.name: node.args.defaults for node in tree.body if isinstance(node, ast.FunctionDef)}
+    for name, values in defaults.items():
+        function = getattr(sys.modules[module], name)
+        if isinstance(function, FunctionType) and all(isinstance(value, ast.Constant) for value in values):
+            function.__defaults__ = tuple(value.value for value in values) or None  # type: ignore[attr-defined]
+
+
+class Loop:
+    """A plugin of pytest that, in place of running the collected tests, runs them once for each fault."""
+
+    def __init__(self, file: Path, known: dict[str, Any], stop: float, save: Any):
+        self.file, self.known, self.stop, self.save = file, known, stop, save
+        self.module = f"minidet.{file.parent.name}.{file.stem}"
+
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        items = self.chosen(session)
+        for key, about, tree in faults(self.file):
+            if key in self.known:
+                continue
+            if time.monotonic() > self.stop:
+                break
+            status = in_child(lambda tree=tree: self.survives(session, items, tree))  # type: ignore[misc]
+            outcome = {0: "survived", 1: "killed"}.get(status, "killed by an endless loop or a crash")
+            self.known[key] = {**about, "outcome": outcome}
+            self.save()
+            if status == 0:
+                print(f"  survived, line {about['line']}: {key}", flush=True)
+        return True
+
+    def chosen(self, session: pytest.Session) -> list[pytest.Item]:
+        """The tests that pass and are not slow, the quick ones first."""
+        read, write = os.pipe()
+
+        def measure() -> int:
+            seconds = []
+            for item in session.items:
+                before, failed = time.process_time(), session.testsfailed
+                item.config.hook.pytest_runtest_protocol(item=item, nextitem=None)
+                seconds.append(time.process_time() - before if session.testsfailed == failed else float("inf"))
+            os.write(write, json.dumps(seconds).encode())
+            return 0
+
+        in_child(measure, limit=1200)
+        os.close(write)
+        with os.fdopen(read) as pipe:
+            seconds = json.load(pipe)
+        order = sorted(range(len(seconds)), key=seconds.__getitem__)
+        kept = [session.items[i] for i in order if seconds[i] <= SLOWEST]
+        total = sum(seconds[i] for i in order[: len(kept)])
+        print(f"{self.file.parent.name}/{self.file.name}: {len(kept)} tests, {total:.1f} s")
+        return kept
+
+    def survives(self, session: pytest.Session, items: list[pytest.Item], tree: ast.Module) -> int:
+        plant(self.module, tree)
+        for item in items:
+            item.config.hook.pytest_runtest_protocol(item=item, nextitem=None)
+            if session.testsfailed:
+                return 1
+        return 0
+
+
+def in_child(run: Any, limit: int = 120) -> int:
+    """What a function returns in a child of this process, which is silent and has so many seconds of a processor."""
+    sys.stdout.flush()
+    child = os.fork()
+    if not child:
+        status = 2
+        try:
+            resource.setrlimit(resource.RLIMIT_CPU, (limit, limit))
+            silence = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(silence, 1)
+            os.dup2(silence, 2)
+            status = run()
+        finally:
+            os._exit(status)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def summary(results: dict[str, Any]) -> None:
+    """Print a line for each file."""
+    from tests.survivors import REASONS
+
+    for subject in SUBJECTS:
+        own = {key: one["outcome"] for key, one in results.items() if key.startswith(subject + " ")}
+        if own:
+            alive = [key for key, outcome in own.items() if outcome == "survived"]
+            explained = sum(key in REASONS for key in alive)
+            score = 1 - len(alive) / len(own)
+            print(f"{subject:32} {len(own):4} faults, {len(alive):3} survive, {explained} explained: {score:.1%} found")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("files", nargs="*", help="such as reference/losses.py")
+    parser.add_argument("--minutes", type=float, default=1e6)
+    parser.add_argument("--json", type=Path, default=RESULTS)
+    options = parser.parse_args()
+    known: dict[str, Any] = json.loads(options.json.read_text(encoding="utf-8")) if options.json.exists() else {}
+    stop = time.monotonic() + 60 * options.minutes
+    for subject in options.files or SUBJECTS:
+        file = ROOT / "minidet" / subject
+        path, name = file.parent.name, file.stem
+        if path == "compiled" and os.environ.get("NUMBA_DISABLE_JIT") != "1":  # which Numba reads when it is imported
+            again = [sys.executable, "-m", "tests.mutants", *sys.argv[1:]]
+            os.execve(sys.executable, again, {**os.environ, "NUMBA_DISABLE_JIT": "1"})
+        now = {key for key, *_ in faults(file)}
+        for key in [key for key in known if key.startswith(subject + " ") and key not in now]:
+            del known[key]
+        if now <= known.keys():
+            continue
+        tests = [f"tests/operations/test_{one}.py" for one in TESTS.get(name, [name])]
+
+        def save() -> None:
+            options.json.write_text(json.dumps(known, indent=0, sort_keys=True) + "\n", encoding="utf-8")
+
+        arguments = ["-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-k", path, *tests, "tests/test_docstrings.py"]
+        pytest.main(arguments, plugins=[Loop(file, known, stop, save)])
+    summary(known)
+
+
+if __name__ == "__main__":
+    main()
