@@ -5,8 +5,8 @@ without a file, all of `SUBJECTS`. What FILE knows already is not run again, so 
 continued; a fault in an expression that has changed since is a new one.
 
 A fault is one change to one expression in a function: + for -, < for <=, a number plus or minus 1, a term or factor
-left out, min for max, and for or, a negation dropped. Messages of errors are left alone. pytest collects the tests once;
-each fault gets a child of that process, which runs the tests of its path, the quick ones first, until one fails.
+left out, min for max, and for or, a negation dropped. Messages of errors are left alone. pytest collects the tests
+once; each fault gets a child of that process, which runs the tests of its path, the quick ones first, until one fails.
 Functions of `compiled` run without Numba, as Python. A fault that no test finds survives: either a test is missing, or
 the change changes nothing that a caller could see; then `REASONS` in `tests.survivors` says why.
 """

@@ -40,6 +40,31 @@ CALLS = {
     "batched_nms": "batched_nms(boxes, scores, y)",
     "postprocess": "postprocess([x], [zeros], [boxes], (320, 320), PostprocessConfig())",
     "ohem_sample": "ohem_sample(scores, boxes, 4)",
+    **{
+        f"{name}{suffix}": f"{name}{suffix}({arguments})"
+        for name, arguments, suffixes in (
+            ("box_area", "boxes", [""]),
+            ("clip_boxes", "boxes, (320, 320)", [""]),
+            ("cell_anchors", "32, [1.0], [1.0]", [""]),
+            ("cross_entropy", "x[:, 0], y", ["", "_grad", "_hess"]),
+            ("focal_loss", "x[:, 0], y", ["_hess"]),
+            ("focal_loss_star", "x[:, 0], y", ["", "_hess"]),
+            ("hinge_loss", "x[:, 0], y", ["", "_grad"]),
+            ("softmax_focal_loss", "x, y", ["_grad"]),
+            ("smooth_l1", "x, x", [""]),
+            ("quality_focal_loss", "x, x / 2", ["", "_grad", "_hess"]),
+            ("varifocal_loss", "x, x / 2", ["", "_grad", "_hess"]),
+            ("giou_loss", "boxes, boxes", ["", "_grad"]),
+            ("diou_loss", "boxes, boxes", ["", "_grad"]),
+            ("ciou_loss", "boxes, boxes", ["", "_grad"]),
+        )
+        for suffix in suffixes
+    },
+    "coco_metrics": (
+        "from minidet.evaluation import coco_metrics; truth = {'images': [{'id': 1}], 'categories': [{'id': 1}]}; "
+        "row = {'image_id': 1, 'category_id': 1, 'bbox': [0, 0, 9, 9]}; "
+        "coco_metrics(truth | {'annotations': [row]}, [row | {'score': 1}])"
+    ),
     "RetinaNet.forward": f"{_NETWORK}; net.forward(images, training=False)",
     "train_step": f"{_NETWORK}; train_step(net, images, truth, TrainingConfig(), 0.01, {{}})",
 }
