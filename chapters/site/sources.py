@@ -17,7 +17,7 @@ import nbformat
 from nbformat.v4 import new_markdown_cell
 
 from chapters.site import annotated, api, listings, measured
-from minidet.files import write_text
+from minidet.files import write_bytes, write_text
 
 ROOT = Path(__file__).resolve().parents[2]
 REPOSITORY = os.environ.get("GITHUB_REPOSITORY", "")
@@ -31,7 +31,8 @@ PLAYS = {
 """The page to play with of each chapter, by its number."""
 FOLDED = 16
 """Code cells of more lines are folded."""
-LINK = re.compile(r"\[(?P<text>[^\]\n]+)\]\((?P<target>[^)\s]+)\)")
+LINK = re.compile(r"(?<!!)\[(?P<text>[^\]\n]+)\]\((?P<target>[^)\s]+)\)")
+PICTURE = re.compile(r"!\[[^\]]*\]\((?P<target>[^)\s]+)\)")
 INDEX = """# minidet
 
 Learn how dense object detection really works, from the paper that made it work: *Focal Loss for Dense Object Detection*
@@ -90,8 +91,12 @@ def assemble(source: Path) -> set[Path]:
         notebook = nbformat.read(path, as_version=4)
         write_text(source / "downloads" / name, nbformat.writes(without_outputs(notebook)))
         write_text(source / "chapters" / name, nbformat.writes(chapter(notebook, name, shown)))
+        for cell in notebook.cells:
+            copy_pictures(cell.source if cell.cell_type == "markdown" else "", Path("chapters") / name, source)
     for page in pages:
-        write_text(source / page, within((ROOT / page).read_text(encoding="utf-8"), page, page, shown))
+        text = (ROOT / page).read_text(encoding="utf-8")
+        write_text(source / page, within(text, page, page, shown))
+        copy_pictures(text, page, source)
     for name, text in (("annotated.md", annotated.page()), ("measured.md", measured.page())):
         write_text(source / name, within(text, Path("chapters/site") / name, Path(name), shown))
     api.write(source / "api", shown)
@@ -169,6 +174,20 @@ def within(text: str, written: Path, page: Path, shown: set[Path]) -> str:
         return f'<a href="{up}{listings.address(inside, match["text"])}">{match["text"]}</a>'
 
     return outside_code(text, lambda prose: LINK.sub(target, prose))
+
+
+def copy_pictures(text: str, written: Path, source: Path) -> None:
+    """Copy the picture files that Markdown shows to where the site's copy of it looks for them.
+
+    Args:
+        text: Markdown.
+        written: where it is in the repository, from which the pictures are addressed.
+        source: the folder of the site's sources.
+    """
+    for match in PICTURE.finditer(text):
+        if "://" not in match["target"]:
+            path = (ROOT / written).parent.joinpath(match["target"]).resolve()
+            write_bytes(source / path.relative_to(ROOT), path.read_bytes())
 
 
 def outside_code(text: str, change: Callable[[str], str]) -> str:
