@@ -1,31 +1,60 @@
-// The page about anchors: three objects to move, a cell to choose, and what the rule of assignment makes of them.
+// The page about anchors: a photograph or a drawing with objects to move, a cell to choose, and what the rule of assignment makes of them.
 "use strict";
 
-const SIZE = [256, 256], { PAPER_ANCHORS } = minidet;
-const LEVELS = minidet.pyramid_anchors(SIZE, PAPER_ANCHORS), ANCHORS = LEVELS.flat();
-const GRIDS = minidet.grids(SIZE, PAPER_ANCHORS);
-const PER_CELL = PAPER_ANCHORS.scales.length * PAPER_ANCHORS.aspect_ratios.length;
-
-const objects = [
-  { name: "disk", colour: "var(--blue)", box: [30, 40, 94, 104] },
-  { name: "triangle", colour: "var(--orange)", box: [120, 90, 230, 220] },
-  { name: "bar", colour: "var(--pink)", box: [150, 20, 200, 48] },
+const { PAPER_ANCHORS } = minidet, PER_CELL = PAPER_ANCHORS.scales.length * PAPER_ANCHORS.aspect_ratios.length;
+const COLOURS = { "white cell": "var(--blue)", "red cell": "var(--orange)", platelet: "var(--pink)" };
+const pictures = [
+  ...photographs.map(({ objects, ...more }, i) => ({ ...more, title: `Photograph ${i + 1}`, objects: numbered(objects) })),
+  { title: "Three shapes", size: [256, 256], objects: [
+    { name: "disk", colour: "var(--blue)", box: [30, 40, 94, 104] },
+    { name: "triangle", colour: "var(--orange)", box: [120, 90, 230, 220] },
+    { name: "bar", colour: "var(--pink)", box: [150, 20, 200, 48] },
+  ] },
 ];
+let picture = pictures[0], objects, LEVELS, ANCHORS, GRIDS, redraw, movers = [];
+
+/** Objects with the colour of their class, and with a number where there are several. */
+function numbered(given) {
+  return given.map(({ name, box }, i) => {
+    const same = given.filter(other => other.name === name), before = given.slice(0, i).filter(other => other.name === name);
+    return { name: same.length > 1 ? `${name} ${before.length + 1}` : name, colour: COLOURS[name], box };
+  });
+}
+
 const chosen = { row: 5, column: 3 };
 
-const stage = play.find("stage");
+const stage = play.find("stage"), photograph = play.svg("image", { x: 0, y: 0, "pointer-events": "none" });
 const [grid, assigned, cell, shapes] = ["grid", "", "", ""].map(name => play.svg("g", { class: name, "pointer-events": "none" }));
-stage.append(grid, shapes, assigned, cell);
+stage.append(photograph, grid, shapes, assigned, cell);
 
 const { values, read } = play.controls(["level", "positive", "negative", "force", "all"], draw, {
-  level: i => `P${PAPER_ANCHORS.levels[i]}: a cell every ${GRIDS[i].stride} pixels, anchors of ${PAPER_ANCHORS.sizes[i]}`,
+  level: i => `P${PAPER_ANCHORS.levels[i]}: a cell every ${2 ** PAPER_ANCHORS.levels[i]} pixels, anchors of ${PAPER_ANCHORS.sizes[i]}`,
   positive: v => v.toFixed(2), negative: v => v.toFixed(2),
 });
-const redraw = objects.map(object =>
-  play.box(stage, `The ${object.name}`, object.colour, () => object.box, box => { object.box = box; draw(); }, { fill: 0.08 }));
 const marker = play.movable(play.svg("rect", { fill: "var(--ink)", "fill-opacity": 0.35, stroke: "var(--ink)" }),
   "The chosen cell", (dx, dy, start) => choose(start.row + dy, start.column + dx), { start: () => ({ ...chosen }) });
-stage.append(marker);
+
+/** Take another picture, with its objects where they were. */
+function open(next) {
+  const [height, width] = next.size;
+  picture = next;
+  objects = next.objects.map(object => ({ ...object }));
+  [GRIDS, LEVELS] = [minidet.grids(next.size, PAPER_ANCHORS), minidet.pyramid_anchors(next.size, PAPER_ANCHORS)];
+  ANCHORS = LEVELS.flat();
+  play.set(stage, { viewBox: `0 0 ${width} ${height}` });
+  if (next.file) play.set(photograph, { href: next.file, width, height });
+  photograph.style.display = next.file ? "" : "none";
+  movers.forEach(node => node.remove());
+  const others = new Set(stage.children);
+  redraw = objects.map(object =>
+    play.box(stage, `The ${object.name}`, object.colour, () => object.box, box => { object.box = box; draw(); }, { fill: 0.08 }));
+  movers = [...stage.children].filter(node => !others.has(node));
+  stage.append(marker);
+  for (const button of play.find("pictures").children) play.set(button, { "aria-pressed": button.textContent === next.title });
+  read();
+}
+
+play.find("pictures").append(...pictures.map(one => play.html("button", { type: "button", click: () => open(one) }, one.title)));
 
 stage.addEventListener("pointerdown", event => { // only where no object is: those keep the event
   const [x, y] = play.point(stage, event), { stride } = GRIDS[values.level];
@@ -62,9 +91,9 @@ function draw() {
   chosen.column = Math.min(chosen.column, columns - 1);
 
   grid.replaceChildren(...Array.from({ length: rows + columns }, (_, i) => play.svg("path", {
-    d: i < rows ? `M0 ${i * stride}H256` : `M${(i - rows) * stride} 0V256`,
+    d: i < rows ? `M0 ${i * stride}H${picture.size[1]}` : `M${(i - rows) * stride} 0V${picture.size[0]}`,
   })));
-  shapes.replaceChildren(...objects.map(shape));
+  shapes.replaceChildren(...picture.file ? [] : objects.map(shape));
   redraw.forEach(one => one());
   play.place(marker, [chosen.column, chosen.row, chosen.column + 1, chosen.row + 1].map(v => v * stride));
   play.set(marker, { "aria-valuetext": `row ${chosen.row + 1}, column ${chosen.column + 1}` });
@@ -109,4 +138,4 @@ function tell_cell(gt, assignment) {
     + "An anchor's ratio is its height / width; large ones reach outside the image.";
 }
 
-read();
+open(picture);
