@@ -146,7 +146,7 @@ def main() -> None:
 
 
 def replace(own: ModuleType, functions: dict[str, Any], names: Sequence[str], channel: Channel) -> None:
-    """Put right functions in the place of those of the submission that have failed, and those of before back."""
+    """Put right functions in place of those of the submission that have failed, and those of before back."""
     state = {**functions, **{name: _right(name, channel) for name in names}}
     for name in [name for name in vars(own) if name not in state]:
         del vars(own)[name]

@@ -66,7 +66,7 @@ def table_1c(base: Experiment) -> Iterator[Experiment]:
 
 
 def table_1d(base: Experiment) -> Iterator[Experiment]:
-    """Table 1d: online hard example mining, in the place of the focal loss.
+    """Table 1d: online hard example mining, in place of the focal loss.
 
     130 s per run; the names have our batch sizes, `rows.OHEM_BATCH` the paper's:
 
@@ -86,7 +86,7 @@ def table_1d(base: Experiment) -> Iterator[Experiment]:
 
 
 def table_3_and_figure_7(base: Experiment) -> Iterator[Experiment]:
-    """Table 3 and Figure 7: FL* in the place of the focal loss, over a grid of gamma and beta.
+    """Table 3 and Figure 7: FL* in place of the focal loss, over a grid of gamma and beta.
 
     90 s per run:
 

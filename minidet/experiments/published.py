@@ -206,7 +206,7 @@ TABLE_3: dict[Substitute, Accuracy] = {
     Substitute("FL*", 2.0, 1.0): Accuracy(33.8, 52.7, 36.3),
     Substitute("FL*", 4.0, 0.0): Accuracy(33.9, 51.8, 36.4),
 }
-"""FL* in the place of the focal loss; ResNet-50, COCO minival."""
+"""FL* in place of the focal loss; ResNet-50, COCO minival."""
 
 TRAINING_HOURS = (10.0, 35.0)
 """Section 4.1: hours that the models of Table 1e take to train, from the fastest to the slowest, on eight GPUs."""

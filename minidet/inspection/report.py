@@ -213,7 +213,7 @@ _SPREAD = {"median": np.median, "min": np.min, "max": np.max}
 
 
 def _mean(values: Any, of: Any = np.mean) -> float | None:
-    """The mean, or another statistic; None of nothing."""
+    """The mean, or another statistic; None where there are no numbers."""
     return float(of(values)) if len(values) else None
 
 

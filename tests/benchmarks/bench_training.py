@@ -185,7 +185,7 @@ def main() -> None:
     first = steps["torchvision, float32"]["step"]
     for name, row in steps.items():
         share = row["assignment and loss"] / row["step"]
-        print(f"{name:38} {row['step']:6.2f} s a step, {row['step'] / first:.2f}; assignment and loss {share:.1%}")
+        print(f"{name:38} {row['step']:6.2f} s per step, {row['step'] / first:.2f}; assignment and loss {share:.1%}")
     post = postprocessing(options.rounds)
     ours, theirs = post["minidet"]["step"], post["torchvision"]["step"]
     print(f"post-processing: minidet {ours * 1e3:.0f} ms, torchvision {theirs * 1e3:.0f} ms, {ours / theirs:.2f}")
