@@ -13,7 +13,7 @@ from urllib.parse import unquote
 
 import pytest
 
-from chapters.site import annotated, api, build, listings
+from chapters.site import annotated, api, build, listings, sources
 from minidet.experiments import claims
 from tests.site import browser
 
@@ -83,6 +83,16 @@ def test_pages_of_the_site_in_a_browser(site, width):
                 if name == "chapters/06_focal_loss":
                     assert page.locator("mjx-container").count() > 10
                     assert page.frame_locator("iframe").locator("#value path").count() == 2
+
+
+def test_pictures_of_the_book_come_along(tmp_path):
+    """They stay pictures, and stand where the page looks for them."""
+    text = "![a curve](../figures/results/learning.png) and [a link](../figures/results/learning.png)"
+    page, shown = Path("chapters/x.ipynb"), set()
+    assert sources.within(text, page, page, shown).startswith("![a curve](../figures/results/learning.png) and <a ")
+    sources.copy_pictures(text, page, tmp_path)
+    copied = tmp_path / "figures" / "results" / "learning.png"
+    assert copied.read_bytes() == (build.ROOT / "figures" / "results" / "learning.png").read_bytes()
 
 
 def test_a_broken_link_is_found(tmp_path):
