@@ -17,7 +17,7 @@ import tempfile
 from importlib import resources
 from pathlib import Path
 
-from chapters.site import glass
+from chapters.site import glass, photographs, runnable
 from minidet.experiments import results, tables
 from minidet.files import write_text
 
@@ -73,6 +73,8 @@ def pages(out: Path) -> Path:
     shutil.copytree(PLAY, folder, dirs_exist_ok=True)
     write_text(folder / "guess_data.js", guess_data())
     write_text(folder / "glass_data.js", glass.script())
+    photographs.write(folder)
+    runnable.write(folder)
     return folder
 
 

@@ -17,6 +17,7 @@ import nbformat
 from nbformat.v4 import new_markdown_cell
 
 from chapters.site import annotated, api, listings, measured
+from chapters.site.runnable import BUTTON, RUNNABLE
 from minidet.files import write_bytes, write_text
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -133,6 +134,8 @@ def buttons(name: str) -> str:
         offered.insert(0, f"[Open in Colab]({address})")
     if play := PLAYS.get(name[:2]):
         offered.append(f'Play: <a href="../play/{play[0]}.html">{play[1]}</a>')
+    if name[:2] in RUNNABLE:
+        offered.append(BUTTON)
     return " · ".join(offered)
 
 

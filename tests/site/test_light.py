@@ -1,14 +1,19 @@
-"""What needs NumPy and Matplotlib alone, and so could run in a browser: the reference, and three chapters' imports."""
+"""What needs NumPy and Matplotlib alone, and can run in a browser: the reference, and some chapters."""
 
 from __future__ import annotations
 
 import ast
+import io
+import json
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import nbformat
 import pytest
+
+from chapters.site import runnable
 
 ROOT = Path(__file__).parents[2]
 ALLOWED = {
@@ -31,11 +36,11 @@ sys.meta_path[:] = [BuiltinImporter, FrozenImporter, Guard]
 """Makes every other package look as if it were not installed."""
 
 
-def run(code: str, more: set[str] = frozenset()) -> subprocess.CompletedProcess[str]:
+def run(code: str, more: set[str] = frozenset(), cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
     """Run code where only these packages and the project's own can be imported."""
     allowed = ALLOWED | more | {"minidet", "figures"}
     script = GUARD.replace("{allowed}", repr(allowed)) + code
-    return subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False)
+    return subprocess.run([sys.executable, "-c", script], cwd=cwd, capture_output=True, text=True, check=False)
 
 
 def imports(name: str) -> str:
@@ -62,12 +67,30 @@ def test_the_reference_runs_with_numpy_alone():
 
 @pytest.mark.slow
 @pytest.mark.subprocess
-@pytest.mark.parametrize("chapter", ["02", "05", "06"])
+@pytest.mark.parametrize("chapter", runnable.RUNNABLE)
 def test_a_chapter_imports_nothing_else(chapter):
     code = imports(chapter)
     assert "minidet" in code
     ran = run(code)
     assert ran.returncode == 0, ran.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.subprocess
+@pytest.mark.parametrize("chapter", runnable.RUNNABLE)
+def test_the_cells_of_a_chapter_run_with_nothing_else(chapter, tmp_path):
+    """As the button "Run it here" runs them: from the archive, by here.py."""
+    with zipfile.ZipFile(io.BytesIO(runnable.archive())) as zipped:
+        zipped.extractall(tmp_path)
+    (path,) = (ROOT / "chapters").glob(f"{chapter}_*.ipynb")
+    cells = [cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+    code = f"import json, sys\nsys.path.insert(0, {str(tmp_path)!r})\nimport here\ncells = {cells!r}\n"
+    ran = run(code + "for cell in cells: print(here.run(cell))", {"here"}, cwd=tmp_path)
+    assert ran.returncode == 0, ran.stderr
+    outputs = [json.loads(line) for line in ran.stdout.splitlines()]
+    assert len(outputs) == len(cells)
+    assert [text for shown in outputs for kind, text in shown if kind == "error"] == []
+    assert sum(kind == "png" for shown in outputs for kind, _ in shown) > 2
 
 
 @pytest.mark.slow

@@ -11,9 +11,10 @@ from importlib.util import find_spec
 import numpy as np
 import pytest
 
-from chapters.site import build, glass
+from chapters.site import build, glass, photographs
 from minidet import reference
 from minidet.config import AnchorConfig, RetinaNetConfig
+from minidet.data import open_dataset
 from minidet.experiments import published, results, tables
 from minidet.files import write_text
 from minidet.reference import average_precision as ap
@@ -136,6 +137,7 @@ def test_the_focal_loss(open_page):
 @needs_browser
 def test_anchors(open_page):
     page = open_page("anchors")
+    page.get_by_role("button", name="Three shapes").click()
     boxes = np.array([[30, 40, 94, 104], [120, 90, 230, 220], [150, 20, 200, 48]], float)
 
     def counts():
@@ -160,6 +162,27 @@ def test_anchors(open_page):
     page.keyboard.press("ArrowRight")
     assert "Row 6, column 5 of P4" in page.inner_text("#where")
     assert page.locator("#cell tr").count() == AnchorConfig().anchors_per_cell
+
+
+@needs_browser
+def test_anchors_over_a_photograph(open_page):
+    page, data = open_page("anchors"), open_dataset(photographs.BLOOD)
+    for i in range(len(data)):
+        page.get_by_role("button", name=f"Photograph {i + 1}").click()
+        boxes = data.record(i).boxes * (photographs.WIDTH / data.record(i).image_size[1])
+        assignment = reference.assign_pyramid((192, 256), boxes, AnchorConfig())
+        told = page.inner_text("#objects").strip().split("\n\n")
+        wanted = [int((assignment == k).sum()) for k in range(len(boxes))]
+        assert [int(re.search(r": (\d+|no) anchor", line)[1].replace("no", "0")) for line in told] == wanted
+    assert page.locator("#stage image").evaluate("image => image.getBBox().width") == photographs.WIDTH
+    address = page.locator("#stage image").get_attribute("href")
+    assert (
+        page.evaluate(
+            "url => new Promise(done => { const i = new Image(); i.onload = () => done(i.width); i.src = url; })",
+            address,
+        )
+        == 640
+    )
 
 
 @needs_browser
