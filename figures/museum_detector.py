@@ -1,8 +1,8 @@
 """A small detector, from images to detections in two functions, written to be broken line by line (see museum.py).
 
 Everything that a line of it can get wrong is written out here, although `minidet` has it: the grid of anchors, the
-targets, the divisor of the loss, the flip, the warm-up. The images are easy, so that half a minute suffices to learn them:
-64 pixels high and 96 wide, with disks, rectangles and triangles, a colour for each class.
+targets, the divisor of the loss, the flip, the warm-up. The images are easy, so that half a minute suffices to learn
+them: 64 pixels high and 96 wide, with disks, rectangles and triangles, a colour for each class.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ class Scenes:
         image = rng.integers(70, 130) + rng.normal(0, self.noise, (HEIGHT, WIDTH, 3))
         y, x = np.mgrid[:HEIGHT, :WIDTH] + 0.5
         boxes: list[tuple[float, ...]] = []
-        classes = []
+        classes: list[int] = []
         for _ in range(rng.integers(1, 5)):
             size, ratio = np.exp(rng.uniform(np.log(15), np.log(34))), np.exp(rng.uniform(-0.6, 0.6))
             w, h = size / ratio, size * ratio

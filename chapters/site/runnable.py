@@ -11,8 +11,9 @@ from minidet.files import write_text
 
 ROOT = Path(__file__).resolve().parents[2]
 RUNNABLE = ("02", "05", "06")
-"""The numbers of the chapters whose cells need NumPy and Matplotlib alone; a test runs them with nothing else. Chapter 12
-evaluates with COCO's metrics, which need Numba."""
+"""The numbers of the chapters whose cells need NumPy and Matplotlib alone; a test runs them with nothing else.
+
+Chapter 12 evaluates with COCO's metrics, which need Numba."""
 PACKAGED = ("minidet", "figures")
 BUTTON = '<span id="run-here"></span><script src="../play/run.js" defer></script>'
 
