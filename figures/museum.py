@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -147,7 +147,7 @@ def detections(exhibit: Mapping[str, Any], image: int) -> Detections[np.ndarray]
     return Detections(boxes.reshape(-1, 4), scores, classes.astype(np.int64))
 
 
-def show(letter: str, best: int = 4, images: Sequence[int] = SHOWN) -> Figure:
+def show(letter: str, best: int = 4, images: tuple[int, int, int] = SHOWN) -> Figure:
     """One exhibit: its losses and its precision beside those of the right detector (grey), and its best boxes.
 
     Args:
@@ -157,7 +157,7 @@ def show(letter: str, best: int = 4, images: Sequence[int] = SHOWN) -> Figure:
     """
     every = results()
     right, own = every["right"], every[letter]
-    figure, axes = new_figure(10, 1.9, 1, 3 + len(images), width_ratios=[1.2] * 3 + [1.7] * len(images))
+    figure, axes = new_figure(8.5, 3.9, 2, 3, height_ratios=[1, 1.1])
     steps = EVERY * (np.arange(len(own["losses"][0])) + 0.5)
     recalls = np.linspace(0, 1, 101)
     for exhibit, colour in ((right, "#BBBBBB"), (own, CLASS_COLOURS[0])):
@@ -165,13 +165,13 @@ def show(letter: str, best: int = 4, images: Sequence[int] = SHOWN) -> Figure:
             ax.semilogy(steps, losses, color=colour, linewidth=1)
         axes[0, 2].plot(recalls, exhibit["precision"], color=colour, linewidth=1.5)
     axes[0, 2].set(xlim=(0, 1), ylim=(0, 1.05), xticks=[0, 0.5, 1])
-    curve = f"precision\nAP50 {own['AP50']:.2f}, AP75 {own['AP75']:.2f}"
+    curve = f"precision: AP50 {own['AP50']:.2f}, AP75 {own['AP75']:.2f}"
     titles = (("class loss", "step"), ("box loss", "step"), (curve, "recall"))
-    for ax, (title, below) in zip(axes[0, :3], titles, strict=True):
+    for ax, (title, below) in zip(axes[0], titles, strict=True):
         ax.tick_params(labelsize=7, which="both")
         ax.set_title(title, fontsize=9)
         ax.set_xlabel(below, fontsize=8)
-    for ax, image in zip(axes[0, 3:], images, strict=True):
+    for ax, image in zip(axes[1], images, strict=True):
         boxes, scores, classes = (column[:best] for column in detections(own, image))
         draw_image(ax, unseen(noise=0)[image].image)
         names = [f"{museum_detector.CLASSES[k]} {v:.2f}"[:20] for k, v in zip(classes, scores, strict=True)]
