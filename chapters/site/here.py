@@ -46,10 +46,12 @@ def run(source: str) -> str:
     return json.dumps(_outputs)
 
 
-def display(*values: Any) -> None:
-    """Show values as IPython's function of this name does."""
+def display(*values: Any, raw: bool = False, **_: Any) -> None:
+    """Show values as IPython's function of this name does; a raw one holds pictures by their kind."""
     for value in values:
-        if hasattr(value, "savefig"):
+        if raw:
+            _outputs.extend(["png", data] for kind, data in value.items() if kind == "image/png")
+        elif hasattr(value, "savefig"):
             _outputs.append(["png", _png(value)])
         elif hasattr(value, "_repr_html_") and (html := value._repr_html_()) is not None:
             _outputs.append(["html", html])
@@ -82,14 +84,14 @@ class Markdown:
 class _Widget:
     """In place of a slider or a button, which would need a kernel: it keeps its settings and is told of nothing."""
 
-    def __init__(self, *_: Any, **settings: Any) -> None:
-        vars(self).update(settings)
+    def __init__(self, value: Any = None, **settings: Any) -> None:
+        vars(self).update(settings, value=value)
 
     def observe(self, *_: Any, **__: Any) -> None:
         """Nothing changes it."""
 
-    def _repr_html_(self) -> str:
-        return "<em>A slider is here in the notebook; the page to play with above has it too.</em>"
+    def _repr_mimebundle_(self) -> dict[str, str]:
+        return {}
 
 
 def _printed(figure: Any, fmt: str = "png", **_: Any) -> Any:
