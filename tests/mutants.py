@@ -46,6 +46,9 @@ SUBJECTS = (
 SLOWEST = 4.0
 """Seconds of a processor that a test may take to be among those that are run."""
 
+BROKEN = 9
+"""What a child returns that did not come to its tests."""
+
 SWAPS: dict[type, tuple[type, ...]] = {
     ast.Add: (ast.Sub,), ast.Sub: (ast.Add,), ast.Mult: (ast.Div,), ast.Div: (ast.Mult,), ast.Pow: (ast.Mult,),
     ast.FloorDiv: (ast.Div,), ast.Mod: (ast.Mult,), ast.Lt: (ast.LtE,), ast.LtE: (ast.Lt,), ast.Gt: (ast.GtE,),
@@ -156,7 +159,7 @@ def plant(module: str, tree: ast.Module) -> None:
 
     collect(compile(tree, module, "exec"))
     for one in gc.get_objects():
-        if isinstance(one, FunctionType) and one.__module__ == module and one.__qualname__ in codes:
+        if type(one) is FunctionType and one.__module__ == module and one.__qualname__ in codes:
             code = codes[one.__qualname__]
             if len(code.co_freevars) == len(one.__code__.co_freevars):
                 one.__code__ = code
@@ -176,12 +179,17 @@ class Loop:
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         items = self.chosen(session)
+        whole = ast.parse(self.file.read_text(encoding="utf-8"))
+        if in_child(lambda: self.survives(session, items, whole)):
+            raise RuntimeError("the tests fail without a fault")
         for key, about, tree in faults(self.file):
             if key in self.known:
                 continue
             if time.monotonic() > self.stop:
                 break
             status = in_child(lambda tree=tree: self.survives(session, items, tree))  # type: ignore[misc]
+            if status == BROKEN:
+                raise RuntimeError(f"the fault could not be planted: {key}")
             outcome = {0: "survived", 1: "killed"}.get(status, "killed by an endless loop or a crash")
             self.known[key] = {**about, "outcome": outcome}
             self.save()
@@ -226,7 +234,7 @@ def in_child(run: Any, limit: int = 120) -> int:
     sys.stdout.flush()
     child = os.fork()
     if not child:
-        status = 2
+        status = BROKEN
         try:
             resource.setrlimit(resource.RLIMIT_CPU, (limit, limit))
             silence = os.open(os.devnull, os.O_WRONLY)
