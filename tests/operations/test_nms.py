@@ -153,8 +153,11 @@ def test_bad_input(ops):
         ops.nms(boxes, np.array([0.5, np.nan]))
     with pytest.raises(ValueError, match=r"scores has shape \(1,\): give \(2,\), one for each of the boxes"):
         ops.nms(boxes, scores[:1])
-    with pytest.raises(ValueError, match=r"iou_threshold = 1\.2"):
-        ops.nms(boxes, scores, 1.2)
+    for threshold in (-0.1, 1.2):
+        with pytest.raises(ValueError, match=f"iou_threshold = {threshold}"):
+            ops.nms(boxes, scores, threshold)
+        with pytest.raises(ValueError, match=f"iou_threshold = {threshold}"):
+            ops.batched_nms(boxes, scores, np.array([0, 0]), threshold)
     with pytest.raises(ValueError, match=r"boxes\[0\] = \(1, 1, 0, 0\) is inverted"):
         ops.batched_nms(boxes[:, ::-1].copy(), scores, np.array([0, 0]))
     with pytest.raises(ValueError, match=r"classes\[1\] = -1 is out of range"):
