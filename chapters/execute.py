@@ -38,7 +38,9 @@ class OwnKernel(AsyncKernelManager):
         kernels = KernelSpecManager(kernel_dirs=[])
         if os.name == "posix":
             options |= {"transport": "ipc", "connection_file": f"{folder}/kernel.json"}
-        super().__init__(kernel_name=NATIVE_KERNEL_NAME, kernel_spec_manager=kernels, **options)
+        super().__init__(
+            kernel_name=NATIVE_KERNEL_NAME, kernel_spec_manager=kernels, **options
+        )
 
 
 def execute(path: Path) -> Any:
@@ -52,7 +54,11 @@ def execute(path: Path) -> Any:
         own = {"IPYTHONDIR": folder, "OMP_NUM_THREADS": THREADS}  # none of the user's
         client.execute(cleanup_kc=True, env=os.environ | own)
     notebook.metadata = {
-        "kernelspec": {"display_name": "Python 3", "language": "python", "name": NATIVE_KERNEL_NAME},
+        "kernelspec": {
+            "display_name": "Python 3",
+            "language": "python",
+            "name": NATIVE_KERNEL_NAME,
+        },
         "language_info": {"name": "python"},
     }
     for number, cell in enumerate(notebook.cells, start=1):
@@ -79,26 +85,46 @@ def write(notebook: Any, path: Path) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("notebooks", type=Path, nargs="*", help="default: every one in this folder")
-    parser.add_argument("--check", action="store_true", help="write nothing; fail where printed outputs differ")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "notebooks", type=Path, nargs="*", help="default: every one in this folder"
+    )
+    parser.add_argument(
+        "--check",
+        action="store_true",
+        help="write nothing; fail where printed outputs differ",
+    )
     options = parser.parse_args(arguments)
     failed = False
     for path in options.notebooks or sorted(HERE.glob("*.ipynb")):
         began, before = time.perf_counter(), os.times()
         notebook = execute(path)
         seconds, after = time.perf_counter() - began, os.times()
-        work = after.children_user + after.children_system - before.children_user - before.children_system
+        work = (
+            after.children_user
+            + after.children_system
+            - before.children_user
+            - before.children_system
+        )
         if options.check:
             kept = nbformat.read(path, as_version=4)
             pairs = enumerate(zip(texts(kept), texts(notebook), strict=True), start=1)
             different = [number for number, (old, new) in pairs if old != new]
             failed |= bool(different)
-            state = f"code cells {different} say something else now" if different else "as committed"
+            state = (
+                f"code cells {different} say something else now"
+                if different
+                else "as committed"
+            )
         else:
             write(notebook, path)
             state = f"{path.stat().st_size / 1000:.0f} kB"
-        print(f"{path.name}: {seconds:.0f} s ({work:.0f} s of processor time), {state}", flush=True)
+        print(
+            f"{path.name}: {seconds:.0f} s ({work:.0f} s of processor time), {state}",
+            flush=True,
+        )
     return int(failed)
 
 

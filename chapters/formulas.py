@@ -11,7 +11,13 @@ from matplotlib.textpath import TextPath
 
 SIZE = 20.0
 """Points per em of the outlines."""
-LETTERS = {Outline.MOVETO: "M", Outline.LINETO: "L", Outline.CURVE3: "Q", Outline.CURVE4: "C", Outline.CLOSEPOLY: "Z"}
+LETTERS = {
+    Outline.MOVETO: "M",
+    Outline.LINETO: "L",
+    Outline.CURVE3: "Q",
+    Outline.CURVE4: "C",
+    Outline.CLOSEPOLY: "Z",
+}
 PLAIN = (
     (r"\\sqrt (\w)", r"\\sqrt{\1}"), (r"\\[td]frac(\d)(\d)", r"\\frac{\1}{\2}"), (r"\\[td]frac", r"\\frac"),
     (r"\\mathrel\{(.)\}=", r"\1="), (r"\\le(?![a-z])", r"\\leq"), (r"\\ge(?![a-z])", r"\\geq"),
@@ -25,7 +31,12 @@ def drawn(page: str) -> str:
     Raises:
         ValueError: a formula holds TeX that cannot be drawn.
     """
-    page = re.sub(r"\$\$(.*?)\$\$", lambda found: f"<div>{svg(found[1])}</div>", page, flags=re.DOTALL)
+    page = re.sub(
+        r"\$\$(.*?)\$\$",
+        lambda found: f"<div>{svg(found[1])}</div>",
+        page,
+        flags=re.DOTALL,
+    )
     return re.sub(r"\$([^$]+)\$", lambda found: svg(found[1]), page)
 
 
@@ -43,7 +54,14 @@ def svg(tex: str) -> str:
     parts = []
     for points, code in outline.iter_segments(simplify=False):
         places = np.round(np.reshape(points, (-1, 2)) * [1, -1], 2)
-        parts.append(LETTERS[code] + ("" if code == Outline.CLOSEPOLY else " ".join(f"{v:g}" for v in places.ravel())))
+        parts.append(
+            LETTERS[code]
+            + (
+                ""
+                if code == Outline.CLOSEPOLY
+                else " ".join(f"{v:g}" for v in places.ravel())
+            )
+        )
     box = outline.get_extents()
     left, bottom, width, height = box.x0 - 1, box.y0 - 1, box.width + 2, box.height + 2
     view = f"{left:.2f} {-bottom - height:.2f} {width:.2f} {height:.2f}"
@@ -56,9 +74,13 @@ def plain(tex: str) -> str:
     """TeX in words that Matplotlib knows; a list of cases becomes a line."""
     for old, new in PLAIN:
         tex = re.sub(old, new, tex)
-    return re.sub(r"\\begin\{cases\}(.*?)\\end\{cases\}", lambda found: _cases(found[1]), tex)
+    return re.sub(
+        r"\\begin\{cases\}(.*?)\\end\{cases\}", lambda found: _cases(found[1]), tex
+    )
 
 
 def _cases(text: str) -> str:
     rows = [row.partition("&") for row in text.split(r"\\")]
-    return r",\ \ ".join(f"{value.strip()}\\ \\ ({when.strip()})" for value, _, when in rows)
+    return r",\ \ ".join(
+        f"{value.strip()}\\ \\ ({when.strip()})" for value, _, when in rows
+    )

@@ -21,16 +21,27 @@ from typing import Any
 import nbformat
 from nbconvert.filters.markdown_mistune import markdown2html_mistune
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # where this file is run by its name
+sys.path.insert(
+    0, str(Path(__file__).resolve().parents[1])
+)  # where this file is run by its name
 
 from chapters.formulas import drawn
 
 HERE = Path(__file__).resolve().parent
 WEEKS = {
     1: ("Boxes", ("01_one_object", "02_boxes_and_iou", "03_anchors", "04_matching")),
-    2: ("The loss", ("05_imbalance", "06_focal_loss", "07_numerics", "08_other_shapes")),
-    3: ("The detector", ("09_network", "10_training", "11_inference", "12_average_precision")),
-    4: ("The evidence", ("13_what_the_loss_sees", "14_sampling", "15_fast", "16_your_own_data")),
+    2: (
+        "The loss",
+        ("05_imbalance", "06_focal_loss", "07_numerics", "08_other_shapes"),
+    ),
+    3: (
+        "The detector",
+        ("09_network", "10_training", "11_inference", "12_average_precision"),
+    ),
+    4: (
+        "The evidence",
+        ("13_what_the_loss_sees", "14_sampling", "15_fast", "16_your_own_data"),
+    ),
 }
 """The course of four weeks in README.md."""
 LEFT_OUT = ("Where to read on", "Read on")
@@ -90,7 +101,11 @@ def sections(notebook: Any) -> Iterator[Section]:
     for cell in notebook.cells:
         if cell.cell_type != "markdown":
             if part:
-                part.pictures += [_picture(one, part.title) for one in cell.get("outputs", ()) if _holds_picture(one)]
+                part.pictures += [
+                    _picture(one, part.title)
+                    for one in cell.get("outputs", ())
+                    if _holds_picture(one)
+                ]
             continue
         for piece in re.split(r"^(?=##? )", cell.source, flags=re.MULTILINE):
             heading = re.match(r"##? (.*)\n*", piece)
@@ -112,12 +127,18 @@ def slides(notebook: Any) -> Iterator[str]:
         if number == 0:
             yield f"<h1>{_heading(part.title)}</h1>{_html(_paragraphs(part.text)[0])}"
         elif part.title == "Questions":
-            yield from (f"<h2>Question</h2>{_html(question)}" for question in _questions(part.text))
+            yield from (
+                f"<h2>Question</h2>{_html(question)}"
+                for question in _questions(part.text)
+            )
         elif part.title == "Exercise":
             yield f"<h2>Exercise</h2>{_html(_paragraphs(part.text)[0])}"
         else:
             formulas = re.findall(r"\$\$.*?\$\$", part.text, re.DOTALL)
-            yield f"<h2>{_heading(part.title)}</h2>{_html(_first_sentences(part.text))}" + "".join(map(_html, formulas))
+            yield (
+                f"<h2>{_heading(part.title)}</h2>{_html(_first_sentences(part.text))}"
+                + "".join(map(_html, formulas))
+            )
         for data, words in part.pictures:
             yield f'<h2>{_heading(part.title)}</h2><img alt="{escape(words)}" src="data:image/png;base64,{data}">'
 
@@ -129,20 +150,29 @@ def week(number: int, folder: Path = HERE) -> str:
         ValueError: there is no such week.
     """
     if number not in WEEKS:
-        raise ValueError(f"there is no week {number}: there are {', '.join(map(str, WEEKS))}")
+        raise ValueError(
+            f"there is no week {number}: there are {', '.join(map(str, WEEKS))}"
+        )
     title, chapters = WEEKS[number]
     parts = [f"<h1>Week {number}: {escape(title)}</h1>"]
     for name in chapters:
         parts += slides(nbformat.read(folder / f"{name}.ipynb", as_version=4))
-    body = "\n".join(f"<section>{part}<small>{i} / {len(parts)}</small></section>" for i, part in enumerate(parts, 1))
+    body = "\n".join(
+        f"<section>{part}<small>{i} / {len(parts)}</small></section>"
+        for i, part in enumerate(parts, 1)
+    )
     return PAGE.format(title=f"Week {number}: {escape(title)}", slides=body)
 
 
 def _first_sentences(text: str, count: int = 2) -> str:
     """The beginning of a section: so many sentences of its first paragraph, formulas and tables aside."""
     plain = re.sub(r"\$\$.*?\$\$|<details>.*?</details>", "", text, flags=re.DOTALL)
-    first = next((one for one in _paragraphs(plain) if not one.startswith(("|", "#", "!"))), "")
-    return " ".join(re.split(r"(?<=[.?!:]) (?=[A-Z*`$])", " ".join(first.split()))[:count])
+    first = next(
+        (one for one in _paragraphs(plain) if not one.startswith(("|", "#", "!"))), ""
+    )
+    return " ".join(
+        re.split(r"(?<=[.?!:]) (?=[A-Z*`$])", " ".join(first.split()))[:count]
+    )
 
 
 def _questions(text: str) -> list[str]:
@@ -161,7 +191,13 @@ def _heading(text: str) -> str:
 
 def _html(text: str) -> str:
     """Markdown as HTML; links to other files, which the slides do not have, as their words."""
-    return drawn(str(markdown2html_mistune(re.sub(r"(?<!!)\[([^\]]*)\]\((?!https?:)[^)]*\)", r"\1", text))))
+    return drawn(
+        str(
+            markdown2html_mistune(
+                re.sub(r"(?<!!)\[([^\]]*)\]\((?!https?:)[^)]*\)", r"\1", text)
+            )
+        )
+    )
 
 
 def _holds_picture(output: Any) -> bool:
@@ -171,13 +207,21 @@ def _holds_picture(output: Any) -> bool:
 def _picture(output: Any, title: str) -> tuple[str, str]:
     data = output["data"]
     found = re.search(r'alt="([^"]*)"', str(data.get("text/html", "")))
-    words = output.get("metadata", {}).get("image/png", {}).get("alt") or (found and found[1]) or f"figure: {title}"
+    words = (
+        output.get("metadata", {}).get("image/png", {}).get("alt")
+        or (found and found[1])
+        or f"figure: {title}"
+    )
     return re.sub(r"\s", "", data["image/png"]), words
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("weeks", type=int, nargs="*", metavar="WEEK", help="default: all")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "weeks", type=int, nargs="*", metavar="WEEK", help="default: all"
+    )
     parser.add_argument("--out", type=Path, default=Path("slides"), metavar="FOLDER")
     options = parser.parse_args(arguments)
     options.out.mkdir(parents=True, exist_ok=True)
