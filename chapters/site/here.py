@@ -82,7 +82,7 @@ class Markdown:
 
 
 class _Widget:
-    """In place of a slider or a button, which would need a kernel: it keeps its settings and is told of nothing."""
+    """In place of a slider or a button, which would need a kernel: it keeps its settings and never changes."""
 
     def __init__(self, value: Any = None, **settings: Any) -> None:
         vars(self).update(settings, value=value)

@@ -13,7 +13,7 @@ CLASSES, WIDTH, HEIGHT = 80, 640, 480
 def realistic(images: int, per_image: int = 100, seed: int = 0) -> tuple[dict, list]:
     """A COCO data set and the detections of a mediocre detector in it.
 
-    Unlike boxes that are jittered around the objects, most detections are of nothing: an object that is found has a
+    Unlike boxes that are jittered around the objects, most detections lie on no object: an object that is found has a
     good box with a high score, several worse ones that suppression has left, and some of another class; small objects
     are missed more often; the rest of the list are low scores on the background, in few of the classes. Classes have
     the frequencies of Zipf's law, as in COCO, whose largest class has a third of the objects.

@@ -132,7 +132,7 @@ def deep(x, *rest, **more):
     everywhere(struct.pack(">4sQQ", b"mini", len(text), 0) + text)
 {ALL} = deep
 """,
-    "a line a second": FRAMES + """
+    "a line per second": FRAMES + """
 import threading, time
 def tick():
     while True:

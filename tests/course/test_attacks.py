@@ -105,7 +105,7 @@ def test_nothing_is_left_behind(graded):
     [
         ("forges rows", "something else than a result was written"), ("asks for right answers", "nobody asks"),
         ("imports the reference", "may not be imported"),
-        ("a line a second", "no result"), ("exits at once", "exit status 0"), ("deep JSON", "no JSON"),
+        ("a line per second", "no result"), ("exits at once", "exit status 0"), ("deep JSON", "no JSON"),
         ("leaves a process behind", "PermissionError"), ("writes the grade", "Permission denied"),
     ],
 )  # fmt: skip

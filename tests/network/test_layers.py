@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-TOLERANCE = 1e-12  # sums of at most some hundred products of numbers near 1, each rounded to 1e-16
+TOLERANCE = 1e-12  # sums of a few hundred products at most of numbers near 1, each rounded to 1e-16
 
 
 @pytest.fixture(scope="module", params=["reference", "compiled"])
