@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import ast
+import functools
 import gc
 import json
 import os
@@ -177,19 +178,21 @@ class Loop:
 
     def __init__(self, file: Path, known: dict[str, Any], stop: float, save: Any):
         self.file, self.known, self.stop, self.save = file, known, stop, save
+        self.seconds = 0.0
         self.module = f"minidet.{file.parent.name}.{file.stem}"
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         items = self.chosen(session)
         whole = ast.parse(self.file.read_text(encoding="utf-8"))
-        if in_child(lambda: self.survives(session, items, whole)):
+        if in_child(functools.partial(self.survives, session, items, whole)):
             raise RuntimeError("the tests fail without a fault")
         for key, about, tree in faults(self.file):
             if key in self.known:
                 continue
             if time.monotonic() > self.stop:
                 break
-            status = in_child(lambda tree=tree: self.survives(session, items, tree))  # type: ignore[misc]
+            run = functools.partial(self.survives, session, items, tree)
+            status = in_child(run, limit=10 + int(2 * self.seconds))
             if status == BROKEN:
                 raise RuntimeError(f"the fault could not be planted: {key}")
             outcome = {0: "survived", 1: "killed"}.get(status, "killed by an endless loop or a crash")
@@ -218,8 +221,8 @@ class Loop:
             seconds = json.load(pipe)
         order = sorted(range(len(seconds)), key=seconds.__getitem__)
         kept = [session.items[i] for i in order if seconds[i] <= SLOWEST]
-        total = sum(seconds[i] for i in order[: len(kept)])
-        print(f"{self.file.parent.name}/{self.file.name}: {len(kept)} tests, {total:.1f} s")
+        self.seconds = sum(seconds[i] for i in order[: len(kept)])
+        print(f"{self.file.parent.name}/{self.file.name}: {len(kept)} tests, {self.seconds:.1f} s")
         return kept
 
     def survives(self, session: pytest.Session, items: list[pytest.Item], tree: ast.Module) -> int:
