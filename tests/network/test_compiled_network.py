@@ -38,7 +38,7 @@ def batches(count):
 
 
 def rounding(terms):
-    """Largest error of a float32 sum of products, of operands rounded before, as a fraction of the sum of their magnitudes.
+    """Largest error of a float32 sum of products, of operands rounded before, as a fraction of their magnitudes' sum.
 
     Each operand and product, and each of the additions, multiplies a term by 1 + d with |d| <= 2**-24 (Higham, Accuracy
     and Stability of Numerical Algorithms, section 3.1): in any order of addition, and with products and sums fused.
