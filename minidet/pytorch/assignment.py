@@ -7,7 +7,7 @@ from torch import Tensor
 
 from minidet import checks
 from minidet.config import AnchorConfig
-from minidet.pytorch import tensors
+from minidet.pytorch import tensors, widths
 from minidet.pytorch.anchors import pyramid_anchors
 from minidet.pytorch.boxes import iou_matrix
 from minidet.structures import BACKGROUND, IGNORED
@@ -24,7 +24,7 @@ def assign_anchors(
     positive_iou, negative_iou = checks.iou_thresholds(positive_iou, negative_iou)
     if len(anchors) == 0 or len(gt_boxes) == 0:
         return torch.full((len(anchors),), BACKGROUND, dtype=torch.int64, device=anchors.device)
-    a, g = tensors.wide(anchors), tensors.wide(gt_boxes)
+    a, g = widths.wide(anchors), widths.wide(gt_boxes)
     # The IoUs at a time: few enough for one CPU core and its cache, or many enough for a GPU; memory is bounded.
     chunks = a.split(max(1, (2**15 if a.device.type == "cpu" else 2**24) // len(g)))
     best_of_gt = (

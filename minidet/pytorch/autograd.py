@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from minidet.pytorch import tensors
+from minidet.pytorch import widths
 
 REFUSED = "the losses are differentiable twice; a third derivative is not worked out"
 
@@ -22,14 +22,14 @@ class Derivatives(torch.autograd.Function):
     ) -> Any:
         ctx.order, ctx.formula, ctx.parameters = order, formula, parameters
         ctx.save_for_backward(x, targets)
-        return formula(order, tensors.working(x), targets, *parameters).to(x.dtype)
+        return formula(order, widths.working(x), targets, *parameters).to(x.dtype)
 
     @staticmethod
     def backward(ctx: Any, upstream: Tensor) -> Any:
         if ctx.order == 2:
             raise NotImplementedError(REFUSED)
         x, targets = ctx.saved_tensors
-        wide = tensors.working(x)  # so that numbers of half width are rounded once, after the product
+        wide = widths.working(x)  # so that numbers of half width are rounded once, after the product
         slope = Derivatives.apply(ctx.order + 1, ctx.formula, wide, targets, *ctx.parameters)
-        gradient = (tensors.working(upstream) * slope).to(x.dtype)
+        gradient = (widths.working(upstream) * slope).to(x.dtype)
         return None, None, gradient, None, *(None for _ in ctx.parameters)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from minidet.config import PostprocessConfig
-from minidet.pytorch import tensors
+from minidet.pytorch import tensors, widths
 from minidet.pytorch.boxes import decode_boxes, iou_matrix
 from minidet.pytorch.nms import settle
 from minidet.structures import Detections
@@ -48,7 +48,7 @@ def postprocess_batch(
     x, boxes, classes, counts = (_rows(values, order) for values in (x, boxes, classes, counts))
     most, number, rounds = config.max_detections, 4 * config.max_detections, 8
     while True:  # what is kept of the best depends on nothing below: look at more only as long as needed
-        b, c = tensors.wide(boxes[:, :number]), classes[:, :number]
+        b, c = widths.wide(boxes[:, :number]), classes[:, :number]
         conflicts = (iou_matrix(b, b) > config.iou_threshold) & (c[:, :, None] == c[:, None, :]).to(b.device)
         kept, settled = settle(conflicts.triu(diagonal=1), counts[:, :number].to(b.device), rounds)
         ranks = (~kept).to(x.device, torch.uint8).argsort(dim=1, stable=True)[:, :most]
@@ -64,7 +64,7 @@ def postprocess_batch(
         else:
             break
     x, boxes, classes = (_rows(values, ranks) for values in (x, boxes, classes))
-    scores = tensors.wide(x).sigmoid().to(x)
+    scores = widths.wide(x).sigmoid().to(x)
     return [
         Detections(boxes[i, : min(n, most)], scores[i, : min(n, most)], classes[i, : min(n, most)])
         for i, n in enumerate(found)
@@ -87,7 +87,7 @@ def _candidates(
     values, boxes, classes = (torch.cat(columns, dim=1) for columns in zip(*parts, strict=True))
     limits = torch.tensor([(w, h, w, h) for h, w in image_sizes], dtype=boxes.dtype).to(boxes.device)  # (B, 4)
     boxes = boxes.clamp(min=0).minimum(limits[:, None])
-    return values, boxes, classes, (tensors.wide(values) > config.logit_threshold).to(values.device)
+    return values, boxes, classes, (widths.wide(values) > config.logit_threshold).to(values.device)
 
 
 def _best(flat: Tensor, count: int) -> Tensor:

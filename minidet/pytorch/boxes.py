@@ -10,14 +10,14 @@ import torch
 from torch import Tensor
 
 from minidet import checks
-from minidet.pytorch import tensors
+from minidet.pytorch import tensors, widths
 from minidet.structures import MAX_LOG_SCALE
 
 
 def box_area(boxes: Tensor) -> Tensor:
     """The area of each box. See `minidet.reference.box_area`."""
     boxes = tensors.boxes("boxes", boxes)
-    return _area(tensors.wide(boxes)).to(boxes)
+    return _area(widths.wide(boxes)).to(boxes)
 
 
 def box_iou(boxes1: Tensor, boxes2: Tensor) -> Tensor:
@@ -26,7 +26,7 @@ def box_iou(boxes1: Tensor, boxes2: Tensor) -> Tensor:
     See `minidet.reference.box_iou`.
     """
     boxes1, boxes2 = tensors.at_once(lambda: (tensors.boxes("boxes1", boxes1), tensors.boxes("boxes2", boxes2)))
-    iou = iou_matrix(tensors.wide(boxes1), tensors.wide(boxes2))
+    iou = iou_matrix(widths.wide(boxes1), widths.wide(boxes2))
     return iou.to(boxes1.device, torch.result_type(boxes1, boxes2))
 
 
@@ -47,7 +47,7 @@ def decode_boxes(deltas: Tensor, anchors: Tensor) -> Tensor:
         return corners, tensors.deltas("deltas", deltas, corners)
 
     anchors, deltas = tensors.at_once(checked)
-    t = tensors.wide(deltas)
+    t = widths.wide(deltas)
     anchor_centre, anchor_size = _centre_size(anchors)
     centre = t[:, :2] * anchor_size + anchor_centre  # (N, 2)
     size = torch.exp(t[:, 2:].clamp(max=MAX_LOG_SCALE)) * anchor_size  # (N, 2)
@@ -84,6 +84,6 @@ def _area(boxes: Tensor) -> Tensor:
 
 
 def _centre_size(boxes: Tensor) -> tuple[Tensor, Tensor]:
-    corners = tensors.wide(boxes)
+    corners = widths.wide(boxes)
     size = corners[:, 2:] - corners[:, :2]
     return corners[:, :2] + size / 2, size

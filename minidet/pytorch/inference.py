@@ -11,7 +11,7 @@ from torch import Tensor
 
 from minidet import geometry
 from minidet.config import ResizeConfig, RetinaNetConfig
-from minidet.pytorch import tensors
+from minidet.pytorch import widths
 from minidet.pytorch.retinanet import RetinaNet
 from minidet.structures import Detections
 
@@ -57,7 +57,7 @@ def batch_images(
 
 def _arrays(detections: Detections[Tensor]) -> Detections[np.ndarray]:
     """The detections as arrays, brought from the device in one copy."""
-    columns = torch.column_stack([tensors.wide(column) for column in detections]).cpu().numpy()  # (D, 6)
+    columns = torch.column_stack([widths.wide(column) for column in detections]).cpu().numpy()  # (D, 6)
     boxes, scores = (
         columns[:, part].astype(str(tensor.dtype).removeprefix("torch."))
         for part, tensor in ((slice(0, 4), detections.boxes), (4, detections.scores))

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from minidet import checks
-from minidet.pytorch import tensors
+from minidet.pytorch import tensors, widths
 from minidet.pytorch.autograd import Derivatives
 from minidet.pytorch.stable import decay, power, sigmoid
 from minidet.structures import IGNORED
@@ -103,10 +103,10 @@ class _Dense(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, upstream: Tensor) -> Any:
         x, labels = ctx.saved_tensors
-        factor = tensors.working(upstream) / _normaliser(labels)
+        factor = widths.working(upstream) / _normaliser(labels)
         if torch.is_grad_enabled():  # a second derivative is wanted: through the elementwise loss, which has one
             is_object = labels[:, None] == torch.arange(x.shape[1], device=x.device)
-            slope = Derivatives.apply(1, _binary, tensors.working(x), is_object, ctx.alpha, focal, ctx.gamma)
+            slope = Derivatives.apply(1, _binary, widths.working(x), is_object, ctx.alpha, focal, ctx.gamma)
             return (slope * ((labels != IGNORED)[:, None] * factor)).to(x.dtype), None, None, None
         if ctx.grad is not None:  # for the first backward pass; another one computes it again
             from minidet.pytorch import kernels
@@ -137,7 +137,7 @@ def fused(x: Tensor) -> bool:
 def _dense_rows(order: int, x: Tensor, labels: Tensor, gamma: float, alpha: float | None) -> Tensor:
     """(n, K) losses or slopes of some rows, 0 for ignored anchors."""
     background_weight, object_weight = (1.0, 1.0) if alpha is None else (1 - alpha, alpha)
-    wide = tensors.working(x)
+    wide = widths.working(x)
     if x.shape[1] == 0:
         return wide
     values = _weighted(background_weight, focal(order, wide, gamma))
@@ -192,7 +192,7 @@ def focal(order: int, u: Tensor, gamma: float, lost: Tensor | float = 0.0) -> Te
 def _apply_hinge(order: int, logits: Tensor, targets: Tensor, margin: float) -> Tensor:
     x, is_object = tensors.binary(logits, targets)
     margin = checks.number("margin", margin, low=0, high=1)
-    wide = tensors.for_differences(x)  # margin - p
+    wide = widths.for_differences(x)  # margin - p
     return Derivatives.apply(order, _binary, wide, is_object, None, _hinge, margin).to(x.dtype)
 
 

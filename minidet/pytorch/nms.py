@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from minidet import checks
-from minidet.pytorch import tensors
+from minidet.pytorch import tensors, widths
 from minidet.pytorch.boxes import iou_matrix
 
 
@@ -15,7 +15,7 @@ def nms(boxes: Tensor, scores: Tensor, iou_threshold: float = 0.5) -> Tensor:
     boxes, scores = tensors.at_once(lambda: _boxes_scores(boxes, scores))
     threshold = checks.number("iou_threshold", iou_threshold, low=0, high=1)
     order = scores.argsort(descending=True, stable=True)
-    kept, count = _suppress(tensors.wide(boxes[order]), None, threshold)
+    kept, count = _suppress(widths.wide(boxes[order]), None, threshold)
     return order[_chosen(kept.to(order.device), count)]
 
 
@@ -30,7 +30,7 @@ def batched_nms(boxes: Tensor, scores: Tensor, classes: Tensor, iou_threshold: f
     threshold = checks.number("iou_threshold", iou_threshold, low=0, high=1)
     order = scores.argsort(descending=True, stable=True)
     grouped = order[classes[order].argsort(stable=True)]  # classes together, best first within each
-    survives, count = _suppress(tensors.wide(boxes[grouped]), classes[grouped], threshold)
+    survives, count = _suppress(widths.wide(boxes[grouped]), classes[grouped], threshold)
     kept = torch.empty(len(boxes), dtype=torch.bool, device=boxes.device)
     kept[grouped] = survives.to(boxes.device)
     return order[_chosen(kept[order], count)]

@@ -15,7 +15,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from minidet.config import LossConfig, RetinaNetConfig, TrainingConfig
-from minidet.pytorch import tensors
+from minidet.pytorch import tensors, widths
 from minidet.pytorch.losses import cross_entropy, dense_focal_loss, hinge_loss
 from minidet.pytorch.regression import smooth_l1
 from minidet.pytorch.sampling import ohem_sample
@@ -84,11 +84,11 @@ def targets_loss(
     Returns:
         Both losses and the number of assigned anchors.
     """
-    x = tensors.working(torch.cat(list(logits), dim=1))  # (B, N, K)
+    x = widths.working(torch.cat(list(logits), dim=1))  # (B, N, K)
     own = (targets.labels >= 0).sum().clamp(min=1)
     assigned = count_assigned([targets]) if assigned is None else assigned
     normaliser = assigned.clamp(min=1)
-    predicted = tensors.working(torch.cat(list(deltas), dim=1)).flatten(0, 1)[targets.positive]  # (P, 4)
+    predicted = widths.working(torch.cat(list(deltas), dim=1)).flatten(0, 1)[targets.positive]  # (P, 4)
     return Losses(
         CLASS_LOSSES[loss.kind](x, targets.labels, anchors, loss) * (own / normaliser),
         smooth_l1(predicted, targets.deltas.to(predicted), loss.smooth_l1_beta).sum() / normaliser,

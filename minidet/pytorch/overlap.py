@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from minidet.pytorch import tensors
+from minidet.pytorch import tensors, widths
 
 
 def giou_loss(boxes: Tensor, targets: Tensor) -> Tensor:
@@ -65,7 +65,7 @@ class _Loss(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, boxes: Tensor, targets: Tensor, formula: Callable[[Pairs], tuple[Tensor, Tensor]]) -> Any:
         loss, slope = formula(Pairs(boxes, targets))
-        half = tensors.working(boxes) is not boxes
+        half = widths.working(boxes) is not boxes
         ctx.save_for_backward(slope if half else slope.to(boxes.dtype))  # of half width it is rounded once, at the end
         return loss.to(boxes.dtype)
 
@@ -92,7 +92,7 @@ class Pairs:
     """Boxes and their targets, as what the losses are written in. See `minidet.reference.overlap.Pairs`."""
 
     def __init__(self, boxes: Tensor, targets: Tensor) -> None:
-        a, b = tensors.wide(boxes).to(boxes.device), tensors.wide(targets).to(boxes.device)
+        a, b = widths.wide(boxes).to(boxes.device), widths.wide(targets).to(boxes.device)
         x, y = (_axis(a[:, k], a[:, k + 2], b[:, k], b[:, k + 2]) for k in (0, 1))
         shared, shared_slope = x.shared * y.shared, _product_slope(x.shared, x.shared_slope, y.shared, y.shared_slope)
         ends = (-torch.ones_like(x.side), torch.ones_like(x.side))

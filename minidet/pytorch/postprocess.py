@@ -9,7 +9,7 @@ from torch import Tensor
 
 from minidet import checks
 from minidet.config import PostprocessConfig
-from minidet.pytorch import tensors
+from minidet.pytorch import tensors, widths
 from minidet.pytorch.batched import postprocess_batch
 from minidet.pytorch.boxes import clip_boxes, decode_boxes
 from minidet.pytorch.nms import batched_nms
@@ -35,7 +35,7 @@ def postprocess(
     x, boxes, classes = (torch.cat(parts) for parts in zip(*candidates, strict=True))
     boxes = clip_boxes(boxes, image_size)
     keep = _first_kept(boxes, x, classes, config)
-    return Detections(boxes[keep], tensors.wide(x[keep]).sigmoid().to(x), classes[keep])
+    return Detections(boxes[keep], widths.wide(x[keep]).sigmoid().to(x), classes[keep])
 
 
 def _on_gpu(
@@ -79,7 +79,7 @@ def _best_of_level(
     if highest.isnan().any():
         tensors.class_scores(f"logits[{level}]", x)
     candidates = _high(blocks, highest, config.max_per_level)  # index = anchor * K + class
-    above = tensors.wide(flat[candidates]) > config.logit_threshold
+    above = widths.wide(flat[candidates]) > config.logit_threshold
     candidates = candidates[above.to(x.device)]
     order = flat[candidates].argsort(descending=True, stable=True)
     best = candidates[order[: config.max_per_level]]

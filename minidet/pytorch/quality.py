@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from minidet import checks
-from minidet.pytorch import tensors
+from minidet.pytorch import tensors, widths
 from minidet.pytorch.autograd import Derivatives
 from minidet.pytorch.losses import focal
 from minidet.pytorch.stable import decay, sigmoid
@@ -44,13 +44,13 @@ def varifocal_loss_hess(logits: Tensor, targets: Tensor, gamma: float = 2.0, alp
 
 def _apply_quality(order: int, logits: Tensor, targets: Tensor, beta: float) -> Tensor:
     x, y = tensors.soft(logits, targets)
-    wide = tensors.for_differences(x)  # s - y
+    wide = widths.for_differences(x)  # s - y
     return Derivatives.apply(order, _quality, wide, y, checks.number("beta", beta, low=0)).to(x.dtype)
 
 
 def _apply_varifocal(order: int, logits: Tensor, targets: Tensor, gamma: float, alpha: float) -> Tensor:
     x, y = tensors.soft(logits, targets)
-    wide = tensors.for_differences(x)  # s - y
+    wide = widths.for_differences(x)  # s - y
     return Derivatives.apply(order, _varifocal, wide, y, *checks.gamma_alpha(gamma, alpha)).to(x.dtype)
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from minidet import checks
-from minidet.pytorch import tensors
+from minidet.pytorch import tensors, widths
 from minidet.pytorch.autograd import REFUSED
 from minidet.pytorch.losses import focal
 from minidet.pytorch.stable import two_sum
@@ -37,7 +37,7 @@ class _Softmax(torch.autograd.Function):
     ) -> Any:
         ctx.order, ctx.gamma = order, gamma
         ctx.save_for_backward(x, labels, weight)
-        u, lost, du_dx = _terms(tensors.working(x), labels)
+        u, lost, du_dx = _terms(widths.working(x), labels)
         weight = weight[labels]
         if order == 0:
             return (weight * focal(0, u, gamma, lost)).to(x.dtype)
@@ -54,8 +54,8 @@ class _Softmax(torch.autograd.Function):
     def backward(ctx: Any, upstream: Tensor) -> Any:
         x, labels, weight = ctx.saved_tensors
         if ctx.order == 0:
-            slope = _Softmax.apply(1, tensors.working(x), labels, weight, ctx.gamma)
-            grad = (tensors.working(upstream)[:, None] * slope).to(x.dtype)
+            slope = _Softmax.apply(1, widths.working(x), labels, weight, ctx.gamma)
+            grad = (widths.working(upstream)[:, None] * slope).to(x.dtype)
         elif ctx.order == 1:
             grad = _Softmax.apply(2, x, labels, weight, ctx.gamma, upstream)
         else:

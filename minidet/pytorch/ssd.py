@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from minidet.config import AnchorConfig, PostprocessConfig, RetinaNetConfig
-from minidet.pytorch import tensors
+from minidet.pytorch import tensors, widths
 from minidet.pytorch.anchors import pyramid_anchors
 from minidet.pytorch.boxes import encode_boxes
 from minidet.pytorch.fit import Losses, Samples, fit, images_of
@@ -118,7 +118,7 @@ class SSD(nn.Module):
         logits, deltas = self(images)
         tensors.finite_images(images)
         size = (images.shape[2], images.shape[3])
-        odds = tensors.wide(logits).softmax(2).logit().to(logits)[:, :, :-1]  # (B, N, n)
+        odds = widths.wide(logits).softmax(2).logit().to(logits)[:, :, :-1]  # (B, N, n)
         boxes = self.default_boxes(size)
         return [postprocess([o], [t], [boxes], size, self.postprocess) for o, t in zip(odds, deltas, strict=True)]
 

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from minidet import checks
+from minidet.pytorch import widths
 
 Checked = TypeVar("Checked")
 _TRUSTED: ContextVar[bool] = ContextVar("trusted", default=False)
@@ -65,22 +66,6 @@ def floats(name: str, value: Any) -> Tensor:
     if tensor.is_complex():
         raise ValueError(f"{name} has dtype {tensor.dtype}: give real numbers")
     return tensor if tensor.is_floating_point() else tensor.to(torch.float64)
-
-
-def wide(tensor: Tensor) -> Tensor:
-    """The tensor in float64, in which every path decides; on the CPU where the device has no float64."""
-    return (tensor.cpu() if tensor.device.type == "mps" else tensor).to(torch.float64)
-
-
-def working(tensor: Tensor) -> Tensor:
-    """The tensor in the type its formulas are computed in: float32 for the half-width types."""
-    return tensor.float() if tensor.dtype in (torch.bfloat16, torch.float16) else tensor
-
-
-def for_differences(tensor: Tensor) -> Tensor:
-    """The tensor in the type for formulas with a small difference: float64 for half width, where the device has it."""
-    half = tensor.dtype in (torch.bfloat16, torch.float16)
-    return tensor.double() if half and tensor.device.type != "mps" else tensor
 
 
 def boxes(name: str, value: Any, with_area: bool = False) -> Tensor:
@@ -170,7 +155,7 @@ def softmax(logits: Any, labels: Any, alpha: Any) -> tuple[Tensor, Tensor, Tenso
     x = class_scores("logits", logits)
     n, k = x.shape
     y = labels if isinstance(labels, Tensor) else torch.as_tensor(np.asarray(labels), device=x.device)
-    weight = floats("alpha", 1.0 if alpha is None else alpha).to(x.device, working(x).dtype)
+    weight = floats("alpha", 1.0 if alpha is None else alpha).to(x.device, widths.working(x).dtype)
     y = y.reshape(0).long() if y.numel() == 0 else y
     good_shapes = k >= 1 and y.shape == (n,) and weight.shape in ((), (k,)) and not y.is_floating_point()
     if not good_shapes or not _passes(
