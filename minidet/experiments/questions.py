@@ -79,11 +79,11 @@ def hard_negatives(base: Experiment) -> Iterator[Experiment]:
 
     115 s per run:
 
-        distractors/0-0,loss=focal   not run         distractors/0-0,loss=ohem   not run
-        distractors/0-0,loss=ce   not run            distractors/6-12,loss=focal   = 1b/gamma=2
+        distractors/0-0,loss=focal   26              distractors/0-0,loss=ohem   63
+        distractors/0-0,loss=ce   21                 distractors/6-12,loss=focal   = 1b/gamma=2
         distractors/6-12,loss=ohem   = 1d/ohem-32-0.5    distractors/6-12,loss=ce   = 1a/alpha=0.75
-        distractors/30-40,loss=focal   not run       distractors/30-40,loss=ohem   not run
-        distractors/30-40,loss=ce   not run
+        distractors/30-40,loss=focal   9             distractors/30-40,loss=ohem   0
+        distractors/30-40,loss=ce   1
     """
     losses: dict[str, dict[str, Any]] = {
         "focal": {}, "ohem": {"loss.kind": "ohem", "loss.ohem_batch_size": 32, "loss.ohem_iou_threshold": 0.5},
@@ -100,8 +100,8 @@ def plateau(base: Experiment) -> Iterator[Experiment]:
 
     17 minutes per run:
 
-        plateau/1b/gamma=2         not run    plateau/1d/ohem-32-0.5     not run
-        plateau/1d/ohem-64-0.7     not run    plateau/1a/alpha=0.9       not run
+        plateau/1b/gamma=2         50         plateau/1d/ohem-32-0.5     50
+        plateau/1d/ohem-64-0.7     51         plateau/1a/alpha=0.9       46
     """
     sampled: dict[str, Any] = {"loss.kind": "ohem"}
     losses: dict[str, dict[str, Any]] = {
