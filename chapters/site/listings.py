@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from base64 import b64encode
 from functools import cache
 from html import escape
 from pathlib import Path
@@ -66,6 +67,9 @@ def write(out: Path, shown: set[Path]) -> None:
         if whole.is_dir():
             names = sorted(entry.name for entry in whole.iterdir() if entry.name[0] not in "._")
             body = f"<ul>{''.join(f'<li>{escape(name)}</li>' for name in names)}</ul>"
+        elif path.suffix in (".png", ".gif", ".jpg"):
+            picture = b64encode(whole.read_bytes()).decode()
+            body = f'<img alt="{escape(path.name)}" style="max-width: 100%" src="data:image;base64,{picture}">'
         else:
             try:
                 lexer = get_lexer_for_filename(path.name)
