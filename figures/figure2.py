@@ -10,7 +10,6 @@ of networks of the full size with random weights (so there is no AP of ours to g
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 from typing import Any
 
@@ -84,12 +83,9 @@ def _draw_measured(ax: Axes, measured: dict[str, Any] | None) -> None:
 
 def main(arguments: list[str] | None = None) -> list[Path]:
     """Draw, or with --measure time this device first."""
-    parser = argparse.ArgumentParser(add_help=False)
-    parser.add_argument("--measure", action="store_true")
-    options, rest = parser.parse_known_args(arguments)
-    if options.measure:
-        print(write_json(SPEED, measure(), lists_on_one_line=True))
-    return script.run("figure2", __doc__, draw, rest)
+    return script.run(
+        "figure2", __doc__, draw, arguments, lambda: print(write_json(SPEED, measure(), lists_on_one_line=True))
+    )
 
 
 if __name__ == "__main__":

@@ -12,7 +12,6 @@ What was measured is committed (figures/results/lockstep.json).
 
 from __future__ import annotations
 
-import argparse
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -132,12 +131,7 @@ def measure() -> None:
 
 def main(arguments: list[str] | None = None) -> list[Path]:
     """Measure if asked to, then draw the figure."""
-    parser = argparse.ArgumentParser(add_help=False)
-    parser.add_argument("--measure", action="store_true")
-    options, rest = parser.parse_known_args(arguments)
-    if options.measure:
-        measure()
-    return script.run("lockstep", __doc__, draw, rest)
+    return script.run("lockstep", __doc__, draw, arguments, measure)
 
 
 if __name__ == "__main__":

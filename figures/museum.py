@@ -10,7 +10,6 @@ run as it stands, so what is shown to be broken is what broke it. What was measu
 
 from __future__ import annotations
 
-import argparse
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -238,12 +237,7 @@ def answer(letter: str, name: str) -> str:
 
 def main(arguments: list[str] | None = None) -> list[Path]:
     """Measure if asked to, then draw the overview."""
-    parser = argparse.ArgumentParser(add_help=False)
-    parser.add_argument("--measure", action="store_true")
-    options, rest = parser.parse_known_args(arguments)
-    if options.measure:
-        measure()
-    return script.run("museum", __doc__, summary, rest)
+    return script.run("museum", __doc__, summary, arguments, measure)
 
 
 if __name__ == "__main__":

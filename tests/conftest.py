@@ -15,6 +15,7 @@ EXAMPLES = int(os.environ.get("MINIDET_EXAMPLES", "60"))  # fewer where time is 
 settings.register_profile("minidet", deadline=None, max_examples=EXAMPLES, derandomize=True)
 settings.load_profile("minidet")
 torch.set_num_threads(1)  # the tensors are small, and tests run side by side
+os.environ.setdefault("GOMP_SPINCOUNT", "0")  # processes that tests start wait without keeping the others' cores busy
 
 
 def pytest_addoption(parser):
