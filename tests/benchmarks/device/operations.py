@@ -11,7 +11,9 @@ from pathlib import Path
 
 from tests.benchmarks.device.recorder import Place
 
-FILES = ("losses", "nms", "postprocess", "assignment", "boxes", "sampling", "anchors", "fused")
+FILES = (
+    "losses", "nms", "half", "postprocess", "assignment", "boxes", "sampling", "anchors", "overlap", "quality", "fused",
+)  # fmt: skip
 ENDED = re.compile(r"(\S+) (PASSED|FAILED|ERROR|SKIPPED)")
 
 
