@@ -10,6 +10,7 @@ from minidet.config import AnchorConfig
 from minidet.pytorch import tensors, widths
 from minidet.pytorch.anchors import pyramid_anchors
 from minidet.pytorch.boxes import iou_matrix
+from minidet.pytorch.devices import has_kernels
 from minidet.structures import BACKGROUND, IGNORED
 
 
@@ -25,6 +26,10 @@ def assign_anchors(
     if len(anchors) == 0 or len(gt_boxes) == 0:
         return torch.full((len(anchors),), BACKGROUND, dtype=torch.int64, device=anchors.device)
     a, g = widths.wide(anchors), widths.wide(gt_boxes)
+    if has_kernels(a):
+        from minidet.pytorch import box_kernels
+
+        return box_kernels.assign(a, g, positive_iou, negative_iou, force_match)
     # The IoUs at a time: few enough for one CPU core and its cache, or many enough for a GPU; memory is bounded.
     chunks = a.split(max(1, (2**15 if a.device.type == "cpu" else 2**24) // len(g)))
     best_of_gt = (

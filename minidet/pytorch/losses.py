@@ -6,9 +6,7 @@ the value is the slope worked out by hand, backward of the slope is the curvatur
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
-from importlib.util import find_spec
 from typing import Any
 
 import torch
@@ -17,6 +15,7 @@ from torch import Tensor
 from minidet import checks
 from minidet.pytorch import tensors, widths
 from minidet.pytorch.autograd import Derivatives
+from minidet.pytorch.devices import has_kernels
 from minidet.pytorch.stable import decay, power, sigmoid
 from minidet.structures import IGNORED
 
@@ -76,7 +75,13 @@ def dense_focal_loss(logits: Tensor, labels: Tensor, gamma: float = 2.0, alpha: 
         n, k = x.shape
         return x, tensors.integers("labels", labels, n, of="anchors (rows of logits)", low=IGNORED, high=k - 1)
 
-    return _Dense.apply(*tensors.at_once(checked), gamma, alpha)
+    if not isinstance(logits, Tensor) or not fused(logits):
+        return _Dense.apply(*tensors.at_once(checked), gamma, alpha)
+    with tensors.trusted():
+        x, assigned = checked()
+    loss = _Dense.apply(x, assigned, gamma, alpha)  # NaN where a logit is: they need not be read once more for that
+    tensors.afterwards(lambda: ~loss.isnan() & ((assigned >= IGNORED) & (assigned < x.shape[1])).all(), checked)
+    return loss
 
 
 class _Dense(torch.autograd.Function):
@@ -123,15 +128,9 @@ class _Dense(torch.autograd.Function):
 
 
 def fused(x: Tensor) -> bool:
-    """Whether the dense loss of these logits is computed by `minidet.pytorch.kernels`: on a GPU with Triton.
-
-    The environment variable TRITON_INTERPRET=1 has it computed so on the CPU too, slowly, for tests.
-    """
-    there = x.device.type == "cuda" or os.environ.get("TRITON_INTERPRET") == "1"
-    return (
-        there and x.numel() > 0 and x.is_contiguous() and x.dtype in (torch.float32, torch.bfloat16, torch.float16)
-        and not torch.compiler.is_compiling() and find_spec("triton") is not None
-    )  # fmt: skip
+    """Whether the dense loss of these logits is computed by `minidet.pytorch.kernels`: on a GPU with Triton."""
+    widths_known = x.dtype in (torch.float32, torch.bfloat16, torch.float16)
+    return x.numel() > 0 and x.is_contiguous() and widths_known and has_kernels(x)
 
 
 def _dense_rows(order: int, x: Tensor, labels: Tensor, gamma: float, alpha: float | None) -> Tensor:

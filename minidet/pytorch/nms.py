@@ -8,6 +8,7 @@ from torch import Tensor
 from minidet import checks
 from minidet.pytorch import tensors, widths
 from minidet.pytorch.boxes import iou_matrix
+from minidet.pytorch.devices import has_kernels
 
 
 def nms(boxes: Tensor, scores: Tensor, iou_threshold: float = 0.5) -> Tensor:
@@ -70,6 +71,11 @@ def _suppress(boxes: Tensor, classes: Tensor | None, threshold: float) -> tuple[
 
     A block of boxes is settled at a time, and what it keeps drops boxes after it.
     """
+    if len(boxes) > 0 and has_kernels(boxes):
+        from minidet.pytorch import box_kernels
+
+        if len(boxes) <= box_kernels.MAX_BOXES:
+            return box_kernels.suppress(boxes, classes, threshold), None
     if classes is None:
         ends = [len(boxes)] * len(boxes)
     else:

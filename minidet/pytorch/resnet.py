@@ -5,6 +5,8 @@ The modules have torchvision's names, so its ImageNet weights load as they are.
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -53,7 +55,7 @@ class ResNet(nn.Module):
             C3, C4, C5, and before them C2 and C1 where the pyramid begins there; map l is (B, its out_channels,
             ceil(H / 2**l), ceil(W / 2**l)).
         """
-        c1 = F.relu(self.bn1(self.conv1(images)))  # (B, width, H / 2, W / 2)
+        c1 = F.relu(normalised(self.conv1, self.bn1, images))  # (B, width, H / 2, W / 2)
         c2 = self.layer1(F.max_pool2d(c1, 3, stride=2, padding=1))
         c3 = self.layer2(c2)
         c4 = self.layer3(c3)
@@ -86,8 +88,34 @@ class FrozenBatchNorm2d(nn.Module):
         """The map (B, channels, H, W), normalised: the same shape."""
         return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
 
+    def scale_shift(self) -> tuple[Tensor, Tensor]:
+        """What the map is multiplied by, and what is added to that; (channels,) each."""
+        scale = self.weight * torch.rsqrt(self.running_var + self.eps)
+        return scale, self.bias - self.running_mean * scale
+
     def extra_repr(self) -> str:
         return f"{len(self.weight)}, eps={self.eps}"
+
+
+def normalised(conv: nn.Conv2d, norm: nn.Module, x: Tensor) -> Tensor:
+    """A convolution and the normalisation of its result.
+
+    On a GPU a constant normalisation is a part of the convolution, with scaled weights and a shift: one pass less over
+    the map in each direction, and the map between the two is not kept for the gradient.
+
+    Args:
+        conv: without a bias.
+        norm: of its channels.
+        x: (B, C, H, W).
+
+    Returns:
+        (B, the channels of conv, H / stride, W / stride).
+    """
+    if x.device.type == "cpu" or not isinstance(norm, FrozenBatchNorm2d):
+        return norm(conv(x))
+    scale, shift = norm.scale_shift()
+    weight = conv.weight * scale[:, None, None, None]
+    return F.conv2d(x, weight, shift, conv.stride, conv.padding, conv.dilation, conv.groups)
 
 
 def group_norm(channels: int) -> nn.GroupNorm:
@@ -109,8 +137,8 @@ class _BasicBlock(nn.Module):
         self.downsample = _shortcut(in_channels, channels, stride, config)
 
     def forward(self, x: Tensor) -> Tensor:
-        y = F.relu(self.bn1(self.conv1(x)))
-        return F.relu(self.bn2(self.conv2(y)) + self.downsample(x))
+        y = F.relu(normalised(self.conv1, self.bn1, x))
+        return F.relu(normalised(self.conv2, self.bn2, y) + self.downsample(x))
 
 
 class _Bottleneck(nn.Module):
@@ -134,9 +162,17 @@ class _Bottleneck(nn.Module):
         self.downsample = _shortcut(in_channels, outer, stride, config)
 
     def forward(self, x: Tensor) -> Tensor:
-        y = F.relu(self.bn1(self.conv1(x)))
-        y = F.relu(self.bn2(self.conv2(y)))
-        return F.relu(self.bn3(self.conv3(y)) + self.downsample(x))
+        y = F.relu(normalised(self.conv1, self.bn1, x))
+        y = F.relu(normalised(self.conv2, self.bn2, y))
+        return F.relu(normalised(self.conv3, self.bn3, y) + self.downsample(x))
+
+
+class _Projection(nn.Sequential):
+    """A convolution and its normalisation."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        conv, norm = self
+        return normalised(cast(nn.Conv2d, conv), norm, x)
 
 
 _STAGES: dict[int, tuple[type[_BasicBlock] | type[_Bottleneck], tuple[int, int, int, int]]] = {
@@ -163,7 +199,7 @@ def _shortcut(in_channels: int, channels: int, stride: int, config: RetinaNetCon
     """The identity where the shapes allow it, else a 1x1 conv."""
     if stride == 1 and in_channels == channels:
         return nn.Identity()
-    return nn.Sequential(nn.Conv2d(in_channels, channels, 1, stride=stride, bias=False), _norm(channels, config))
+    return _Projection(nn.Conv2d(in_channels, channels, 1, stride=stride, bias=False), _norm(channels, config))
 
 
 def _norm(channels: int, config: RetinaNetConfig) -> nn.Module:

@@ -60,6 +60,12 @@ def at_once(check: Callable[[], Checked]) -> Checked:
     return checked
 
 
+def afterwards(test: Callable[[], Tensor], check: Callable[[], object]) -> None:
+    """A test that the result of an operation makes cheap: where it fails, `check` says what was wrong."""
+    if not _passes(test):
+        check()
+
+
 def floats(name: str, value: Any) -> Tensor:
     """The value as a real tensor in its own floating type; integers become float64."""
     tensor = value if isinstance(value, Tensor) else torch.as_tensor(checks.floats(name, value))

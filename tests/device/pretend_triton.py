@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import sys
+from functools import reduce
+from itertools import product
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import torch
 
 PROGRAM = [0]
-"""The number of the program that is running."""
+"""The place in the grid of the program that is running."""
+GRID = [1]
+"""How many programs there are."""
 
 
 class Pointer:
@@ -32,10 +36,11 @@ class Kernel:
     def __call__(self, *arguments: Any) -> Any:
         return self.function(*arguments)
 
-    def __getitem__(self, grid: tuple[int]) -> Any:
-        def launch(*arguments: Any) -> None:
+    def __getitem__(self, grid: tuple[int, ...]) -> Any:
+        def launch(*arguments: Any, num_warps: int = 4, enable_fp_fusion: bool = True) -> None:
             arguments = tuple(Pointer(one) if isinstance(one, torch.Tensor) else one for one in arguments)
-            for PROGRAM[0] in range(grid[0]):
+            GRID[:] = grid
+            for PROGRAM[:] in product(*map(range, grid)):
                 self.function(*arguments)
 
         return launch
@@ -55,7 +60,27 @@ def store(pointer: Pointer, value: Any, mask: Any = None) -> None:
     if mask is None:
         pointer.tensor[places] = value
     else:
-        pointer.tensor[places[mask]] = value[mask]
+        pointer.tensor[places[mask]] = value[mask].to(pointer.tensor.dtype)
+
+
+def atomic_max(pointer: Pointer, value: torch.Tensor) -> None:
+    """Keep the larger one."""
+    pointer.tensor[pointer.places] = torch.maximum(pointer.tensor[pointer.places], value)
+
+
+def cast(x: Any, dtype: torch.dtype, bitcast: bool = False) -> torch.Tensor:
+    """The value in another type, or its bits read as one."""
+    return torch.as_tensor(x).view(dtype) if bitcast else torch.as_tensor(x).to(dtype)
+
+
+def larger(a: Any, b: Any, propagate_nan: Any = None) -> torch.Tensor:
+    """The larger one of each pair."""
+    return a.clamp(min=b) if isinstance(b, float) else torch.maximum(torch.as_tensor(a), torch.as_tensor(b))
+
+
+def smaller(a: Any, b: Any, propagate_nan: Any = None) -> torch.Tensor:
+    """The smaller one of each pair."""
+    return a.clamp(max=b) if isinstance(b, float | int) else torch.minimum(torch.as_tensor(a), torch.as_tensor(b))
 
 
 def modules() -> dict[str, ModuleType]:
@@ -64,10 +89,13 @@ def modules() -> dict[str, ModuleType]:
     triton.__spec__ = sys.__spec__
     triton.jit, triton.cdiv, triton.language = Kernel, lambda a, b: -(-a // b), language
     language.__dict__.update(
-        constexpr=int, load=load, store=store, program_id=lambda axis: torch.tensor(PROGRAM[axis]),
-        arange=torch.arange, where=torch.where, floor=torch.floor, abs=torch.abs,
-        minimum=lambda x, high: x.clamp(max=high), maximum=lambda x, low: x.clamp(min=low),
-        sum=lambda x, axis: x.sum(axis), int32=torch.int32, int64=torch.int64, float32=torch.float32,
-        cast=lambda x, dtype, bitcast: x.view(dtype) if bitcast else x.to(dtype),
+        constexpr=int, load=load, store=store, atomic_max=atomic_max, cast=cast, minimum=smaller, maximum=larger,
+        program_id=lambda axis: torch.tensor(PROGRAM[axis]), num_programs=lambda axis: GRID[axis],
+        arange=torch.arange, where=torch.where, abs=torch.abs, rsqrt=torch.rsqrt,
+        zeros=lambda n, t: torch.zeros(n, dtype=t), full=lambda n, value, t: torch.full(n, value, dtype=t),
+        sum=lambda x, axis: x.sum(axis), max=lambda x, axis: x.amax(axis),
+        reduce=lambda x, axis, combine: reduce(combine, x.unbind(axis)), debug_barrier=lambda: None,
+        PropagateNan=SimpleNamespace(ALL=True),
+        int8=torch.int8, int32=torch.int32, int64=torch.int64, float32=torch.float32, float64=torch.float64,
     )  # fmt: skip
     return {"triton": triton, "triton.language": language}

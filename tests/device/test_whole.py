@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import math
 from dataclasses import replace
 
@@ -17,6 +18,7 @@ from minidet.pytorch.inference import detect_images
 from minidet.pytorch.objective import detection_loss
 from minidet.pytorch.postprocess import postprocess
 from minidet.pytorch.processes import Process
+from minidet.pytorch.resnet import FrozenBatchNorm2d, ResNet
 from minidet.pytorch.retinanet import RetinaNet
 from minidet.pytorch.training import Learner, train, train_step
 from minidet.structures import Diverged
@@ -232,3 +234,26 @@ def test_outputs_that_are_not_finite_are_named():
             model.class_subnet.output.bias[0] = math.nan
         with pytest.raises(ValueError, match=r"logits\[0\]\[0, 0\] = nan"):
             model.detect(torch.zeros(2, 3, 64, 64).to(device))
+
+
+@pytest.mark.parametrize("depth", [18, 50])
+def test_a_constant_norm_becomes_part_of_its_convolution(depth):
+    """On a device the same maps and gradients as on the CPU, where the two are computed one after the other."""
+    config = RetinaNetConfig(depth=depth, width=8, norm="frozen")
+    torch.manual_seed(0)
+    backbone, images = ResNet(config).double(), torch.randn(1, 3, 40, 50, dtype=torch.float64)
+    for module in backbone.modules():
+        if isinstance(module, FrozenBatchNorm2d):
+            for name, values in module.named_buffers():
+                values.uniform_(*((-0.1, 0.1) if name in ("bias", "running_mean") else (0.5, 1.5)))
+
+    def maps_and_gradients(device):
+        net = copy.deepcopy(backbone).to(device)
+        maps = net(images.to(device))
+        sum(level.square().mean() for level in maps).backward()
+        return [value.cpu().detach() for value in (*maps, *(weight.grad for weight in net.parameters()))]
+
+    with Pretend() as device:
+        found = maps_and_gradients(device)
+    for one, wanted in zip(found, maps_and_gradients("cpu"), strict=True):
+        torch.testing.assert_close(one, wanted, rtol=1e-9, atol=1e-12 * float(wanted.abs().max()))

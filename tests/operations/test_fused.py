@@ -5,42 +5,20 @@
 
 from __future__ import annotations
 
-import importlib
-import sys
-
 import numpy as np
 import pytest
 import torch
 
 from minidet import reference
-from minidet.pytorch import losses
-from tests.device import pretend_triton
-
-DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
+from minidet.pytorch import losses, tensors
+from tests.device.kernels_here import DEVICES, kernels_on
 
 
 @pytest.fixture(params=DEVICES)
 def kernels(request, monkeypatch):
     """The module of the kernels, and the device that they run on here; the calls are counted."""
-    fresh = "minidet.pytorch.kernels"
-    if request.param == "cpu":
-        monkeypatch.setenv("TRITON_INTERPRET", "1")
-        if importlib.util.find_spec("triton") is None or torch.cuda.is_available():
-            for name, module in pretend_triton.modules().items():
-                monkeypatch.setitem(sys.modules, name, module)
-        monkeypatch.delitem(sys.modules, fresh, raising=False)
-    module = importlib.import_module(fresh)
-    module.device, module.calls = request.param, []
-    original = module.value_and_gradient
-
-    def counted(*arguments):
-        module.calls.append(arguments)
-        return original(*arguments)
-
-    monkeypatch.setattr(module, "value_and_gradient", counted)
-    yield module
-    sys.modules.pop(fresh, None)
-    importlib.import_module("minidet.pytorch").__dict__.pop("kernels", None)
+    with kernels_on(request.param, monkeypatch, "kernels", "value_and_gradient") as module:
+        yield module
 
 
 def fused_loss(kernels, x, labels, gamma=2.0, alpha=0.25, upstream=1.0):
@@ -127,3 +105,17 @@ def test_backward_again_and_twice(kernels):
 def test_without_triton_or_a_gpu_the_usual_way_is_taken():
     assert not losses.fused(torch.zeros(2, 2))
     assert not losses.fused(torch.zeros(2, 2, dtype=torch.float64))
+
+
+@pytest.mark.parametrize("row", [0, 1])
+def test_what_is_not_a_number_is_found_afterwards(kernels, row):
+    """Without another pass over the logits; in the row of an ignored anchor too."""
+    x = torch.zeros((3, 2), device=kernels.device)
+    x[row, 1] = torch.nan
+    labels = torch.tensor([0, -2, -1], device=kernels.device)
+    with pytest.raises(ValueError, match=rf"logits\[{row}, 1\]"):
+        losses.dense_focal_loss(x, labels)
+    with pytest.raises(ValueError, match=r"labels\[2\]"):
+        losses.dense_focal_loss(x.nan_to_num(), torch.tensor([0, -2, 2], device=kernels.device))
+    with tensors.trusted():
+        assert losses.dense_focal_loss(x, labels).isnan()

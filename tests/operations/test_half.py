@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from minidet import compiled, pytorch, reference
+from tests.device.kernels_here import DEVICES
 
 HALF = (torch.float16, torch.bfloat16)
 LOSSES = [
@@ -48,11 +49,12 @@ def test_arrays_of_float16_are_rounded_once_from_float64(path, name, parameters)
 
 @pytest.mark.parametrize(("name", "parameters"), FUNCTIONS, ids=IDS)
 @pytest.mark.parametrize("dtype", HALF, ids=str)
-def test_tensors_are_rounded_once(dtype, name, parameters):
+@pytest.mark.parametrize("device", DEVICES)
+def test_tensors_are_rounded_once(dtype, device, name, parameters):
     """From float64 where two numbers near each other are subtracted, else from float32."""
-    x = every(dtype)
+    x = every(dtype).to(device)
     wide = x.double() if name.startswith(("quality", "vari", "hinge")) else x.float()
-    y, function = torch.from_numpy(targets_of(name, len(x))), getattr(pytorch, name)
+    y, function = torch.from_numpy(targets_of(name, len(x))).to(device), getattr(pytorch, name)
     found = function(x, y, **parameters)
     assert found.dtype == dtype
     assert torch.equal(found, function(wide, y, **parameters).to(dtype))

@@ -12,7 +12,8 @@ from pathlib import Path
 from tests.benchmarks.device.recorder import Place
 
 FILES = (
-    "losses", "nms", "half", "postprocess", "assignment", "boxes", "sampling", "anchors", "overlap", "quality", "fused",
+    "losses", "nms", "box_kernels", "half", "postprocess", "assignment", "boxes", "sampling", "anchors", "overlap",
+    "quality", "fused",
 )  # fmt: skip
 ENDED = re.compile(r"(\S+) (PASSED|FAILED|ERROR|SKIPPED)")
 
