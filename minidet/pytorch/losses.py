@@ -79,8 +79,8 @@ def dense_focal_loss(logits: Tensor, labels: Tensor, gamma: float = 2.0, alpha: 
         return _Dense.apply(*tensors.at_once(checked), gamma, alpha)
     with tensors.trusted():
         x, assigned = checked()
-    loss = _Dense.apply(x, assigned, gamma, alpha)  # NaN where a logit is: they need not be read once more for that
-    tensors.afterwards(lambda: ~loss.isnan() & ((assigned >= IGNORED) & (assigned < x.shape[1])).all(), checked)
+    loss = _Dense.apply(x, assigned, gamma, alpha)
+    tensors.afterwards(lambda: ~loss.isnan(), checked)  # faults make it NaN: nothing is read once more to find them
     return loss
 
 
@@ -100,7 +100,7 @@ class _Dense(torch.autograd.Function):
             from minidet.pytorch import kernels
 
             needed = ctx.needs_input_grad[0]
-            loss, ctx.grad = kernels.value_and_gradient(x, labels, gamma, alpha, _normaliser(labels), needed)
+            loss, ctx.grad = kernels.value_and_gradient(x, labels, gamma, alpha, (labels >= 0).sum(), needed)
             return loss.to(x.dtype)
         parts = [_dense_rows(0, part, label, gamma, alpha).sum() for part, label in _rows(x, labels)]
         return (torch.stack(parts).sum() / _normaliser(labels)).to(x.dtype)
@@ -108,17 +108,19 @@ class _Dense(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, upstream: Tensor) -> Any:
         x, labels = ctx.saved_tensors
-        factor = widths.working(upstream) / _normaliser(labels)
-        if torch.is_grad_enabled():  # a second derivative is wanted: through the elementwise loss, which has one
-            is_object = labels[:, None] == torch.arange(x.shape[1], device=x.device)
-            slope = Derivatives.apply(1, _binary, widths.working(x), is_object, ctx.alpha, focal, ctx.gamma)
-            return (slope * ((labels != IGNORED)[:, None] * factor)).to(x.dtype), None, None, None
-        if ctx.grad is not None:  # for the first backward pass; another one computes it again
+        if (
+            ctx.grad is not None and not torch.is_grad_enabled()
+        ):  # for the first backward pass; another computes it again
             from minidet.pytorch import kernels
 
             grad, ctx.grad = ctx.grad, None
             kernels.scale_(grad, upstream)
             return grad, None, None, None
+        factor = widths.working(upstream) / _normaliser(labels)
+        if torch.is_grad_enabled():  # a second derivative is wanted: through the elementwise loss, which has one
+            is_object = labels[:, None] == torch.arange(x.shape[1], device=x.device)
+            slope = Derivatives.apply(1, _binary, widths.working(x), is_object, ctx.alpha, focal, ctx.gamma)
+            return (slope * ((labels != IGNORED)[:, None] * factor)).to(x.dtype), None, None, None
         if torch.compiler.is_compiling():
             return (_dense_rows(1, x, labels, ctx.gamma, ctx.alpha) * factor).to(x.dtype), None, None, None
         grad = torch.empty_like(x)
