@@ -81,3 +81,59 @@ def test_the_readme_says_when_the_focal_loss_paid():
         gain[objects] = ap["focal"] - max(ap["ce"], ap["balanced"])
     assert f"it is {gain[1]:.0f} points of AP ahead of the better cross entropy with one object per image" in README
     assert f"and {-gain[16]:.0f} points behind with sixteen" in README
+
+
+DEVICE = ROOT / "figures" / "results" / "device"
+
+
+def test_the_page_says_what_was_measured_on_a_gpu():
+    network = json.loads((DEVICE / "h200.json").read_bytes())["c"]
+    for task, memory in (("training", "GiB"), ("inference", "inference GiB")):
+        for precision, name in (("bfloat16", "bfloat16"), ("float32", "float32 (products in TF32)")):
+            cells = [f"{task}, {name}"]
+            for whose in ("minidet", "torchvision"):
+                found = network[f"{whose}, {precision}"]
+                cells.append(f"{found[task]:.0f}, {found[memory]:.1f} GiB")
+            cells.append(f"{network[f'minidet / torchvision, {precision}'][task]:.2f}")
+            assert f"| {' | '.join(cells)} |" in PAGE
+    words = " ".join(PAGE.split())
+    assert f"reaches {network['minidet, bfloat16, compiled']['training']:.0f} images per second" in words
+    assert f"make {network['loading']['images per second']:.0f} of them per second" in words
+    earlier = json.loads((DEVICE / "h200_earlier.json").read_bytes())["c"]
+    pair = [earlier[f"{whose}, float32"]["training"] for whose in ("minidet", "torchvision")]
+    assert "reached {:.0f} against {:.0f} images per second, {:.2f} times".format(*pair, pair[0] / pair[1]) in words
+    ours, theirs = (network[f"{whose}, bfloat16"] for whose in ("minidet", "torchvision"))
+    ratio = ours["training"] / theirs["training"]
+    told = f"{ours['training']:.0f} images of 800 x 800 pixels per second in bfloat16, {ratio:.1f}"
+    assert f"{told} times as many as torchvision's, in {ours['GiB']:.0f} GiB instead of {theirs['GiB']:.0f}" in README
+
+
+def test_the_page_says_how_long_the_operations_took_on_a_gpu():
+    results = json.loads((DEVICE / "h200.json").read_bytes())
+    passed = sum(found["passed"] for found in results["a"].values() if isinstance(found, dict))
+    assert f"All {passed} tests of the operations on CUDA passed" in " ".join(PAGE.split())
+    assert results["b"]["float32"]["difference"] < 2e-7
+    assert results["b"]["resumed"]["difference"] == 0
+    times = results["d"]
+    loss = [
+        times[f"{name}'s loss{end}"]
+        for name, end in (("minidet", ""), ("torchvision", ""), ("torchvision", ", compiled"))
+    ]
+    for row, key in (("in a row", "in a row"), ("one call by itself, its arguments checked", "seconds")):
+        ours, theirs, compiled = (milliseconds(found[key]) for found in loss)
+        assert f"{row} | {ours} | {theirs}; torch.compile {compiled} |" in PAGE
+    for row, name in (
+        ("NMS of 20,000 boxes", "nms"), ("201,600 anchors", "assignment"),
+        ("post-processing of 16 images", "post-processing"),
+    ):  # fmt: skip
+        theirs = times[f"torchvision's {name}"]
+        theirs = theirs["seconds"] if isinstance(theirs, dict) else theirs
+        ours = times[f"minidet's {name}"]
+        assert f"{row} | {milliseconds(ours)} | {milliseconds(theirs)} |" in PAGE
+    words = " ".join(PAGE.split())
+    assert f"runs at {loss[0]['its share of copies in a row']:.0%}".replace("%", " %") in words
+    blocks = json.loads((DEVICE / "h200_blocks.json").read_bytes())
+    best = min(row["milliseconds"] for row in blocks["kernel"] if row["gamma"] == 2)
+    assert (
+        f"the kernel alone takes {best:.2f} ms, {blocks['copy, milliseconds'] / best:.0%}".replace("%", " %") in words
+    )
