@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from numba import get_num_threads, njit
+from numba.core.runtime import rtsys
 
 
 def compiler(inner: bool = False, **options: Any) -> Callable[[Callable[..., Any]], Any]:
@@ -29,13 +30,33 @@ def compiler(inner: bool = False, **options: Any) -> Callable[[Callable[..., Any
         if inner:
             settings |= {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
         try:
-            return njit(cache=True, **settings)(function)
+            return _loaded_alone(njit(cache=True, **settings)(function))
         except RuntimeError as error:
             if "cannot cache" not in str(error):
                 raise
             return njit(**settings)(function)
 
     return decorate
+
+
+def _loaded_alone(dispatcher: Any) -> Any:
+    """Let machine code that is on disk be loaded without everything that Numba needs to compile.
+
+    Before Numba looks into its cache it fills its tables of types and functions, for 0.3 s of a processor in every
+    process. Machine code needs none of that, only the memory manager that arrays come from. When something has to be
+    compiled, the compiler fills the tables itself.
+    """
+    cache = getattr(dispatcher, "_cache", None)
+    if not hasattr(cache, "_load_overload"):  # Python without the compiler, or another version of Numba
+        return dispatcher
+
+    def load(signature: Any, context: Any) -> Any:
+        rtsys.initialize(context)
+        with cache._guard_against_spurious_io_errors():
+            return cache._load_overload(signature, context)
+
+    cache.load_overload = load
+    return dispatcher
 
 
 kernel = compiler()
