@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from numba import get_num_threads, njit
-from numba.core.runtime import rtsys
+from numba.core.runtime.nrt import rtsys
 
 
 def compiler(inner: bool = False, **options: Any) -> Callable[[Callable[..., Any]], Any]:
@@ -46,7 +46,7 @@ def _loaded_alone(dispatcher: Any) -> Any:
     process. Machine code needs none of that, only the memory manager that arrays come from. When something has to be
     compiled, the compiler fills the tables itself.
     """
-    cache = getattr(dispatcher, "_cache", None)
+    cache: Any = getattr(dispatcher, "_cache", None)
     if not hasattr(cache, "_load_overload"):  # Python without the compiler, or another version of Numba
         return dispatcher
 

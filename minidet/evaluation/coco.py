@@ -34,6 +34,7 @@ are reproduced to the last bit. Where that fails or keeps silent, this is strict
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -42,9 +43,16 @@ import numpy as np
 
 from minidet import checks
 from minidet.evaluation.matching import accumulate
-from minidet.evaluation.outcomes import IOU_THRESHOLDS, MAX_DETECTIONS, RECALL_THRESHOLDS, matched
+from minidet.evaluation.outcomes import (
+    IOU_THRESHOLDS,
+    MAX_DETECTIONS,
+    RECALL_THRESHOLDS,
+    Matched,
+    matched,
+    matched_in_parts,
+)
 
-__all__ = ["coco_metrics", "evaluate", "Evaluation"]
+__all__ = ["coco_metrics", "evaluate", "evaluate_parts", "Evaluation"]
 
 
 def coco_metrics(ground_truth: Any, detections: Any) -> dict[str, float]:
@@ -90,7 +98,35 @@ def evaluate(ground_truth: Any, detections: Any) -> Evaluation:
     >>> round(result.metrics["AP"], 6)  # an IoU of 0.8 passes 7 of the 10 thresholds
     0.7
     """
-    found = matched(ground_truth, detections)
+    return _evaluation(matched(ground_truth, detections))
+
+
+def evaluate_parts(ground_truth: Any, parts: Iterable[Any]) -> Evaluation:
+    """`evaluate` for detections that come in parts, of which one at a time is in memory.
+
+    A detection that has been matched leaves 36 bytes behind; its box is forgotten. This suits a generator that runs a
+    detector over one batch of images after another, and the files of several processes.
+
+    Args:
+        ground_truth: as in `coco_metrics`.
+        parts: each one as ``detections`` in `coco_metrics`. All detections of an image are in one part.
+
+    Returns:
+        The same as `evaluate` of all parts in one list, to the last bit.
+
+    Raises:
+        ValueError: as in `coco_metrics`, or an image comes in two parts; the message names the part.
+
+    >>> truth = {"images": [{"id": 7}, {"id": 8}], "categories": [{"id": 1}]}
+    >>> truth["annotations"] = [{"image_id": i, "category_id": 1, "bbox": [0, 0, 50, 100]} for i in (7, 8)]
+    >>> parts = ([{"image_id": i, "category_id": 1, "bbox": [0, 0, 50, 80], "score": 0.9}] for i in (7, 8))
+    >>> round(evaluate_parts(truth, parts).metrics["AP"], 6)
+    0.7
+    """
+    return _evaluation(matched_in_parts(ground_truth, parts))
+
+
+def _evaluation(found: Matched) -> Evaluation:
     precision, recall, scores = accumulate(
         found.right, found.ignored, found.by_score, found.score, found.rank, found.bounds, found.objects(),
         len(IOU_THRESHOLDS), RECALL_THRESHOLDS, MAX_DETECTIONS,

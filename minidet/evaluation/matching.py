@@ -8,22 +8,23 @@ from minidet.compiled.jit import helper, kernel
 
 
 @kernel
-def match(boxes, areas, gt_boxes, gt_areas, gt_crowd, bounds, iou_thresholds, area_ranges):
+def match(boxes, order, gt_boxes, gt_areas, gt_crowd, bounds, iou_thresholds, area_ranges):
     """Who takes which object: the outcome of every detection for every area range and IoU threshold.
 
     Args:
-        boxes: (D, 4) detections (x, y, width, height), by class, then image, then score, the best first.
-        areas: (D,) pixels².
+        boxes: (D, 4) detections (x, y, width, height).
+        order: (D,) indices of detections, by class, then image, then score, the best first.
         gt_boxes: (G, 4) objects, by class, then image.
         gt_areas: (G,) pixels².
         gt_crowd: (G,) bool.
-        bounds: (groups, 4) for each class in each image, its detections first:last and its objects first:last.
+        bounds: (groups, 4) for each class in each image, its detections ``order[first:last]`` and its objects
+            first:last.
         iou_thresholds: (T,), at most 16.
         area_ranges: (A, 2) pixels².
 
     Returns:
-        Two arrays (A, D) uint16 whose bit t is set where, at threshold t, the detection is a true positive and where it
-        is ignored. It is a false positive where neither is set.
+        Two arrays (A, D) uint16, in that order, whose bit t is set where, at threshold t, the detection is a true
+        positive and where it is ignored. It is a false positive where neither is set.
     """
     right, ignored = np.zeros((2, len(area_ranges), len(boxes)), np.uint16)
     everywhere = (1 << len(iou_thresholds)) - 1
@@ -31,13 +32,15 @@ def match(boxes, areas, gt_boxes, gt_areas, gt_crowd, bounds, iou_thresholds, ar
     for i in range(len(bounds)):
         first, last, gt_first, gt_last = bounds[i]
         crowd = gt_crowd[gt_first:gt_last]
-        ious = box_iou(boxes[first:last], gt_boxes[gt_first:gt_last], crowd)
+        own = order[first:last]
+        ious = box_iou(boxes, own, gt_boxes[gt_first:gt_last], crowd)
         for a in range(len(area_ranges)):
             low, high = area_ranges[a]
             aside = crowd | (gt_areas[gt_first:gt_last] < low) | (gt_areas[gt_first:gt_last] > high)
             taken = np.zeros((len(iou_thresholds), len(crowd)), np.bool_)
             for d in range(last - first):
-                outside = areas[first + d] < low or areas[first + d] > high
+                area = boxes[own[d], 2] * boxes[own[d], 3]
+                outside = area < low or area > high
                 near = False
                 for g in range(len(crowd)):
                     near |= ious[d, g] >= lowest
@@ -64,20 +67,21 @@ def match(boxes, areas, gt_boxes, gt_areas, gt_crowd, bounds, iou_thresholds, ar
 
 
 @helper
-def box_iou(boxes, gt_boxes, gt_crowd):
+def box_iou(boxes, own, gt_boxes, gt_crowd):
     """IoU of (x, y, width, height) boxes, every rounding as in ``bbIou`` of COCO's maskApi.c.
 
     Args:
-        boxes: (D, 4) detections.
+        boxes: (N, 4) detections.
+        own: (D,) which of them.
         gt_boxes: (G, 4) objects.
         gt_crowd: (G,) bool; with a crowd it is intersection / area of the detection.
 
     Returns:
         (D, G) float64 in [0, 1].
     """
-    ious = np.zeros((len(boxes), len(gt_boxes)))
-    for d in range(len(boxes)):
-        x, y, w, h = boxes[d]
+    ious = np.zeros((len(own), len(gt_boxes)))
+    for d in range(len(own)):
+        x, y, w, h = boxes[own[d]]
         for g in range(len(gt_boxes)):
             gt_x, gt_y, gt_w, gt_h = gt_boxes[g]
             width = min(w + x, gt_w + gt_x) - max(x, gt_x)

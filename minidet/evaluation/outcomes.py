@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from minidet.evaluation.matching import match
-from minidet.evaluation.reading import Rows, read
+from minidet.evaluation.reading import Found, Objects, read_detections, read_ground_truth
 
 IOU_THRESHOLDS = np.linspace(0.5, 0.95, 10)  # (T,); as pycocotools has them: 0.9 is 0.8999999999999999
 RECALL_THRESHOLDS = np.linspace(0.0, 1.0, 101)  # (R,)
@@ -72,35 +74,136 @@ def matched(ground_truth: Any, detections: Any) -> Matched:
     Raises:
         ValueError: as in `coco_metrics`.
     """
-    images, categories, gt, det = read(ground_truth, detections)
-    gt = gt.take(_by_class_and_image(np.arange(len(gt.image)), gt))
-    best_first = _by(det.image)
-    best_first = best_first[np.argsort(-det.score[best_first], kind="stable")]  # equal scores: by image, then as listed
-    by_class = best_first[_by(det.category[best_first])]
-    order = _by_class_and_image(best_first, det)  # within class and image the best score comes first
-    place = np.empty(len(order), np.int32)
-    place[order] = np.arange(len(order), dtype=np.int32)
-    score, by_class = det.score[by_class], place[by_class]
+    truth = Truth.read(ground_truth)
+    return joined(truth, [truth.judge(read_detections(detections, truth.images, truth.categories))])
 
-    gt_key, key = (rows.category * len(images) + rows.image for rows in (gt, det))  # one number per class and image
-    key = key[order]
-    start = np.flatnonzero(np.diff(key, prepend=-1))
-    groups, size = key[start], np.diff(start, append=len(key))
-    bounds = np.stack([
-        start, start + np.minimum(size, MAX_DETECTIONS[-1]),
-        np.searchsorted(gt_key, groups, "left"), np.searchsorted(gt_key, groups, "right"),
-    ], axis=1)  # fmt: skip  # (groups, 4)
-    box, area, image = det.box[order], det.area[order], det.image[order]
-    classes = np.bincount(det.category, minlength=len(categories))
-    del det, best_first, order, place, key  # which for half a million detections are 50 MB
-    right, ignored = match(box, area, gt.box, gt.area, gt.crowd, bounds, IOU_THRESHOLDS, AREA_RANGES)
+
+def matched_in_parts(ground_truth: Any, parts: Iterable[Any]) -> Matched:
+    """`matched` for detections that come in parts.
+
+    Args:
+        ground_truth: as in `evaluate_parts`.
+        parts: as in `evaluate_parts`.
+
+    Returns:
+        What became of each detection.
+
+    Raises:
+        ValueError: as in `evaluate_parts`.
+    """
+    truth = Truth.read(ground_truth)
+    seen = np.full(len(truth.images), -1)
+    judged: list[Judged] = []
+    if isinstance(parts, (str, os.PathLike)):
+        raise ValueError(f"parts = {parts!r} is one file: give a list of files, or call evaluate")
+    for part in parts:  # without enumerate, which would hold on to a part until there is a next one
+        number = len(judged)
+        try:
+            found = read_detections(part, truth.images, truth.categories)
+        except ValueError as error:
+            raise ValueError(f"parts[{number}]: {error}") from None
+        del part
+        own = np.unique(found.image)
+        if (seen[own] >= 0).any():
+            image = own[seen[own] >= 0][0]
+            raise ValueError(
+                f"parts[{number}]: image_id = {truth.images[image]!r} is in parts[{seen[image]}] too: put all "
+                "detections of an image into one part"
+            )
+        seen[own] = number
+        judged.append(truth.judge(found))
+        del found
+    return joined(truth, judged or [truth.judge(read_detections([], truth.images, truth.categories))])
+
+
+class Judged(NamedTuple):
+    """What became of the detections of some images; by class, then image, then score, the best first."""
+
+    right: np.ndarray
+    """(A, D) as in `Matched`."""
+    ignored: np.ndarray
+    """(A, D) as in `Matched`."""
+    rank: np.ndarray
+    """(D,) int32, as in `Matched`."""
+    score: np.ndarray
+    """(D,) float64."""
+    image: np.ndarray
+    """(D,) int32 number of each detection's image."""
+    category: np.ndarray
+    """(D,) int32 number of each detection's class."""
+
+
+class Truth(NamedTuple):
+    """What is to be found."""
+
+    images: list[int | str]
+    """The ids of the images, ascending."""
+    categories: list[int]
+    """The ids of the classes, ascending."""
+    objects: Objects
+    """By class, then image."""
+
+    @classmethod
+    def read(cls, source: Any) -> Truth:
+        """Read a COCO data set.
+
+        Args:
+            source: ``ground_truth`` as in `coco_metrics`.
+
+        Raises:
+            ValueError: as in `coco_metrics`.
+        """
+        images, categories, objects = read_ground_truth(source)
+        order = _by_class_and_image(np.arange(len(objects.image)), objects)
+        return cls(images, categories, objects.take(order))
+
+    def judge(self, det: Found) -> Judged:
+        """Match the detections of some images.
+
+        Args:
+            det: all detections of these images.
+        """
+        order = _by(det.category).astype(np.int32)
+        for own in _classes(order, det.category, len(self.categories)):  # each fits in a cache
+            best_first = own[np.argsort(-det.score[own], kind="stable")]
+            own[:] = best_first[_by(det.image[best_first])]
+        images = np.int64(len(self.images))
+        gt_key, key = (rows.category * images + rows.image for rows in (self.objects, det))
+        key = key[order]  # one number per class and image
+        start = np.flatnonzero(np.diff(key, prepend=-1))
+        groups, size = key[start], np.diff(start, append=len(key))
+        del key
+        bounds = np.empty((len(start), 4), np.int32)
+        bounds[:, 0], bounds[:, 1] = start, start + np.minimum(size, MAX_DETECTIONS[-1])
+        bounds[:, 2], bounds[:, 3] = (np.searchsorted(gt_key, groups, side) for side in ("left", "right"))
+        rank = np.arange(len(order), dtype=np.int32) - np.repeat(start.astype(np.int32), size)
+        del start, groups, size
+        gt = self.objects
+        right, ignored = match(det.box, order, gt.box, gt.area, gt.crowd, bounds, IOU_THRESHOLDS, AREA_RANGES)
+        return Judged(right, ignored, rank, *(column[order] for column in (det.score, det.image, det.category)))
+
+
+def joined(truth: Truth, parts: Sequence[Judged]) -> Matched:
+    """All detections together.
+
+    Args:
+        truth: what was to be found.
+        parts: what became of detections; those of an image in one part.
+    """
+    part = parts[0]
+    by_class = np.arange(len(part.score))
+    if len(parts) > 1:
+        part = Judged(*(np.concatenate(columns, axis=-1) for columns in zip(*parts, strict=True)))
+        by_class = _by_class_and_image(np.arange(len(part.score)), part)
+    for own in _classes(by_class, part.category, len(truth.categories)):
+        own[:] = own[np.argsort(-part.score[own], kind="stable")]  # of equal scores, the lower image comes first
+    gt = truth.objects
     low, high = AREA_RANGES.T[:, :, None]
     return Matched(
-        np.array(list(categories), np.int64),
-        right, ignored, by_class, score,
-        np.arange(len(area), dtype=np.int32) - np.repeat(start.astype(np.int32), size),
-        np.append(0, np.cumsum(classes)),
-        image, gt.image, gt.category, ~gt.crowd & (gt.area >= low) & (gt.area <= high), len(images),
+        np.array(truth.categories, np.int64),
+        part.right, part.ignored, by_class, part.score[by_class], part.rank,
+        np.append(0, np.cumsum(np.bincount(part.category, minlength=len(truth.categories)))),
+        part.image, gt.image, gt.category, ~gt.crowd & (gt.area >= low) & (gt.area <= high), len(truth.images),
     )  # fmt: skip
 
 
@@ -110,7 +213,12 @@ def _by(indices: np.ndarray) -> np.ndarray:
     return np.argsort(indices.astype(np.uint16) if small else indices, kind="stable")
 
 
-def _by_class_and_image(order: np.ndarray, rows: Rows) -> np.ndarray:
+def _classes(order: np.ndarray, category: np.ndarray, count: int) -> list[np.ndarray]:
+    """The part of each class in an order that goes by class."""
+    return np.split(order, np.cumsum(np.bincount(category, minlength=count))[:-1]) if count else []
+
+
+def _by_class_and_image(order: np.ndarray, rows: Objects | Judged) -> np.ndarray:
     """The same rows by class, then image, and otherwise in the order that they had."""
     order = order[_by(rows.image[order])]
     return order[_by(rows.category[order])]

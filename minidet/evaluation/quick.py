@@ -19,8 +19,8 @@ try:
 except ImportError:  # where it cannot be installed, the other reader does everything
     msgspec = None  # type: ignore[assignment, unused-ignore]
 
-PIECE = 1 << 20
-"""Bytes of a list that are decoded at once: few enough for a cache, so that memory holds little beside the columns."""
+PIECE = 1 << 17
+"""Bytes of a list that are decoded at once: so few that what they become stays in a core's own cache."""
 
 _SHORTEST = '{"image_id":1,"category_id":1,"bbox":[1,1,1,1],"score":1}'
 _SPACE = b" \t\r\n"  # what JSON has between its words
@@ -69,7 +69,7 @@ def ground_truth(path: Path) -> tuple[list[int | str], list[int], tuple[np.ndarr
 
     Returns:
         The ids of the images and of the categories, ascending, and the columns of the annotations: indices of image and
-        category, (N,) int64; boxes, (N, 4) float64; areas, (N,) float64; whether it is a crowd, (N,) bool; zeros.
+        category, (N,) int64; boxes, (N, 4) float64; areas, (N,) float64; whether it is a crowd, (N,) bool.
 
     Raises:
         UnusualError: there is something that only the careful reader can judge.
@@ -89,7 +89,8 @@ def ground_truth(path: Path) -> tuple[list[int | str], list[int], tuple[np.ndarr
         if row.area is not msgspec.UNSET:
             area[i] = row.area
     crowd = np.fromiter((bool(row.iscrowd) for row in rows), np.bool_, len(rows))
-    return images, categories, _checked(image, category, box, area, crowd, np.zeros(len(rows)))
+    _check(box, area)
+    return images, categories, (image, category, box, area, crowd)
 
 
 def detections(path: Path, images: list[int | str], categories: list[int]) -> tuple[np.ndarray, ...]:
@@ -101,14 +102,14 @@ def detections(path: Path, images: list[int | str], categories: list[int]) -> tu
         categories: the ids of the categories, ascending.
 
     Returns:
-        Their columns, as those of `ground_truth`; the last holds the scores.
+        Their columns: indices of image and category, (N,) int32; boxes, (N, 4) float64; scores, (N,) float64.
 
     Raises:
         UnusualError: there is something that only the careful reader can judge.
     """
     places = _places(images), _places(categories)
     room = path.stat().st_size // len(_SHORTEST) + 1  # more than there can be; what is not written to takes no memory
-    image, category = np.empty((2, room), np.int64)
+    image, category = np.empty((2, room), np.int32)
     box, score = np.empty((room, 4)), np.empty(room)
     n = 0
     for piece in _pieces(path):
@@ -119,8 +120,8 @@ def detections(path: Path, images: list[int | str], categories: list[int]) -> tu
         n += len(rows)
     box = box[:n]
     with np.errstate(over="ignore"):
-        area = box[:, 2] * box[:, 3]
-    return _checked(image[:n], category[:n], box, area, np.zeros(n, np.bool_), score[:n])
+        _check(box, box[:, 2] * box[:, 3], score[:n])
+    return image[:n], category[:n], box, score[:n]
 
 
 def _pieces(path: Path) -> Iterator[bytes]:
@@ -163,17 +164,15 @@ def _columns(rows: list[Any], images: dict[Any, int], categories: dict[Any, int]
     """Indices of image and category, and boxes."""
     n = len(rows)
     try:
-        image = np.fromiter(map(images.__getitem__, map(attrgetter("image_id"), rows)), np.int64, n)
-        category = np.fromiter(map(categories.__getitem__, map(attrgetter("category_id"), rows)), np.int64, n)
+        image = np.fromiter(map(images.__getitem__, map(attrgetter("image_id"), rows)), np.int32, n)
+        category = np.fromiter(map(categories.__getitem__, map(attrgetter("category_id"), rows)), np.int32, n)
     except KeyError as error:
         raise UnusualError(f"an unknown id, {error}") from error
     box = np.fromiter(chain.from_iterable(map(attrgetter("bbox"), rows)), np.float64, 4 * n).reshape(-1, 4)
     return image, category, box
 
 
-def _checked(*columns: np.ndarray) -> tuple[np.ndarray, ...]:
-    _, _, box, area, _, score = columns
-    fine = np.isfinite(box).all() and np.isfinite(area).all() and np.isfinite(score).all()
+def _check(box: np.ndarray, area: np.ndarray, *scores: np.ndarray) -> None:
+    fine = all(np.isfinite(column).all() for column in (box, area, *scores))
     if not (fine and (box[:, 2:] >= 0).all() and (area >= 0).all()):
         raise UnusualError("a number outside its range")
-    return columns

@@ -16,69 +16,106 @@ from minidet.data.text import read_json, truth
 from minidet.evaluation import quick
 
 
-class Rows(NamedTuple):
-    """Annotations or detections as columns."""
+class Objects(NamedTuple):
+    """Annotations as columns."""
 
     image: np.ndarray
-    """(N,) int64 index into the sorted image ids."""
+    """(N,) int32 index into the sorted image ids."""
     category: np.ndarray
-    """(N,) int64 index into the sorted category ids."""
+    """(N,) int32 index into the sorted category ids."""
     box: np.ndarray
     """(N, 4) float64 (x, y, width, height), pixels."""
     area: np.ndarray
     """(N,) float64 pixels²."""
     crowd: np.ndarray
     """(N,) bool."""
-    score: np.ndarray
-    """(N,) float64; 0 for annotations."""
 
-    def take(self, order: np.ndarray) -> Rows:
+    def take(self, order: np.ndarray) -> Objects:
         """The rows in another order.
 
         Args:
             order: indices of rows.
         """
-        return Rows(*(column[order] for column in self))
+        return Objects(*(column[order] for column in self))
 
 
-def read(ground_truth: Any, detections: Any) -> tuple[list[int | str], list[int], Rows, Rows]:
-    """Check what is to be evaluated, and take it apart.
+class Found(NamedTuple):
+    """Detections as columns."""
+
+    image: np.ndarray
+    """(N,) int32 index into the sorted image ids."""
+    category: np.ndarray
+    """(N,) int32 index into the sorted category ids."""
+    box: np.ndarray
+    """(N, 4) float64 (x, y, width, height), pixels."""
+    score: np.ndarray
+    """(N,) float64."""
+
+
+def read_ground_truth(source: Any) -> tuple[list[int | str], list[int], Objects]:
+    """Check a COCO data set, and take it apart.
 
     Args:
-        ground_truth: a COCO dict or the path of a JSON file.
-        detections: a list of dicts or the path of a JSON file.
+        source: a COCO dict or the path of a JSON file.
 
     Returns:
-        The ids of the images and of the categories in ascending order, the annotations, the detections.
+        The ids of the images and of the categories in ascending order, and the annotations.
 
     Raises:
-        ValueError: something is missing, unknown, twice there or no number; the message names the element.
+        ValueError: something is missing, twice there or no number; the message names the element.
     """
-    if all(isinstance(source, (str, os.PathLike)) and Path(source).is_file() for source in (ground_truth, detections)):
+    if _is_file(source):
         with contextlib.suppress(quick.UnusualError):  # then it is read again, with care
-            return _quickly(Path(ground_truth), Path(detections))
-    ground_truth, detections = _loaded(ground_truth), _loaded(detections)
-    if not isinstance(ground_truth, dict):
-        raise ValueError(f"ground_truth must be a dict or a path, not {type(ground_truth).__name__}")
+            images, categories, columns = quick.ground_truth(Path(source))
+            return images, categories, Objects(*columns)
+    truth = _loaded(source)
+    if not isinstance(truth, dict):
+        raise ValueError(f"ground_truth must be a dict or a path, not {type(truth).__name__}")
     for key in ("images", "categories", "annotations"):
-        if not isinstance(ground_truth.get(key), (list, tuple)):
-            raise ValueError(f"ground_truth[{key!r}] must be a list, not {type(ground_truth.get(key)).__name__}")
-    if not isinstance(detections, (list, tuple)):
-        raise ValueError(f"detections must be a list or a path, not {type(detections).__name__}")
-    images = sorted(_ids("images", ground_truth["images"]), key=lambda one: (isinstance(one, str), one))
-    categories = sorted(_ids("categories", ground_truth["categories"]))
-    places = {one: i for i, one in enumerate(images)}, {one: i for i, one in enumerate(categories)}
-    gt = _rows("annotations", ground_truth["annotations"], *places, scored=False)
-    return images, categories, gt, _rows("detections", detections, *places, scored=True)
+        if not isinstance(truth.get(key), (list, tuple)):
+            raise ValueError(f"ground_truth[{key!r}] must be a list, not {type(truth.get(key)).__name__}")
+    images = sorted(_ids("images", truth["images"]), key=lambda one: (isinstance(one, str), one))
+    categories = sorted(_ids("categories", truth["categories"]))
+    places = _places(images), _places(categories)
+    image, category, box, area, crowd, _ = _rows("annotations", truth["annotations"], *places, scored=False)
+    return images, categories, Objects(image, category, box, area, crowd)
 
 
-def _quickly(ground_truth: Path, detections: Path) -> tuple[list[int | str], list[int], Rows, Rows]:
-    images, categories, gt = quick.ground_truth(ground_truth)
-    return images, categories, Rows(*gt), Rows(*quick.detections(detections, images, categories))
+def read_detections(source: Any, images: list[int | str], categories: list[int]) -> Found:
+    """Check detections, and take them apart.
+
+    Args:
+        source: a list of dicts or the path of a JSON file.
+        images: the ids of the images, ascending.
+        categories: the ids of the categories, ascending.
+
+    Returns:
+        The detections.
+
+    Raises:
+        ValueError: something is missing, unknown or no number; the message names the element.
+    """
+    if _is_file(source):
+        with contextlib.suppress(quick.UnusualError):
+            return Found(*quick.detections(Path(source), images, categories))
+    rows = _loaded(source)
+    if not isinstance(rows, (list, tuple)):
+        raise ValueError(f"detections must be a list or a path, not {type(rows).__name__}")
+    places = _places(images), _places(categories)
+    image, category, box, _, _, score = _rows("detections", rows, *places, scored=True)
+    return Found(image, category, box, score)
+
+
+def _is_file(source: Any) -> bool:
+    return isinstance(source, (str, os.PathLike)) and Path(source).is_file()
 
 
 def _loaded(source: Any) -> Any:
     return read_json(source) if isinstance(source, (str, os.PathLike)) else source
+
+
+def _places(ids: list[Any]) -> dict[Any, int]:
+    return {one: i for i, one in enumerate(ids)}
 
 
 def _ids(name: str, rows: Sequence[Any]) -> Iterable[Any]:
@@ -96,12 +133,14 @@ def _ids(name: str, rows: Sequence[Any]) -> Iterable[Any]:
     return ids
 
 
-def _rows(name: str, rows: Any, images: dict[Any, int], categories: dict[Any, int], scored: bool) -> Rows:
+def _rows(
+    name: str, rows: Any, images: dict[Any, int], categories: dict[Any, int], scored: bool
+) -> tuple[np.ndarray, ...]:
     """Columns from dicts, at full speed; only when something is wrong, one by one in search of the first bad row."""
     n = len(rows)
     try:
-        image = np.fromiter((images[row["image_id"]] for row in rows), np.int64, n)
-        category = np.fromiter((categories[row["category_id"]] for row in rows), np.int64, n)
+        image = np.fromiter((images[row["image_id"]] for row in rows), np.int32, n)
+        category = np.fromiter((categories[row["category_id"]] for row in rows), np.int32, n)
         boxes = [row["bbox"] for row in rows]
         valid = {*map(len, boxes)} <= {4}
         box = np.fromiter(chain.from_iterable(boxes), np.float64).reshape(-1, 4)
@@ -117,7 +156,7 @@ def _rows(name: str, rows: Any, images: dict[Any, int], categories: dict[Any, in
     numbers = np.column_stack([box, area, score])  # (N, 6)
     if not (valid and np.isfinite(numbers).all() and (numbers[:, 2:5] >= 0).all()):
         _check_rows(name, rows, images, categories, scored)
-    return Rows(image, category, box, area, crowd, score)
+    return image, category, box, area, crowd, score
 
 
 def _check_rows(name: str, rows: Any, images: dict[Any, int], categories: dict[Any, int], scored: bool) -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from minidet.data.text import read_json
 from minidet.evaluation import evaluate, quick
-from minidet.evaluation.reading import read
+from minidet.evaluation.reading import read_detections, read_ground_truth
 from tests.benchmarks.detections import realistic
 from tests.evaluation.test_evaluation import BOX, detected, ground_truth, pycocotools, random_set
 
@@ -39,12 +39,18 @@ def fast(truth, found):
     return images, categories, gt, quick.detections(found, images, categories)
 
 
+def read(truth, found):
+    """The columns of both; `found` may be a function that loads the detections."""
+    images, categories, objects = read_ground_truth(truth)
+    return images, categories, objects, read_detections(found() if callable(found) else found, images, categories)
+
+
 def careful(truth, found):
     """What is read with Python's own parser: columns or the message of the error."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # a width * height beyond all numbers
         try:
-            return read(read_json(truth), read_json(found))
+            return read(read_json(truth), lambda: read_json(found))
         except ValueError as error:
             return str(error)
 
