@@ -2,9 +2,10 @@
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/installed
+PEERS := .peers/installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install reproduce test chapters site bench mutants lint clean
+.PHONY: help install reproduce test chapters site bench peers mutants lint clean
 
 help:  ## what there is to make
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,7 +32,14 @@ site: $(INSTALLED)  ## the book as a web site that needs no network, in runs/sit
 	$(BIN)/python -m chapters.site.build
 
 bench: $(INSTALLED)  ## time the operations beside the peers that are installed
-	$(BIN)/python -m tests.benchmarks
+	$(if $(wildcard $(PEERS)),.peers/bin,$(BIN))/python -m tests.benchmarks
+
+peers: $(PEERS)  ## another environment in .peers, with the libraries that `make bench` then compares with
+
+$(PEERS): pyproject.toml tests/benchmarks/peers.txt
+	$(PYTHON) -m venv .peers
+	.peers/bin/python -m pip install --quiet --requirement tests/benchmarks/peers.txt --editable .
+	touch $@
 
 mutants: $(INSTALLED)  ## plant small faults in the operations and see whether the tests find them
 	$(BIN)/python -m tests.mutants
@@ -42,5 +50,5 @@ lint: $(INSTALLED)  ## style and types
 	$(BIN)/mypy
 
 clean:  ## remove the environment and everything that was made
-	rm -rf .venv runs .pytest_cache .mypy_cache .ruff_cache *.egg-info
+	rm -rf .venv .peers runs .pytest_cache .mypy_cache .ruff_cache *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -4,13 +4,12 @@
 
 Logits over [-100, 100], both targets, gamma from 0 to 5, alpha none. The error is relative, the largest over all logits
 at which the exact result is a normal number of the type; beside it where it is, and the share of results that are not
-finite. Peers: torchvision, fvcore and kornia, through automatic differentiation.
+finite. Peers: those of `tests.benchmarks.peers`, through automatic differentiation.
 """
 
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +20,7 @@ import numpy as np
 import torch
 
 from minidet import compiled, pytorch, reference
+from tests.benchmarks import peers
 from tests.benchmarks.timing import machine, peer_version
 
 GAMMAS = (0.0, 0.5, 1.0, 1.3, 1.5, 2.0, 3.7, 5.0)
@@ -56,19 +56,25 @@ def ways() -> dict[str, Callable[[np.ndarray, np.ndarray, float], Pair]]:
         "compiled": arrays(compiled),
         "pytorch": tensors(lambda x, y, gamma: pytorch.focal_loss(x, y, gamma, None)),
     }
-    if importlib.util.find_spec("torchvision"):
-        from torchvision.ops import sigmoid_focal_loss as theirs
-
-        result["torchvision"] = tensors(lambda x, y, gamma: theirs(x, y, alpha=-1, gamma=gamma))
-    if importlib.util.find_spec("fvcore"):
-        from fvcore.nn import sigmoid_focal_loss as fvcores
-
-        result["fvcore"] = tensors(lambda x, y, gamma: fvcores(x, y, alpha=-1, gamma=gamma))
-    if importlib.util.find_spec("kornia"):
-        from kornia.losses import binary_focal_loss_with_logits as kornias
-
-        result["kornia"] = tensors(lambda x, y, gamma: kornias(x[None], y[None], None, gamma)[0])
+    for name, loss in peers.torch_losses().items():
+        result[name] = tensors(lambda x, y, gamma, loss=loss: loss(x, y, gamma, None))
+    for name, loss in peers.jax_losses().items():
+        result[name] = jax_arrays(loss)
     return result
+
+
+def jax_arrays(loss: peers.Loss) -> Callable[[np.ndarray, np.ndarray, float], Pair]:
+    """Value and gradient of a loss over JAX's arrays."""
+    import jax
+
+    jax.config.update("jax_enable_x64", True)
+
+    def run(x: np.ndarray, y: np.ndarray, gamma: float) -> Pair:
+        array, targets = jax.numpy.asarray(x), jax.numpy.asarray(y.astype(x.dtype))
+        gradient = jax.grad(lambda x: loss(x, targets, gamma, None).sum())(array)
+        return np.asarray(loss(array, targets, gamma, None)), np.asarray(gradient)
+
+    return run
 
 
 def other_functions(x: np.ndarray) -> list[dict[str, Any]]:
@@ -148,22 +154,22 @@ def main() -> None:
     for row in others:
         print(f"  {row['implementation']:10} {row['function']:22} {row['type']:8} {row['error']:9.1e}")
     print("\nfocal_loss and its gradient, beside the peers")
-    print(f"{'':12} {'type':8} {'':9} {'error':>9}  {'at logit':>9} {'gamma':>6} {'target':>6}  not finite")
+    print(f"{'':28} {'type':8} {'':9} {'error':>9}  {'at logit':>9} {'gamma':>6} {'target':>6}  not finite")
     for name in implementations:
         for kind in ("float64", "float32"):
             for what in ("value", "gradient"):
                 mine = [r for r in rows if (r["implementation"], r["type"], r["what"]) == (name, kind, what)]
                 top = max(mine, key=lambda r: r["error"])
                 print(
-                    f"{name:12} {kind:8} {what:9} {top['error']:9.1e}  {top['logit']:9.2f} {top['gamma']:6g} "
+                    f"{name:28} {kind:8} {what:9} {top['error']:9.1e}  {top['logit']:9.2f} {top['gamma']:6g} "
                     f"{top['target']:6}  {np.mean([r['not_finite'] for r in mine]):10.1%}"
                 )
     if options.json:
-        peers = {name: peer_version(name) for name in ("torchvision", "fvcore", "kornia")}
+        versions = {name: version for name in peers.PACKAGES if (version := peer_version(name))}
         finite = [
             row | {"error": row["error"] if np.isfinite(row["error"]) else None} for row in rows
         ]  # JSON has no inf
-        result = {"machine": machine(), "peers": peers, "rows": finite, "others": others}
+        result = {"machine": machine(), "peers": versions, "rows": finite, "others": others}
         options.json.write_text(json.dumps(result, indent=1, allow_nan=False) + "\n")
 
 

@@ -2,9 +2,7 @@
 
 ``python -m tests.benchmarks.bench_files [--images 5000] [--rounds 5] [--peers PYTHON] [--json FILE]``, from the
 repository's root. The data are those of `tests.benchmarks.detections`, 100 detections per image. PYTHON is the
-interpreter of another environment, for peers that are not to stand in one's own:
-
-    python -m venv peers && peers/bin/pip install hotcoco ultrafast-pycocotools vernier faster-coco-eval pycocotools
+interpreter of another environment, such as that of `make peers`, for peers that are not to stand in one's own.
 
 The evaluators take turns. What is measured begins after the import and ends with the twelve numbers; for minidet the
 first call holds what Numba needs to load its kernels. Processor time is that of all threads. Memory is the largest
@@ -15,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import statistics
 import subprocess
 import sys
@@ -125,7 +122,7 @@ def main() -> None:
     for name in [name for name in names if name not in rows]:
         print(f"{name:22} is missing")
     if options.json:
-        result = {"machine": machine() | {"load": os.getloadavg()}, "images": options.images, "rows": rows}
+        result = {"machine": machine(), "images": options.images, "rows": rows}
         options.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
 
 

@@ -1,30 +1,35 @@
-"""How long the operations take: compiled, reference, pytorch and, where it is installed, torchvision.
+"""How long the operations take, and how much memory: compiled, reference, pytorch and the peers that are installed.
 
-``python -m tests.benchmarks.bench_operations [--only NAME] [--seconds 2] [--json FILE]``, from the repository's root.
+``python -m tests.benchmarks.bench_operations [--only NAME] [--seconds 2] [--processor] [--json FILE]``, from the
+repository's root; `make peers` makes an environment with all that `tests.benchmarks.peers` knows.
 
 The ways of doing one thing take turns in one process; the table shows medians and how many times the compiled path is
-faster. The reference is left out where it would take minutes.
+faster. On a machine that has other work, ``--processor`` tells more: seconds of a processor, everything on one thread.
+Memory is what one more call adds to the process at its peak (Linux only). The reference is left out where it
+would take minutes.
 """
 
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import json
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numba
 import numpy as np
 import torch
 
 from minidet import compiled, pytorch, reference
 from minidet.config import AnchorConfig
-from tests.benchmarks.timing import machine, medians
+from tests.benchmarks import peers
+from tests.benchmarks.peers import Ways
+from tests.benchmarks.timing import machine, medians, peak_memory, peer_version
 
-Ways = dict[str, Callable[[], Any]]
-HAS_TORCHVISION = importlib.util.find_spec("torchvision") is not None
+HAS_TORCHVISION = peers.there("torchvision")
 
 
 def boxes_of(rng: np.random.Generator, n: int, extent: tuple[float, float], low: float, high: float) -> np.ndarray:
@@ -41,7 +46,7 @@ def focal(gamma: float) -> Ways:
     labels = np.where(rng.random(100_000) < 0.01, rng.integers(0, 80, 100_000), -1)
     target = np.empty_like(x)
     tensor, label = torch.from_numpy(x).requires_grad_(), torch.from_numpy(labels)
-    one_hot = torch.zeros(100_000, 80)
+    one_hot = np.zeros_like(x)
     one_hot[labels >= 0, labels[labels >= 0]] = 1
     assigned = max(1, int((labels >= 0).sum()))
 
@@ -54,17 +59,7 @@ def focal(gamma: float) -> Ways:
         "copy of the array": lambda: np.copyto(target, x),
         "pytorch": ours_in_torch,
     }
-    if HAS_TORCHVISION:
-        from torchvision.ops import sigmoid_focal_loss
-
-        def value_and_gradient(loss: Callable[..., torch.Tensor]) -> None:
-            tensor.grad = None
-            (loss(tensor, one_hot, alpha=0.25, gamma=gamma, reduction="sum") / assigned).backward()
-
-        traced = torch.compile(sigmoid_focal_loss)
-        ways["torchvision"] = lambda: value_and_gradient(sigmoid_focal_loss)
-        ways["torchvision, torch.compile"] = lambda: value_and_gradient(traced)
-    return ways
+    return ways | peers.focal(x, one_hot, gamma, 1 / assigned)
 
 
 def pyramid(boxes: int) -> Ways:
@@ -108,11 +103,7 @@ def iou() -> Ways:
     a, b = (boxes_of(rng, 5000, (1344, 800), 8, 400).astype(np.float32) for _ in range(2))
     ta, tb = torch.from_numpy(a), torch.from_numpy(b)
     ways: Ways = {"compiled": lambda: compiled.box_iou(a, b), "pytorch": lambda: pytorch.box_iou(ta, tb)}
-    if HAS_TORCHVISION:
-        from torchvision.ops import box_iou
-
-        ways["torchvision"] = lambda: box_iou(ta, tb)
-    return ways
+    return ways | peers.iou(a, b)
 
 
 def nms(clusters: int | None) -> Ways:
@@ -125,31 +116,34 @@ def nms(clusters: int | None) -> Ways:
         centre = middle[rng.integers(0, clusters, 20_000)] + rng.normal(0, 5, (20_000, 2))
         half = rng.uniform(25, 35, (20_000, 2))
         boxes = np.concatenate([centre - half, centre + half], axis=1)
-    boxes, scores = boxes.astype(np.float32), rng.permutation(20_000).astype(np.float32) / 20_000
+    boxes, scores = boxes.astype(np.float32), (1 + rng.permutation(20_000).astype(np.float32)) / 20_000
     tb, ts = torch.from_numpy(boxes), torch.from_numpy(scores)
     ways: Ways = {"compiled": lambda: compiled.nms(boxes, scores), "pytorch": lambda: pytorch.nms(tb, ts)}
-    if HAS_TORCHVISION:
-        from torchvision.ops import nms as theirs
+    return ways | peers.nms(boxes, scores)
 
-        ways["torchvision"] = lambda: theirs(tb, ts, 0.5)
-    return ways
+
+def scattered() -> Ways:
+    """nms of 100,000 boxes, threshold 0.5, scattered over 10,000 x 10,000 pixels: the scene that lsnms is shown on."""
+    rng = np.random.default_rng(5)
+    corner = rng.uniform(0, 10_000, (100_000, 2))
+    boxes = np.concatenate([corner, corner + rng.uniform(10, 100, (100_000, 2))], axis=1).astype(np.float32)
+    scores = (1 + rng.permutation(100_000).astype(np.float32)) / 100_000
+    ways: Ways = {"compiled": lambda: compiled.nms(boxes, scores)}
+    slow = ("torchvision", "OpenCV", "powerboxes")  # which look at all pairs
+    return ways | {name: way for name, way in peers.nms(boxes, scores).items() if name not in slow}
 
 
 def batched_nms() -> Ways:
     """batched_nms of 20,000 boxes in 80 classes, threshold 0.5."""
     rng = np.random.default_rng(4)
     boxes = boxes_of(rng, 20_000, (1344, 800), 10, 200).astype(np.float32)
-    scores, classes = rng.permutation(20_000).astype(np.float32) / 20_000, rng.integers(0, 80, 20_000)
+    scores, classes = (1 + rng.permutation(20_000).astype(np.float32)) / 20_000, rng.integers(0, 80, 20_000)
     tb, ts, tc = torch.from_numpy(boxes), torch.from_numpy(scores), torch.from_numpy(classes)
     ways: Ways = {
         "compiled": lambda: compiled.batched_nms(boxes, scores, classes),
         "pytorch": lambda: pytorch.batched_nms(tb, ts, tc),
     }
-    if HAS_TORCHVISION:
-        from torchvision.ops import batched_nms as theirs
-
-        ways["torchvision"] = lambda: theirs(tb, ts, tc, 0.5)
-    return ways
+    return ways | peers.batched_nms(boxes, scores, classes)
 
 
 CASES: dict[str, Callable[[], Ways]] = {
@@ -161,6 +155,7 @@ CASES: dict[str, Callable[[], Ways]] = {
     "box_iou, 5000 x 5000": iou,
     "nms, 20000 spread evenly": lambda: nms(None),
     "nms, 20000 in 50 clusters": lambda: nms(50),
+    "nms, 100000 scattered": scattered,
     "batched_nms, 20000 in 80 classes": batched_nms,
 }
 
@@ -169,20 +164,37 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", default="", help="cases whose name holds this")
     parser.add_argument("--seconds", type=float, default=2.0, help="for each way of each case")
-    parser.add_argument("--threads", type=int, default=os.cpu_count(), help="of PyTorch; Numba takes all cores")
+    parser.add_argument("--threads", type=int, default=os.cpu_count(), help="how many")
     parser.add_argument("--json", type=Path, help="also write the result there")
+    parser.add_argument("--processor", action="store_true", help="seconds of a processor, on one thread")
     options = parser.parse_args()
-    torch.set_num_threads(options.threads)
-    result: dict[str, Any] = {"machine": machine(), "median_s": {}}
+    threads = 1 if options.processor else options.threads
+    os.environ["RAYON_NUM_THREADS"] = str(threads)  # before a library in Rust is imported
+    torch.set_num_threads(threads)
+    numba.set_num_threads(min(threads, numba.get_num_threads()))
+    versions = {name: version for name in peers.PACKAGES if (version := peer_version(name))}
+    result: dict[str, Any] = {
+        "machine": machine(),
+        "peers": versions,
+        "clock": "processor" if options.processor else "wall",
+        "median_s": {},
+        "peak_bytes": {},
+    }
     print("  ".join(f"{key} {value}" for key, value in result["machine"].items()))
-    if not HAS_TORCHVISION:
-        print("torchvision is missing, so there is no peer to compare with: pip install torchvision")
+    print("missing:", ", ".join(name for name in peers.PACKAGES if name not in versions) or "no peer")
     for name, make in CASES.items():
         if options.only in name:
-            times = result["median_s"][name] = medians(make(), options.seconds)
+            ways = make()
+            times = result["median_s"][name] = medians(
+                ways, options.seconds, clock=time.process_time if options.processor else time.perf_counter
+            )
+            memory = result["peak_bytes"][name] = {way: peak_memory(call) for way, call in ways.items()}
             print(f"\n{name}")
             for way, seconds in times.items():
-                print(f"  {way:28} {1000 * seconds:10.3f} ms {seconds / times['compiled']:9.1f} x compiled", flush=True)
+                print(
+                    f"  {way:28} {1000 * seconds:10.3f} ms {seconds / times['compiled']:9.1f} x compiled"
+                    f"  {(memory[way] or 0) / 2**20:7.0f} MiB", flush=True,
+                )  # fmt: skip
     if options.json:
         options.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
 

@@ -1,0 +1,137 @@
+"""`python -m tests.benchmarks.tables`: write the tables of this folder's README.md anew from figures/results."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = ROOT / "tests" / "benchmarks" / "README.md"
+OWN = ("compiled", "reference", "pytorch", "copy of the array")
+NAMES = {
+    "dense_focal_loss, gamma 2": "dense focal loss and gradient, 100,000 x 80 float32, gamma 2",
+    "dense_focal_loss, gamma 1.5": "the same, gamma 1.5",
+    "assign_pyramid, 50 boxes": "assignment, 800 x 1344 pixels (201,600 anchors), 50 boxes, forced matches",
+    "assign_pyramid, 300 boxes": "the same, 300 boxes",
+    "assign_anchors, 50 boxes": "assignment, 201,600 arbitrary anchors, 50 boxes",
+    "box_iou, 5000 x 5000": "IoU, 5,000 x 5,000 boxes, float32",
+    "nms, 20000 spread evenly": "NMS, 20,000 boxes spread evenly",
+    "nms, 20000 in 50 clusters": "NMS, 20,000 boxes in 50 clusters",
+    "nms, 100000 scattered": "NMS, 100,000 boxes scattered over 10,000 x 10,000 pixels",
+    "batched_nms, 20000 in 80 classes": "NMS class by class, 20,000 boxes, 80 classes",
+}
+
+
+def milliseconds(seconds: float) -> str:
+    """A time with two digits, or as whole milliseconds."""
+    value = 1e3 * seconds
+    return f"{value:,.0f} ms" if value >= 10 else f"{float(f'{value:.2g}'):g} ms"
+
+
+def times(ratio: float) -> str:
+    """How many times faster, with two digits or as a whole number."""
+    return f"{ratio:,.0f}" if ratio >= 10 else f"{ratio:.1f}"
+
+
+def peers(medians: dict[str, float]) -> dict[str, float]:
+    """The peers of an operation, the fastest first."""
+    return dict(sorted((item for item in medians.items() if item[0] not in OWN), key=lambda item: item[1]))
+
+
+def operations() -> str:
+    """Each operation beside its best peer, and how many times faster it is than the others."""
+    found = _load("operations")
+    rows = []
+    for name, medians in found["median_s"].items():
+        memory, ours = found["peak_bytes"][name], medians["compiled"]
+        (best, seconds), *others = peers(medians).items()
+        rows.append([
+            NAMES[name], milliseconds(ours), _mebibytes(memory["compiled"]),
+            f"{best}, {milliseconds(seconds)}", _mebibytes(memory[best]), times(seconds / ours),
+            "; ".join(f"{peer} {times(value / ours)}" for peer, value in others) or "–",
+        ])  # fmt: skip
+    header = [
+        "operation",
+        "compiled",
+        "memory",
+        "the fastest peer",
+        "memory",
+        "times faster",
+        "times faster than others",
+    ]
+    return _table(header, rows)
+
+
+def digits() -> str:
+    """The largest relative errors of the focal loss."""
+    found: dict[str, dict[tuple[str, str], float]] = {}
+    lost: dict[str, float] = {}
+    for row in _load("accuracy")["rows"]:
+        own = found.setdefault(row["implementation"], {})
+        key = row["type"], row["what"]
+        own[key] = max(own.get(key, 0.0), float("inf") if row["error"] is None else row["error"])
+        lost[row["implementation"]] = max(lost.get(row["implementation"], 0.0), row["not_finite"])
+    columns = [(kind, what) for kind in ("float64", "float32") for what in ("value", "gradient")]
+    order = sorted(found, key=lambda name: (name not in OWN, found[name]["float64", "gradient"], name))
+
+    def cell(error: float) -> str:
+        return "infinite" if error == float("inf") else f"{error:.1e}"
+
+    rows = [
+        [name, *(cell(found[name][column]) for column in columns), f"{lost[name]:.0%}" if lost[name] else "none"]
+        for name in order
+    ]
+    return _table(["", *(f"{kind} {what}" for kind, what in columns), "not finite, at worst"], rows)
+
+
+def files() -> str:
+    """Average precision from two files."""
+    found = _load("files")["rows"]
+    rows = []
+    for name, row in found.items():
+        seconds = [row[key] for key in ("processor_s", "again_s")]
+        rows.append([
+            name, *(f"{value:.2f} s" if value < 10 else f"{value:.0f} s" for value in seconds),
+            f"{row['peak_mib']:,.0f} MiB", f"{row['peak_mib'] - row['imported_mib']:,.0f} MiB",
+        ])  # fmt: skip
+    return _table(["", "first call", "again", "memory", "of it after the import"], rows)
+
+
+def cold() -> str:
+    """What first calls cost."""
+    found = _load("cold")["CPU seconds"]
+    rows = [[f"`{name}`", f"{row['no cache']:.1f} s", f"{row['cache']:.2f} s"] for name, row in found.items()]
+    return _table(["first call of", "without a cache", "with it"], rows)
+
+
+TABLES: dict[str, Callable[[], str]] = {"operations": operations, "digits": digits, "files": files, "cold": cold}
+
+
+def filled(page: str) -> str:
+    """The page with its tables as they are measured."""
+    for name, table in TABLES.items():
+        start, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->"
+        page = re.sub(
+            f"{start}.*?{end}", lambda _, a=start, b=end, t=table: f"{a}\n{t()}\n\n{b}", page, flags=re.DOTALL
+        )
+    return page
+
+
+def _mebibytes(size: int | None) -> str:
+    return "–" if size is None else f"{size / 2**20:,.0f} MiB"
+
+
+def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _load(name: str) -> Any:
+    return json.loads((ROOT / "figures" / "results" / f"benchmark_{name}.json").read_bytes())
+
+
+if __name__ == "__main__":
+    PAGE.write_text(filled(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
