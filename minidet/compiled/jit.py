@@ -4,18 +4,28 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import os
+import threading
 from collections.abc import Callable
+from types import FunctionType
 from typing import Any
 
 from numba import get_num_threads, njit
-from numba.core.runtime.nrt import rtsys
+
+from minidet.compiled.cache import KernelCache
+
+_one_at_a_time = threading.Lock()
+_forked = threading.Event()
+"""Whether this process was forked from another one after this module was loaded: then it has none of its threads."""
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forked.set)
 
 
 def compiler(inner: bool = False, **options: Any) -> Callable[[Callable[..., Any]], Any]:
     """A decorator: `numba.njit` with what all kernels share: no GIL, division by zero as in NumPy, and kept on disk.
 
-    Numba keeps its cache beside the source, or in the user's cache folder where that is read-only. Where neither can be
-    written it refuses to compile at all; then the kernel is compiled anew in each process.
+    Kernels are kept beside the source, or in the user's cache folder where that is read-only. Where neither can be
+    written, the kernel is compiled anew in each process.
 
     Args:
         inner: whether only kernels call the function; without an entry from Python and from C it compiles faster.
@@ -29,34 +39,16 @@ def compiler(inner: bool = False, **options: Any) -> Callable[[Callable[..., Any
         settings = {"nogil": True, "error_model": "numpy", **options}
         if inner:
             settings |= {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
-        try:
-            return _loaded_alone(njit(cache=True, **settings)(function))
-        except RuntimeError as error:
-            if "cannot cache" not in str(error):
-                raise
-            return njit(**settings)(function)
+        compiled = njit(**settings)(function)
+        if isinstance(function, FunctionType) and hasattr(compiled, "_cache"):  # not with NUMBA_DISABLE_JIT=1
+            try:
+                compiled._cache = KernelCache(function)
+            except RuntimeError as error:
+                if "cannot cache" not in str(error):
+                    raise
+        return compiled
 
     return decorate
-
-
-def _loaded_alone(dispatcher: Any) -> Any:
-    """Let machine code that is on disk be loaded without everything that Numba needs to compile.
-
-    Before Numba looks into its cache it fills its tables of types and functions, for 0.3 s of a processor in every
-    process. Machine code needs none of that, only the memory manager that arrays come from. When something has to be
-    compiled, the compiler fills the tables itself.
-    """
-    cache: Any = getattr(dispatcher, "_cache", None)
-    if not hasattr(cache, "_load_overload"):  # Python without the compiler, or another version of Numba
-        return dispatcher
-
-    def load(signature: Any, context: Any) -> Any:
-        rtsys.initialize(context)
-        with cache._guard_against_spurious_io_errors():
-            return cache._load_overload(signature, context)
-
-    cache.load_overload = load
-    return dispatcher
 
 
 kernel = compiler()
@@ -72,16 +64,35 @@ sums = compiler(inner=True, fastmath={"contract", "reassoc", "nsz"})
 def parallel_kernel(function: Callable[..., Any]) -> Callable[..., Any]:
     """A `kernel` whose `prange` is spread over the cores.
 
-    It takes longer to compile, so it is used only where it pays, and with little inside.
+    It takes longer to compile, so it is used only where it pays, and with little inside. Threads of Python take turns,
+    because not every threading layer of Numba serves several at once. A forked process, which a layer ends as soon as
+    it asks for threads, computes alone: such processes are many, and share the cores already.
     """
     compiled = compiler(parallel=True)(function)
 
+    @functools.cache
+    def alone() -> Any:
+        return compiler()(_renamed(function, "alone"))
+
     @functools.wraps(function)
     def call(*arguments: Any) -> Any:
-        _start_threads()
-        return compiled(*arguments)
+        if _forked.is_set():
+            return alone()(*arguments)
+        with _one_at_a_time:
+            _start_threads()
+            return compiled(*arguments)
 
     return call
+
+
+def _renamed(function: Callable[..., Any], more: str) -> Callable[..., Any]:
+    """The same function under another name, which Numba keeps apart in its cache."""
+    assert isinstance(function, FunctionType)
+    name = f"{function.__name__}_{more}"
+    copy = FunctionType(function.__code__, function.__globals__, name, function.__defaults__, function.__closure__)
+    copy.__qualname__ = name
+    copy.__module__ = function.__module__
+    return copy
 
 
 @functools.cache
