@@ -60,7 +60,10 @@ def write_json(path: str | os.PathLike[str], content: Any, lists_on_one_line: bo
     """
     if lists_on_one_line:
         return write_text(path, _short_lists(content, "\n") + "\n")
-    return write_text(path, json.dumps(content, indent=1, allow_nan=False, ensure_ascii=False) + "\n")
+    text = json.dumps(content, indent=1, allow_nan=False, ensure_ascii=False)
+    if any("\ud800" <= letter <= "\udfff" for letter in text):  # the name of a file that is not UTF-8
+        text = json.dumps(content, indent=1, allow_nan=False)
+    return write_text(path, text + "\n")
 
 
 def _short_lists(value: Any, margin: str) -> str:

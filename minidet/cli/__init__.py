@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.environ.setdefault("GOMP_SPINCOUNT", "0")  # waiting threads give their core to other programs, at no cost
     for stream in (sys.stdout, sys.stderr):  # on Windows a file would be written in an encoding without gamma
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(encoding="utf-8")
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")  # a file's name may not be UTF-8
     parser = argparse.ArgumentParser(
         prog="minidet", description="Focal loss and RetinaNet, from scratch. Each command explains itself with --help."
     )
@@ -57,6 +57,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if (error.name or "").partition(".")[0] != "torch":
             raise
         print("minidet: this command needs PyTorch: pip install 'minidet[train]'", file=sys.stderr)
+        return 1
+    except UnicodeEncodeError as error:
+        text = error.object[max(0, error.start - 30) : error.end + 10]
+        print(f"minidet: {text!r} holds the name of a file that is not UTF-8: rename the file", file=sys.stderr)
         return 1
     except (ValueError, OSError) as error:
         print(f"minidet: {error}", file=sys.stderr)

@@ -43,6 +43,11 @@ def add(commands: Any) -> None:
         help="draw detections from this score on, 0 to 1; or: best, for each class the score with the best F1 on the "
         "images that the run was evaluated on",
     )  # fmt: skip
+    command.add_argument(
+        "--as-stored", action="store_true",
+        help="leave images as they are stored, without turning them as their EXIF orientation asks; so is a run that "
+        "was trained with --as-stored",
+    )  # fmt: skip
     add_tiles(command)
     add_path(command)
     add_pixel_limit(command)
@@ -61,13 +66,14 @@ def run(options: argparse.Namespace) -> None:
     names = PictureNames(options.out, paths)
     model, settings = load_run(options.run_folder, options.path, options.best)
     categories = settings.categories
+    oriented = not options.as_stored and (settings.data or {}).get("oriented", True)
     thresholds = drawn_from(options.score, options.run_folder, categories)
     images: list[dict[str, Any]] = []
     found: list[Detections] = []
     failed, drawn = [], 0
     for path in Progress(paths, unit="image"):
         try:
-            image = load_image(path)
+            image = load_image(path, oriented)
         except ValueError as error:
             Progress.write(f"minidet: left out: {error}", file=sys.stderr)
             failed.append(path.name)

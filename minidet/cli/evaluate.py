@@ -72,7 +72,7 @@ def run(options: argparse.Namespace) -> None:
     kept = [path for path in kept if not (own and path.name == "evaluation.json")]
     ending = json_file.stem.removeprefix("evaluation")
     pages = [json_file.with_name(f"{name}{ending}.png") for name in ("confusion", "mistakes")]
-    check_outputs([json_file, *pages, options.detections], [(dataset, source["source"])], kept)
+    check_outputs([json_file, *pages, options.detections], [dataset], kept)
 
     categories = settings.categories
     result, found = evaluate_model(model, dataset, categories, settings.training.resize, options.tiles)

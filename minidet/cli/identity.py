@@ -112,7 +112,9 @@ def image_list(dataset: Dataset) -> list[tuple[int | str, str]]:
     entries = []
     for i in range(len(dataset)):
         record = dataset.record(i)
-        content = hashlib.blake2b(f"{record.file_name} {record.image_size}".encode(), digest_size=6)
+        content = hashlib.blake2b(
+            f"{record.file_name} {record.image_size}".encode(errors="surrogatepass"), digest_size=6
+        )
         for array in (record.boxes, record.classes, record.ignore):
             content.update(array.tobytes())
         entries.append((record.image_id, content.hexdigest()))

@@ -73,7 +73,7 @@ def run(options: argparse.Namespace) -> None:
     name = f"inspect_{slug(dataset.name)}"
     names = [name, f"{name}_suggested"] if options.suggest else [name]
     outputs = [options.out / f"{page}.png" for page in names] + [options.json]
-    check_outputs(outputs, data=[(dataset, options.source)])
+    check_outputs(outputs, data=[dataset])
 
     print(recognise(options.source).says)
     report = inspect(dataset, anchors, rule, resize=resize, check_images=not options.skip_images)

@@ -12,13 +12,13 @@ if TYPE_CHECKING:
 
 
 def check_outputs(
-    outputs: Iterable[Path | None], data: Iterable[tuple[Dataset, str]] = (), files: Iterable[Path | None] = ()
+    outputs: Iterable[Path | None], data: Iterable[Dataset] = (), files: Iterable[Path | None] = ()
 ) -> None:  # fmt: skip
     """Refuse to write over an input, or twice to one file, before anything is written.
 
     Args:
         outputs: the files that will be written; None stands for one that is not asked for.
-        data: data sets that are read, each with its source.
+        data: data sets that are read.
         files: other files that are read; None stands for one that is not given.
 
     Raises:
@@ -34,7 +34,7 @@ def check_outputs(
     there = {identity: path for path in paths if (identity := file_identity(path))}
     if not there:
         return
-    inputs = [*filter(None, files), *(file for dataset, source in data for file in _files_of(dataset, source))]
+    inputs = [*filter(None, files), *(file for dataset in data for file in _files_of(dataset))]
     for file in inputs:
         if (identity := file_identity(file)) in there:
             raise ValueError(f"{there[identity]} is read by this command and would be overwritten: give another path")
@@ -54,15 +54,12 @@ def slug(name: str) -> str:
     return "".join(c if c.isalnum() else "_" for c in Path(name).stem) or "data"
 
 
-def _files_of(dataset: Dataset, source: str) -> Iterator[Path]:
+def _files_of(dataset: Dataset) -> Iterator[Path]:
     """The annotation files and the images of a data set."""
     from minidet.data import ImageFolder, Part
 
     dataset = dataset.dataset if isinstance(dataset, Part) else dataset
     if not isinstance(dataset, ImageFolder):
         return
-    path = Path(source)
-    yield path if path.is_file() else path / "annotations.json"
-    for folder in ("Annotations", "ImageSets"):
-        yield from (path / folder).rglob("*")
+    yield from dataset.annotation_files
     yield from (dataset.images / dataset.record(i).file_name for i in range(len(dataset)))

@@ -164,11 +164,8 @@ def _check(options: argparse.Namespace, ready: Plan, first: bool) -> None:
 
     settings, dataset, unseen = ready
     changed = check_images(options.out, dataset, options.changed_data) if options.resume and _is_read(ready) else None
-    data = [(dataset, settings.data)] + ([(unseen, settings.val)] if unseen is not None else [])
-    check_outputs(
-        (options.out / name for name in FILES),
-        [(read, source["source"]) for read, source in data if source is not None],
-    )
+    data = [dataset] + ([unseen] if unseen is not None else [])
+    check_outputs((options.out / name for name in FILES), data)
     if first:
         for read in (settings.data, settings.val) if _is_read(ready) else ():
             if read is not None and not (read is settings.val and read["source"] == (settings.data or {})["source"]):
@@ -176,7 +173,7 @@ def _check(options: argparse.Namespace, ready: Plan, first: bool) -> None:
         print(summary(dataset))
         if unseen is not None and unseen.faults:
             print(f"to evaluate on: {summary(unseen)}")
-        if any(read.faults for read, _ in data):
+        if any(read.faults for read in data):
             print(f"the faults are listed in {options.out / FAULTS}", file=sys.stderr)
         if changed:
             print(changed, file=sys.stderr)

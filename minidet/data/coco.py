@@ -62,6 +62,7 @@ class Coco(ImageFolder):
         names = [item.get("file_name") for item in content["images"] if isinstance(item, dict)]
         folder = Path(images) if images is not None else folder_of_images(path, names)
         super().__init__(name or _name(path.resolve()), folder, strict, oriented)
+        self.annotation_files = [path]
         used = Counter(item["category_id"] for item in content["annotations"] if _has_category(item))
         labels = self._read_categories(path, content["categories"], used)
         entries = self._read_images(path, content["images"])
@@ -183,7 +184,16 @@ def _read(path: Path) -> dict[str, list[Any]]:
             raise ValueError(
                 f"{path} has no list {key!r}: a COCO instances file has images, annotations and categories"
             )
+        for item in content[key]:
+            _make_ids_whole(item)
     return content
+
+
+def _make_ids_whole(item: Any) -> None:
+    """Write 1.0 as 1, which tables of numbers in which some are missing turn ids into."""
+    for key in ("id", "image_id", "category_id") if isinstance(item, dict) else ():
+        if isinstance(item.get(key), float) and item[key].is_integer():
+            item[key] = int(item[key])
 
 
 def _box(item: Any) -> tuple[list[float] | None, bool]:

@@ -75,6 +75,8 @@ class ImageFolder:
         self.faults: list[Fault] = []
         self.notes: list[str] = []
         """What the reader decided and a user may want to know; one sentence each."""
+        self.annotation_files: list[Path] = []
+        """What the reader has read beside the images, so that nothing is written over it."""
         self.known_images = Images(images)
         self._records: list[Record] = []
         self._taken: dict[str, int | str] = {}

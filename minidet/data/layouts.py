@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import mmap
 from collections.abc import Callable, Iterable
@@ -15,6 +16,7 @@ from minidet.data.parts import Part
 from minidet.data.paths import child, files_below, files_in, nearest
 from minidet.data.records import Dataset
 from minidet.data.shapes import Shapes
+from minidet.data.text import MARKS
 from minidet.data.voc import Voc
 from minidet.data.voc_files import annotation_folder, class_names, image_lists
 from minidet.data.yolo import Yolo
@@ -23,6 +25,7 @@ from minidet.wording import counted
 
 READERS: dict[str, Callable[..., Dataset]] = {"shapes": Shapes, "coco": Coco, "voc": Voc, "yolo": Yolo}
 """Who reads which kind."""
+_ARCHIVES = (".zip", ".gz", ".tgz", ".tar", ".bz2", ".xz", ".7z", ".rar")
 _ALIKE = (("train", "training"), ("val", "valid", "validation", "dev"), ("test", "testing"))
 
 
@@ -153,7 +156,8 @@ def recognise(source: str | Path) -> Layout:
             return found
     below = [one for one in path.iterdir() if one.is_dir() and not one.name.startswith((".", "__MACOSX"))]
     if len(below) == 1 and files_below(below[0], ("",)):
-        return recognise(below[0])
+        with contextlib.suppress(ValueError):  # then it is this folder of which is told what it holds
+            return recognise(below[0])
     images, tables = len(files_below(path, SUFFIXES)), files_below(path, (".json", ".xml", ".txt", ".csv"))
     more = f", such as {tables[0]}" if tables else ""
     raise ValueError(
@@ -170,6 +174,10 @@ def _file(path: Path) -> Layout:
         return Layout("yolo", path, f"YOLO text files, described by {nearest(path)}{_parts(splits)}", splits)
     if path.suffix.lower() == ".xml":
         raise ValueError(f"source = {str(path)!r} is the annotation of one image: give the folder of the data set")
+    if path.suffix.lower() in _ARCHIVES:
+        raise ValueError(f"source = {str(path)!r} is an archive: unpack it, and give the folder or the file inside")
+    if path.suffix.lower() in SUFFIXES:
+        raise ValueError(f"source = {str(path)!r} is an image: give the folder of the data set")
     return Layout("coco", path, f"COCO annotations in {nearest(path)}")
 
 
@@ -202,8 +210,10 @@ def _is_coco(path: Path) -> bool:
     """Whether the three lists of a COCO file are named in it; quick, whatever its size."""
     if not path.stat().st_size:
         return False
+    keys = ('"images"', '"annotations"', '"categories"')
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        return all(content.find(key) >= 0 for key in (b'"images"', b'"annotations"', b'"categories"'))
+        encoding = next((name for mark, name in MARKS if content[:4].startswith(mark)), "utf-8")
+        return all(content.find(key.encode(encoding)) >= 0 for key in keys)
 
 
 def _voc(root: Path) -> Layout | None:
@@ -240,8 +250,9 @@ def _text_beside_images(root: Path) -> bool:
     """Whether some image has a text file of its own name beside it or in a folder labels/ beside its own."""
     for name in files_below(root, SUFFIXES)[:20]:
         path = root / name
-        if path.with_suffix(".txt").is_file() or (path.parent.parent / "labels" / f"{path.stem}.txt").is_file():
-            return True
+        for text in (f"{path.stem}.txt", f"{path.stem}.TXT"):
+            if (path.parent / text).is_file() or (path.parent.parent / "labels" / text).is_file():
+                return True
     return False
 
 

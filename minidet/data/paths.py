@@ -80,7 +80,7 @@ def child(root: Path, names: Iterable[str]) -> Path | None:
 
 
 def files_below(root: Path, suffixes: Sequence[str]) -> list[str]:
-    """The files in a folder and in those below it, hidden ones left out.
+    """The files in a folder and in those below it, hidden ones left out, links to folders followed.
 
     Args:
         root: the folder.
@@ -90,11 +90,26 @@ def files_below(root: Path, suffixes: Sequence[str]) -> list[str]:
         Names relative to the folder with forward slashes, sorted by their stem.
     """
     found = []
-    for folder, below, names in os.walk(root):
-        below[:] = [name for name in below if not name.startswith((".", "__MACOSX"))]
+    linked: set[str] = set()
+    for folder, below, names in os.walk(root, followlinks=True):
+        below[:] = [
+            name for name in below
+            if not name.startswith((".", "__MACOSX")) and _leads_on(os.path.join(folder, name), root, linked)
+        ]  # fmt: skip
         chosen = [name for name in names if name.lower().endswith(tuple(suffixes)) and not name.startswith(".")]
         found += [(Path(folder) / name).relative_to(root).as_posix() for name in chosen]
     return sorted(found, key=lambda name: (stem(name), name))
+
+
+def _leads_on(folder: str, root: Path, linked: set[str]) -> bool:
+    """Whether a folder is to be looked into: not a link to what is looked at anyway, or to a folder above."""
+    if not os.path.islink(folder):
+        return True
+    target, base = os.path.realpath(folder), os.path.realpath(root)
+    if target in linked or Path(target).is_relative_to(base) or Path(base).is_relative_to(target):
+        return False
+    linked.add(target)
+    return True
 
 
 def files_in(folder: Path, *suffixes: str) -> list[Path]:

@@ -128,8 +128,9 @@ def require_objects(dataset: Dataset, purpose: str) -> None:
         if objects:
             return
     what = "image" if not len(dataset) else "object"
+    first = f". The first fault: {dataset.faults[0].detail}" if dataset.faults else ""
     raise ValueError(
         f"{dataset.name} holds no {what} {purpose}: {wording.counted(len(dataset), 'image')}, "
         f"{wording.counted(ignored, 'object')} to be ignored, {counted(dataset.faults)}; check the path, the split and "
-        "the annotations"
+        f"the annotations{first}"
     )

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
-_MARKS = (
+MARKS = (
     (codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF32_LE, "utf-32-le"), (codecs.BOM_UTF32_BE, "utf-32-be"),
     (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"),
 )  # fmt: skip
@@ -44,7 +44,7 @@ def decoded(data: bytes, declared: str = "") -> str:
     >>> decoded(b"\\xef\\xbb\\xbfcat"), decoded(b"\\xc3\\xa8"), decoded("猫".encode("gbk"), "gb2312")
     ('cat', 'è', '猫')
     """
-    for mark, encoding in _MARKS:
+    for mark, encoding in MARKS:
         if data.startswith(mark):
             return _decode(data[len(mark) :], encoding)
     if b"\0" in data[:4]:  # UTF-16 without a mark: every other byte of the first characters is 0

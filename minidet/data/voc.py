@@ -85,6 +85,7 @@ class Voc(ImageFolder):
         files = {stem(name): self.annotations / name for name in files_below(self.annotations, (".xml",))}
         if not files and not self.known_images.names:
             raise ValueError(f"{root} holds no XML files: a Pascal VOC folder has them in Annotations/")
+        self.annotation_files = [*files.values(), *image_lists(root).values(), root / "classes.txt"]
         wanted = list(files) if split is None else self._read_split(root, split, files)
         needed = files.keys() if classes is None else files.keys() & wanted  # all, to know the names in the folder
         parsed = {name: parse_annotation(files[name]) for name in needed}

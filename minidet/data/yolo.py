@@ -27,7 +27,15 @@ from minidet.data.images import image_size
 from minidet.data.paths import files_below
 from minidet.data.records import numbered
 from minidet.data.text import read_text
-from minidet.data.yolo_files import NOT_LABELS, Description, describe, image_id_of, images_of, labels_of
+from minidet.data.yolo_files import (
+    NOT_LABELS,
+    Description,
+    describe,
+    description_file,
+    image_id_of,
+    images_of,
+    labels_of,
+)
 
 _DIGITS = 9
 _FEWEST = 6
@@ -73,6 +81,9 @@ class Yolo(ImageFolder):
             images = [image.resolve() for image in images]
         super().__init__(root.resolve().name, root, strict, oriented)
         labels = {image: labels_of(image) for image in images}
+        described = [description_file(path), found.named_in]
+        lists = [source for source in sources if source.is_file()]
+        self.annotation_files = [*labels.values(), *filter(None, described), *lists]
         self._with_keypoints = found.with_keypoints
         self._set_classes(found, list(labels.values()))
         without = sum(not file.is_file() for file in labels.values())
@@ -186,6 +197,8 @@ def _corners(values: list[float], doubt: float, size: tuple[int, int]) -> tuple[
     else:
         xs, ys = values[::2], values[1::2]
     across, down = ([_shortest(v * side, doubt * side) for v in vs] for vs, side in ((xs, width), (ys, height)))
+    if len(values) == 4:  # a negative side stays one, to be told
+        return across[0], down[0], across[1], down[1]
     return min(across), min(down), max(across), max(down)
 
 

@@ -101,13 +101,14 @@ def labels_of(image: Path) -> Path:
         image: path of the image.
     """
     beside = image.with_suffix(".txt")
+    tried = [beside]
     parts = list(beside.parts)
     for place in range(len(parts) - 2, -1, -1):
         if parts[place].lower() == "images":
-            exchanged = Path(*parts[:place], "labels", *parts[place + 1 :])
-            other = Path(*parts[:place], "Labels", *parts[place + 1 :])
-            return next((one for one in (exchanged, other, beside) if one.is_file()), exchanged)
-    return beside
+            folders = ["labels", *(name for name in ("Labels", "LABELS") if Path(*parts[:place], name).is_dir())]
+            tried = [Path(*parts[:place], name, *parts[place + 1 :]) for name in folders] + tried
+            break
+    return next((one for path in tried for one in (path, path.with_suffix(".TXT")) if one.is_file()), tried[0])
 
 
 def image_id_of(name: str) -> str:
@@ -132,6 +133,8 @@ def _yaml(path: Path) -> Description:
     if isinstance(names, str):
         names = _lines(path.parent / names)
     names = dict(enumerate(names)) if isinstance(names, list) else names
+    if isinstance(names, dict):  # numbers in quotes are numbers
+        names = {int(k) if isinstance(k, str) and k.isdecimal() else k: name for k, name in names.items()}
     if not isinstance(names, dict) or not all(isinstance(k, int) and k >= 0 for k in names):
         raise ValueError(f"{path}: names = {names!r} must be a list of classes, or a table of them by number from 0")
     found = Description({k: str(name).strip() for k, name in names.items()}, path)

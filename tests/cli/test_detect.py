@@ -6,6 +6,7 @@ import json
 import math
 import os
 import shutil
+from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -65,6 +66,22 @@ def test_every_image_has_a_picture_of_its_own(trained, folder, tmp_path):
     assert names == ["x_3.png", "x.png", "x_2.png", "x_2_2.png", "X_3.png"][:4] + names[4:]
     assert len({name.casefold() for name in names}) == 5
     assert {path.name for path in (tmp_path / "out").glob("*.png")} == set(names)
+
+
+def test_names_that_are_not_utf_8_and_images_that_a_viewer_turns(trained, folder, tmp_path):
+    (tmp_path / "in").mkdir()
+    named = Path(os.fsdecode(os.fsencode(tmp_path / "in") + b"/caf\xe9.png"))
+    shutil.copy(folder / "images/000000.png", named)  # 80 x 64 pixels
+    exif = Image.Exif()
+    exif[274] = 6
+    with Image.open(named) as image:
+        image.save(tmp_path / "in/turned.png", exif=exif)
+    for more, sizes in (([], [[64, 80], [80, 64]]), (["--as-stored"], [[64, 80], [64, 80]])):
+        assert main(words("detect", trained, tmp_path / "in", "--out", tmp_path / "out", *more)) == 0
+        images = json.loads((tmp_path / "out/detections.json").read_text())["images"]
+        assert [[image["height"], image["width"]] for image in images] == sizes
+        assert images[0]["file_name"] == str(named)
+        assert (tmp_path / "out" / images[0]["picture"]).is_file()
 
 
 def test_larger_images_where_they_are_trusted(trained, folder, tmp_path, monkeypatch, capsys):

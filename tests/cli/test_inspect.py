@@ -13,6 +13,7 @@ from minidet.config import AnchorConfig
 from minidet.data import open_dataset
 from minidet.wording import percent
 from tests.cli.commands import words
+from tests.data import test_layouts as layouts
 
 
 @pytest.mark.slow
@@ -56,6 +57,26 @@ def test_inspect_never_writes_over_what_it_reads(folder, tmp_path, capsys):
     assert (data / "annotations.json").read_text() == text
     assert (data / "images/inspect_coco.png").read_bytes() == picture
     assert sorted(path.name for path in tmp_path.iterdir()) == ["coco"]
+
+
+@pytest.mark.parametrize(
+    ("write", "files"),
+    [
+        (layouts.coco_itself, ["annotations/instances_train2017.json"]),
+        (layouts.voc_by_folders, ["train/train.xml"]),
+        (layouts.voc_with_lists, ["Annotations/train.xml", "ImageSets/Main/val.txt"]),
+        (layouts.yolo_by_folders, ["labels/train/train.txt", "classes.txt"]),
+        (layouts.yolo_of_cvat, ["obj.data", "obj.names", "train.txt"]),
+    ],
+)
+def test_whatever_the_annotations_are_called(tmp_path, capsys, write, files):
+    write(tmp_path / "data")
+    for name in files:
+        path = tmp_path / "data" / name
+        before = path.read_bytes()
+        assert main(words("inspect", tmp_path / "data", "--split", "train", "--out", tmp_path, "--json", path)) == 1
+        assert f"{path} is read by this command and would be overwritten" in capsys.readouterr().err
+        assert path.read_bytes() == before
 
 
 def test_options_of_the_other_kind_of_data_are_refused(folder, tmp_path, capsys):

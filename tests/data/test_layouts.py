@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -77,9 +78,30 @@ def one_level_deeper(root: Path) -> None:
     cvat(root / "my_data-main")
 
 
+def utf_16(root: Path) -> None:
+    flat(root)
+    path = root / "export.json"
+    path.write_bytes(path.read_text().encode("utf-16"))
+
+
+def ids_that_a_table_made_floats(root: Path) -> None:
+    flat(root)
+    path = root / "export.json"
+    path.write_text(re.sub(r'(id": 1)', r"\1.0", path.read_text()))
+
+
+def images_behind_links(root: Path) -> None:
+    """One leads to another disk, one back to the folder that it lies in."""
+    flat(root / ".elsewhere")
+    (root / "images").mkdir()
+    (root / "images" / "day").symlink_to(root / ".elsewhere", target_is_directory=True)
+    (root / "images" / "again").symlink_to(root / "images", target_is_directory=True)
+    coco_file(root / "annotations.json", "day/a.png")
+
+
 COCO: list[Callable[[Path], None]] = [
     minidet_folder, cvat, cvat_with_subset, label_studio, label_studio_on_windows, fiftyone, any_name, flat,
-    another_case, one_level_deeper,
+    another_case, one_level_deeper, utf_16, ids_that_a_table_made_floats, images_behind_links,
 ]  # fmt: skip
 
 
@@ -263,8 +285,14 @@ def test_open_dataset(tmp_path: Path) -> None:
         open_dataset(path, first_pixel=0)
     with pytest.raises(ValueError, match=r"split = 'train': COCO annotations in .* has no parts"):
         open_dataset(path, split="train")
-    with pytest.raises(ValueError, match="is the annotation of one image: give the folder"):
-        open_dataset(tmp_path / "voc" / "Annotations" / "a.xml")
+    for file, told in (
+        ("voc/Annotations/a.xml", "is the annotation of one image: give the folder"),
+        ("voc/JPEGImages/a.jpg", "is an image: give the folder"),
+        ("coco.zip", "is an archive: unpack it"),
+    ):
+        (tmp_path / "coco.zip").touch()
+        with pytest.raises(ValueError, match=told):
+            open_dataset(tmp_path / file)
 
 
 @pytest.mark.parametrize(
@@ -273,6 +301,7 @@ def test_open_dataset(tmp_path: Path) -> None:
         ([], "0 images and 0 text files: give a folder with annotations.json"),
         (["a.jpg", "b.jpg"], "2 images and 0 text files"),
         (["a.jpg", "boxes.csv"], "1 image and 1 text file, such as boxes.csv"),
+        (["images/a.jpg", "boxes.json"], "1 image and 1 text file, such as boxes.json"),
         (["Annotations/readme.txt", "JPEGImages/a.jpg"], "1 image and 1 text file, such as Annotations/readme.txt"),
     ],
 )
@@ -308,9 +337,8 @@ def test_images_option_of_every_reader_of_files_that_name_images(tmp_path: Path)
 @pytest.mark.parametrize("count", [0, 1])
 def test_something_must_be_left_to_learn_from(tmp_path: Path, count: int) -> None:
     write_voc(tmp_path, "a", *[("cat", (1, 1, 1, 1))] * count)
-    with pytest.raises(
-        ValueError, match=rf"holds no object to learn from: 1 image, .*{'1 no area' if count else 'no faults'}"
-    ):
+    told = r"1 no area.* The first fault: a\.xml: object 1 \(cat\)" if count else "no faults"
+    with pytest.raises(ValueError, match=f"holds no object to learn from: 1 image, .*{told}"):
         data.require_objects(Voc(tmp_path), "to learn from")
     write_voc(tmp_path, "b", ("cat", (1, 1, 4, 4)), difficult=1)
     with pytest.raises(ValueError, match="2 images, 1 object to be ignored"):

@@ -120,6 +120,7 @@ def test_images_without_objects(tmp_path: Path) -> None:
         ("2 0.5 0.5 0.5 0.5", data.UNKNOWN_CLASS, "is of class 2, which is not among the 2 named"),
         ("-1 0.5 0.5 0.5 0.5", data.UNKNOWN_CLASS, "class -1"),
         ("0 0.5 0.5 0 0.5", data.NO_AREA, "a.txt: line 2 (cat) has box (0.5 0.5 0 0.5) of no area"),
+        ("0 0.5 0.5 -0.2 0.2", data.NO_AREA, "(0.5 0.5 -0.2 0.2) of no area"),
         ("0 1.3 0.5 0.2 0.5", data.OUTSIDE, "outside the image of 40 x 30 pixels: left out"),
         ("0 0.25 0.5 0.1 0.2", data.DUPLICATE, "a second time"),
     ],
@@ -162,6 +163,7 @@ def test_files_that_do_not_fit_are_told(tmp_path: Path) -> None:
         ("names:\n  0: cat\n  2: cow", ("cat", "cow"), [0, 1]),
         ("names:\n  - cat\n  - 'big dog'\n  - cow\nnc: 3", ("cat", "big dog", "cow"), [0, 2]),
         ("names: {2: cow, 0: cat}", ("cat", "cow"), [0, 1]),
+        ("names:\n  '2': cow\n  '0': cat", ("cat", "cow"), [0, 1]),
         ("names: names.txt", ("cat", "dog", "cow"), [0, 2]),
     ],
 )
@@ -192,9 +194,12 @@ def test_text_files_beside_the_images(tmp_path: Path) -> None:
     write_image(tmp_path / "b.jpg")
     write_image(tmp_path / "A.JPG")
     (tmp_path / "b.txt").write_text("1 0.25 0.5 0.1 0.2\n")
+    write_image(tmp_path / "C.JPG")
+    (tmp_path / "C.TXT").write_text("0 0.25 0.5 0.1 0.2\n")
     (tmp_path / "classes.txt").write_text(NAMES)
     dataset = open_dataset(tmp_path, strict=True)
-    assert [(dataset.record(i).image_id, len(dataset.record(i).boxes)) for i in range(2)] == [("A", 0), ("b", 1)]
+    records = map(dataset.record, range(3))
+    assert [(record.image_id, len(record.boxes)) for record in records] == [("A", 0), ("C", 1), ("b", 1)]
     assert kinds(dataset) == []
 
 
