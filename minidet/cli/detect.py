@@ -84,7 +84,8 @@ def run(options: argparse.Namespace) -> None:
         picture = detections_picture(image, shown, categories.names, 0.0)
         (saved,) = save_figure(picture, options.out, names.of(path), ("png",))
         size = {"height": image.shape[0], "width": image.shape[1]}
-        images.append({"id": len(images) + 1, "file_name": str(path), **size, "picture": saved.name})
+        name = str(path if ".." not in path.parts else path.resolve())
+        images.append({"id": len(images) + 1, "file_name": name, **size, "picture": saved.name})
     entries = coco_results(found, [image["id"] for image in images], categories.ids)
     file = write_json(options.out / NAME, _content(images, entries, categories))
     print(

@@ -60,7 +60,8 @@ class Coco(ImageFolder):
             raise ValueError(f"images = {str(images)!r} is not a folder: give the one that file names are relative to")
         content = _read(path)
         names = [item.get("file_name") for item in content["images"] if isinstance(item, dict)]
-        folder = Path(images) if images is not None else folder_of_images(path, names)
+        own = all(isinstance(item, dict) and "picture" in item for item in content["images"])
+        folder = Path(images) if images is not None else folder_of_images(path, names, own)
         super().__init__(name or _name(path.resolve()), folder, strict, oriented)
         self.annotation_files = [path]
         used = Counter(item["category_id"] for item in content["annotations"] if _has_category(item))
@@ -116,6 +117,7 @@ class Coco(ImageFolder):
             found = self.known_images.find(file_name)
             if found is None and not is_inside(file_name):
                 found = self.known_images.find_last_part(file_name)
+                found = None if found == item.get("picture") else found  # drawn of that image, not it
                 done = "left out" if found is None else f"{found} is read in its place"
                 problem = f"has file_name {file_name!r}, outside the data set's folder: {done}; correct it"
                 self.report(UNSAFE_PATH, image_id, where, problem)

@@ -90,23 +90,23 @@ def files_below(root: Path, suffixes: Sequence[str]) -> list[str]:
         Names relative to the folder with forward slashes, sorted by their stem.
     """
     found = []
-    linked: set[str] = set()
+    linked: set[Path] = set()
     for folder, below, names in os.walk(root, followlinks=True):
         below[:] = [
             name for name in below
-            if not name.startswith((".", "__MACOSX")) and _leads_on(os.path.join(folder, name), root, linked)
+            if not name.startswith((".", "__MACOSX")) and _leads_on(Path(folder) / name, root, linked)
         ]  # fmt: skip
         chosen = [name for name in names if name.lower().endswith(tuple(suffixes)) and not name.startswith(".")]
         found += [(Path(folder) / name).relative_to(root).as_posix() for name in chosen]
     return sorted(found, key=lambda name: (stem(name), name))
 
 
-def _leads_on(folder: str, root: Path, linked: set[str]) -> bool:
+def _leads_on(folder: Path, root: Path, linked: set[Path]) -> bool:
     """Whether a folder is to be looked into: not a link to what is looked at anyway, or to a folder above."""
-    if not os.path.islink(folder):
+    if not folder.is_symlink():
         return True
-    target, base = os.path.realpath(folder), os.path.realpath(root)
-    if target in linked or Path(target).is_relative_to(base) or Path(base).is_relative_to(target):
+    target, base = folder.resolve(), root.resolve()
+    if target in linked or target.is_relative_to(base) or base.is_relative_to(target):
         return False
     linked.add(target)
     return True
@@ -170,8 +170,8 @@ class Images:
         if "\0" in file_name:
             return None
         if Path(file_name).is_absolute():
-            path = Path(file_name)
-            return path.relative_to(self.root).as_posix() if path.is_relative_to(self.root) and path.is_file() else None
+            path, root = Path(file_name).resolve(), self.root.resolve()
+            return path.relative_to(root).as_posix() if path.is_relative_to(root) and path.is_file() else None
         name = PurePosixPath(file_name.replace("\\", "/")).as_posix()
         for candidate in (name, self._below(name)):
             if is_inside(candidate):
@@ -204,12 +204,13 @@ class Images:
         return name
 
 
-def folder_of_images(path: Path, names: Sequence[object]) -> Path:
+def folder_of_images(path: Path, names: Sequence[object], own: bool = False) -> Path:
     """The folder that an annotation file's images lie in, out of those where tools put them.
 
     Args:
         path: the annotation file.
         names: of its images, as the file gives them; the first ones are looked for.
+        own: whether `minidet detect` wrote the file, whose names count from where it was started or are absolute.
 
     Returns:
         The folder that holds most of them; of several, the one that is nearest to the file.
@@ -222,6 +223,8 @@ def folder_of_images(path: Path, names: Sequence[object]) -> Path:
         folders += [above / "images" / split, above / split, above / "images", above / "data", above]
     folders = [folder for folder in folders if folder.is_dir()]
     wanted = [name for name in names[:_LOOKED_FOR] if isinstance(name, str)]
+    if own and wanted and all(Path(name).is_file() for name in wanted):
+        folders.insert(0, Path(os.path.commonpath([Path(name).resolve().parent for name in wanted])))
 
     def held(folder: Path) -> int:
         images = Images(folder)

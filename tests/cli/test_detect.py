@@ -39,11 +39,22 @@ def test_detect_does_the_others_when_an_image_is_broken(trained, folder, tmp_pat
     per_image = [[a["bbox"] for a in content["annotations"] if a["image_id"] == i] for i in (1, 2, 3)]
     assert per_image[0] == per_image[1] != per_image[2]
     assert all(0.05 < a["score"] <= 1 and math.isfinite(a["area"]) for a in content["annotations"])
-    (tmp_path / "out/images").symlink_to(folder / "images")
-    for image in content["images"]:
-        image["file_name"] = image["file_name"].rsplit("/", 1)[1]
-    (tmp_path / "out/detections.json").write_text(json.dumps(content))
-    assert Coco(tmp_path / "out/detections.json").classes == tuple(load_settings(trained)["classes"])  # a COCO data set
+
+
+def test_what_is_written_is_a_data_set(trained, folder, tmp_path, monkeypatch):
+    """With the images that were looked at, not with the pictures beside the file, which have the same names."""
+    shutil.copytree(folder / "images", tmp_path / "photos")
+    (tmp_path / "deeper").mkdir()
+    for place, photos in ((tmp_path, "photos"), (tmp_path / "deeper", "../photos"), (tmp_path, tmp_path / "photos")):
+        monkeypatch.chdir(place)
+        assert main(words("detect", trained, photos, "--out", tmp_path / "out")) == 0
+        dataset = Coco(tmp_path / "out/detections.json")
+        assert dataset.classes == tuple(load_settings(trained)["classes"])
+        assert dataset.faults == []
+        assert [dataset[i].image.shape for i in range(3)] == [(64, 80, 3)] * 3
+    assert Coco(tmp_path / "out/detections.json", tmp_path / "photos", strict=True).images == tmp_path / "photos"
+    shutil.rmtree(tmp_path / "photos")
+    assert [fault.kind for fault in Coco(tmp_path / "out/detections.json").faults] == ["unsafe path"] * 3
 
 
 def images_named(folder, tmp_path, *names):
