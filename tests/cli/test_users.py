@@ -8,6 +8,10 @@ import shutil
 import pytest
 
 from minidet.cli import main
+from minidet.config import RunSettings
+from minidet.data import open_dataset, recognise
+from minidet.data.batches import TrainingData
+from minidet.pytorch import load_model
 from minidet.runs import load_metrics, load_settings
 from tests.cli.commands import SMALL, train_command, words
 from tests.datasets import write_voc
@@ -49,6 +53,32 @@ def test_a_folder_without_lists_trains_with_one_command(animals, run, capsys):
     assert "from score" in told
     assert {"confusion.png", "mistakes.png"} <= {path.name for path in run.iterdir()}
     assert set(json.loads((run / "evaluation.json").read_text())["thresholds"]) == {"cat", "dog"}
+
+
+def test_the_same_data_in_every_form_gives_the_same_first_step(animals, tmp_path):
+    """To the bit: the boxes, the batch with its assignment, the losses of the step, and the weights after it."""
+    sources = {"voc": animals, "coco": tmp_path / "coco", "yolo": tmp_path / "yolo"}
+    small = [*SMALL, "training.iterations=1", "training.warmup=0", "model.assignment.force_match=true"]
+    seen, weights = {}, {}
+    for kind, source in sources.items():
+        if kind != "voc":
+            assert main(words("data", "convert", animals, "--to", kind, "--out", source)) == 0
+        dataset = open_dataset(source)
+        assert recognise(source).kind == kind
+        run = tmp_path / "runs" / kind
+        assert main(train_command(run, data=source, settings=[], small=small)) == 0
+        settings = RunSettings.from_dict(load_settings(run))
+        batch = TrainingData(dataset, settings.model, settings.training).batch(0)
+        (losses,) = load_metrics(run)
+        seen[kind] = [
+            *(dataset.record(i).boxes.tobytes() for i in range(len(dataset))), dataset.classes,
+            batch.images.tobytes(), batch.assignments.tobytes(), losses["classification"], losses["box"],
+        ]  # fmt: skip
+        weights[kind] = load_model(run).state_dict()
+    assert seen["voc"] == seen["coco"] == seen["yolo"]
+    assert seen["voc"][-1] > 0  # there was something to learn
+    for name, value in weights["voc"].items():
+        assert all(value.equal(weights[kind][name]) for kind in sources), name
 
 
 @pytest.mark.slow
