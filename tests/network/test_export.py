@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
+import re
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
-from minidet.config import RunSettings
+from minidet.config import ResizeConfig, RunSettings
 from minidet.data.shapes import Shapes
 from minidet.pytorch.archive import SETTINGS, load_detector, save_detector
 from minidet.pytorch.export import Pixels, export_onnx, export_torch
-from minidet.pytorch.inference import batch_images
-from minidet.structures import Categories
+from minidet.pytorch.inference import batch_images, detect_images
+from minidet.structures import Categories, Detections
 from tests.network.small import SMALL, fresh
 
 CATEGORIES = Categories.numbered(tuple("abcdef"))
@@ -47,6 +51,40 @@ def test_every_detection_is_among_the_boxes(model, image):
     for box, score, k in zip(*found, strict=True):
         same = (boxes - box).abs().amax(1) < 1e-3
         assert (scores[same, k] - score).abs().min() < 1e-5  # rounding of a normalisation in another order
+
+
+def supervision(xyxy, confidence, class_id):
+    """Refuses what ``supervision.Detections`` refuses: arrays of NumPy alone, of one length."""
+    assert all(isinstance(column, np.ndarray) for column in (xyxy, confidence, class_id))
+    assert (xyxy.ndim, xyxy.shape[1:], confidence.shape, class_id.shape) == (2, (4,), xyxy.shape[:1], xyxy.shape[:1])
+    assert np.issubdtype(class_id.dtype, np.integer)
+    return xyxy, confidence, class_id
+
+
+@pytest.mark.parametrize("threshold", [0.05, 1.0])
+def test_what_other_libraries_take_is_the_line_of_the_readme(model, image, threshold):
+    """Boxes are corners in pixels; of no detection too."""
+    found = detect_images(model, [image, image], ResizeConfig(*SIZE))[0]
+    found = Detections(*(column[found.scores > threshold] for column in found))
+    assert (len(found.boxes) > 0) == (threshold < 1)
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    names = {"found": found, "tensor": torch.tensor, "sv": SimpleNamespace(Detections=supervision)}
+    (line,) = re.findall(r"^(sv\.Detections\(.*\))  #", readme, re.MULTILINE)
+    for theirs, ours in zip(eval(line, names), found, strict=True):
+        np.testing.assert_array_equal(theirs, ours)
+    if importlib.util.find_spec("supervision"):
+        real = eval(line, names | {"sv": importlib.import_module("supervision")})
+        np.testing.assert_array_equal(real.xyxy, found.boxes)
+    (line,) = re.findall(r"^(dict\(boxes=.*\))  # torchvision", readme, re.MULTILINE)
+    there = eval(line, names)
+    assert {name: value.dtype for name, value in there.items()} == {
+        "boxes": torch.float32, "scores": torch.float32, "labels": torch.int64,
+    }  # fmt: skip
+    assert (there["boxes"].shape, there["scores"].shape) == (found.boxes.shape, found.scores.shape)
+    np.testing.assert_allclose(there["boxes"], found.boxes, rtol=1e-6, atol=1e-6)
+    if importlib.util.find_spec("torchvision"):
+        nms = importlib.import_module("torchvision.ops").batched_nms
+        assert len(nms(there["boxes"], there["scores"], there["labels"], 1.0)) == len(found.boxes)
 
 
 @pytest.mark.slow
