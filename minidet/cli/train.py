@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,9 +18,11 @@ from minidet.cli.plan import Plan, plan
 from minidet.cli.runs import FILES
 from minidet.cli.sources import SOURCES, add_source_options
 from minidet.config import PATHS
+from minidet.experiments.lock import locked
+from minidet.structures import Diverged
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from minidet.config import RunSettings
     from minidet.evaluation import Evaluation
@@ -127,16 +129,36 @@ def run(options: argparse.Namespace) -> None:
 
     begins = options.resume or not (options.out / "config.json").exists()  # else it is refused
     data = TrainingData(dataset, settings.model, settings.training)
-    with remembered(options.out, dataset, unseen) if first and begins and _is_read(ready) else nullcontext():
-        try:
-            metrics = train(
-                model, data, settings.training, options.out, options.resume, settings, measure if unseen else None
-            )
-        except KeyboardInterrupt:
-            print(f"\ngo on from the last checkpoint with: minidet train --out {options.out} --resume", file=sys.stderr)
-            raise
+    kept = remembered(options.out, dataset, unseen) if first and begins and _is_read(ready) else nullcontext()
+    with _alone(options.out) if first else nullcontext(), kept, _saying_how_to_go_on(options.out):
+        metrics = train(
+            model, data, settings.training, options.out, options.resume, settings, measure if unseen else None
+        )
     if first:
         _tell(options.out, ready, metrics, measured, measure)
+
+
+@contextmanager
+def _alone(out: Path) -> Iterator[None]:
+    """Refuse to train in the folder of a run in which another process is training."""
+    lock = out.resolve().with_name(f".{out.resolve().name}.training")
+    with locked(lock) as free:
+        if not free:
+            raise ValueError(f"another process is training in {out}: wait for it, or give a new folder")
+        yield
+
+
+@contextmanager
+def _saying_how_to_go_on(out: Path) -> Iterator[None]:
+    """Name the command that goes on with a run that was stopped, by its user, a full disk or an image."""
+    try:
+        yield
+    except (KeyboardInterrupt, OSError, ValueError) as error:
+        if any(out.glob("checkpoint.*")) and not isinstance(error, Diverged):
+            print(f"\ngo on from the last checkpoint with: minidet train --out {out} --resume", file=sys.stderr)
+        elif isinstance(error, KeyboardInterrupt) and (out / "config.json").exists():
+            print(f"\nbegin it again with: minidet train --out {out} --resume", file=sys.stderr)
+        raise
 
 
 def _trainer(settings: RunSettings) -> Callable[..., list[dict[str, Any]]]:

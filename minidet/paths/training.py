@@ -63,6 +63,9 @@ def train(
     start, seconds, weights, velocity = run.load() or (0, 0.0, net.state, {})
     net.load(weights)
     run.rewind(start)
+    measured = any(record["iteration"] == start and "box" not in record for record in load_metrics(run.folder))
+    if evaluate and start and not measured and due(start, config.evaluate_every, config.iterations):
+        run.log({"iteration": start, "seconds": seconds, **evaluate(net)})  # it was stopped before
     records = steps.train(net, map(data.batch, range(start, config.iterations)), config, velocity, start)
     bar = Progress(records, "training", config.iterations, initial=start, unit="step", mininterval=1)
     began = time.perf_counter()
@@ -74,12 +77,12 @@ def train(
             run.log({**record, "images_per_second": speed, "seconds": seconds})
             shown = {name: f"{record[name]:.3g}" for name in ("classification", "box")}
             bar.set_postfix(shown | {"images/s": f"{speed:.1f}"}, refresh=False)
-        if evaluate and due(done, config.evaluate_every, config.iterations):
+        evaluates = evaluate is not None and due(done, config.evaluate_every, config.iterations)
+        if evaluates or due(done, config.checkpoint_every, config.iterations):
             _check_weights(net, done, steps.ADVICE)
+            run.save(done, seconds, net.state, velocity)  # first: what is measured on may be unreadable
+        if evaluate and evaluates:
             run.log({"iteration": done, "seconds": seconds, **evaluate(net)})
-        if due(done, config.checkpoint_every, config.iterations):
-            _check_weights(net, done, steps.ADVICE)
-            run.save(done, seconds, net.state, velocity)
         began = time.perf_counter()
     run.finish(net.state)
     print(f"trained for {config.iterations} steps: weights in {run.model}, metrics in {run.metrics}")

@@ -90,6 +90,16 @@ class Schedule:
         now = self._part() - self._evaluated >= 1 / EVALUATIONS and self._evaluation <= _SHARE * left
         return bool(agreed(now))
 
+    def evaluation_missing(self, metrics: Sequence[Mapping[str, Any]]) -> bool:
+        """Whether a run that goes on was stopped between its last step and the evaluation after it.
+
+        Args:
+            metrics: of the run, in order.
+        """
+        there = any(record["iteration"] == self.started and "box" not in record for record in metrics)
+        was_due = not self.steps or due(self.started, self.asked.evaluate_every, self.iterations)
+        return self.started > 0 and not there and was_due
+
     def evaluated(self, seconds: float) -> None:
         """Take down that an evaluation took so long: the last one will again."""
         self._evaluation = seconds

@@ -82,6 +82,8 @@ def train(
         reporter = Reporter(run if first else None, training_config, start, seconds)
         schedule = Schedule(training_config, start, spent)
         best = Best(run, load_metrics(run.folder))
+        if evaluate and first and schedule.evaluation_missing(load_metrics(run.folder)):
+            schedule.evaluated(_evaluate(learner, evaluate, reporter, best, start))
         schedule.stop_without_progress(load_metrics(run.folder))
         for iteration, batch in enumerate(reporter.progress(learner.batches(data, schedule.steps)), start):
             done = iteration + 1
@@ -90,12 +92,13 @@ def train(
                 losses, norm = train_step(learner, batch, iteration)
             schedule.step(done)
             reporter.step(done, losses, learning_rate(iteration, learner.config), norm, schedule.iterations)
-            if evaluate and schedule.evaluation_due():
+            evaluates = evaluate is not None and schedule.evaluation_due()
+            if first and (evaluates or schedule.checkpoint_due()):  # first: what is measured on may be unreadable
+                run.save(learner.state(done, reporter.seconds, schedule.spent))
+            if evaluate and evaluates:
                 if first:
                     schedule.evaluated(_evaluate(learner, evaluate, reporter, best, done))
                 schedule.stop_without_progress(load_metrics(run.folder))
-            if first and schedule.checkpoint_due():
-                run.save(learner.state(done, reporter.seconds, schedule.spent))
             reporter.start_clock()
             if schedule.ended:
                 break

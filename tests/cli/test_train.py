@@ -13,6 +13,7 @@ import torch
 
 from minidet.cli import main
 from minidet.config import AnchorConfig, RetinaNetConfig, RunSettings, TrainingConfig
+from minidet.experiments.lock import locked
 from minidet.pytorch.checkpoint import load_model
 from minidet.pytorch.training import train
 from minidet.runs import load_metrics, load_settings
@@ -282,6 +283,36 @@ def test_nothing_to_measure_on_is_told_before_training(folder, tmp_path, capsys)
     assert main(train_command(tmp_path / "run", "--val", val, data=folder, settings=[])) == 1
     assert "coco holds no image to measure on" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("path", ["pytorch", "compiled"])
+def test_an_image_that_cannot_be_measured_costs_no_step(folder, tmp_path, capsys, path):
+    """What was learnt before it is kept, and the evaluation that failed is made when the run goes on."""
+    val = shutil.copytree(folder, tmp_path / "coco")
+    image = val / "images/000001.png"
+    whole = image.read_bytes()
+    image.write_bytes(whole[:1000])
+    out = tmp_path / "run"
+    assert (
+        main(train_command(out, "--path", path, "--val", val, data=folder, settings=["training.evaluate_every=3"])) == 1
+    )
+    error = capsys.readouterr().err
+    assert f"{image} cannot be decoded" in error
+    assert f"go on from the last checkpoint with: minidet train --out {out} --resume" in error
+    assert [line["iteration"] for line in load_metrics(out)] == [1, 2, 3]
+    assert main(words("train", "--out", out, "--resume")) == 1  # it is still broken
+    image.write_bytes(whole)
+    assert main(words("train", "--out", out, "--resume")) == 0
+    assert [(line["iteration"], "AP" in line) for line in load_metrics(out)] == [
+        (1, False), (2, False), (3, False), (3, True), (4, False), (4, True),
+    ]  # fmt: skip
+
+
+def test_two_trainings_in_one_folder(tmp_path, capsys):
+    with locked(tmp_path / ".run.training"):
+        assert main(train_command(tmp_path / "run", "--resume")) == 1
+    assert "another process is training in" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_faults_of_both_data_sets_are_told(folder, tmp_path, capsys):
