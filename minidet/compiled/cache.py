@@ -26,7 +26,7 @@ from numba.core.runtime.nrt import rtsys
 _told: list[str] = []  # of this process
 
 
-class KernelCache(FunctionCache):  # type: ignore[misc]  # numba has no types
+class KernelCache(FunctionCache):
     """The cache of one kernel. What cannot be read is compiled anew, what cannot be written is not kept; told once.
 
     Args:
@@ -68,7 +68,7 @@ class KernelCache(FunctionCache):  # type: ignore[misc]  # numba has no types
             self.disable()
 
 
-class _CheckedFile(IndexDataCacheFile):  # type: ignore[misc]
+class _CheckedFile(IndexDataCacheFile):
     """Numba's files with a checksum, without which damaged machine code would be run."""
 
     def _save_data(self, name: str, data: Any) -> None:
