@@ -18,7 +18,7 @@ const FORMATS = {
   "COCO: x, y, width, height": ([x1, y1, x2, y2]) => [x1, y1, x2 - x1, y2 - y1],
   "Pascal VOC: inclusive, from 1": ([x1, y1, x2, y2]) => [x1 + 1, y1 + 1, x2, y2],
   "centre, width, height": ([x1, y1, x2, y2]) => [(x1 + x2) / 2, (y1 + y2) / 2, x2 - x1, y2 - y1],
-  "YOLO: that in parts of the image": ([x1, y1, x2, y2]) =>
+  "YOLO: that as fractions of the image": ([x1, y1, x2, y2]) =>
     [(x1 + x2) / 2 / WIDTH, (y1 + y2) / 2 / HEIGHT, (x2 - x1) / WIDTH, (y2 - y1) / HEIGHT],
 };
 

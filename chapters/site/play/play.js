@@ -89,7 +89,8 @@ const play = (() => {
     const [, , width, height] = stage.getAttribute("viewBox").split(" ").map(Number);
     const within = (value, low, high) => Math.min(Math.max(value, low), high);
     const body = svg("rect", { fill: colour, "fill-opacity": fill, stroke: colour, "stroke-width": 2 });
-    const corner = svg("circle", { r: width / 50, fill: colour, "fill-opacity": 0.9, stroke: "var(--card)", "stroke-width": 1.5 });
+    const corner = svg("g", {}, svg("circle", { r: width / 28, class: "reach" }), // for a fingertip
+      svg("circle", { r: width / 50, fill: colour, "fill-opacity": 0.9, stroke: "var(--card)", "stroke-width": 1.5 }));
     movable(body, `${name}: move`, (dx, dy, [x1, y1, x2, y2]) => {
       dx = within(dx, -Math.min(x1, x2), width - Math.max(x1, x2));
       dy = within(dy, -Math.min(y1, y2), height - Math.max(y1, y2));
@@ -102,7 +103,7 @@ const play = (() => {
     return () => {
       const [x1, y1, x2, y2] = get();
       place(body, [Math.min(x1, x2), Math.min(y1, y2), Math.max(x1, x2), Math.max(y1, y2)]);
-      set(corner, { cx: x2, cy: y2 });
+      set(corner, { transform: `translate(${x2} ${y2})` });
       for (const node of [body, corner]) set(node, { "aria-valuetext": get().map(v => v.toFixed()).join(", ") });
     };
   }
@@ -156,8 +157,8 @@ const play = (() => {
       ? html("span", { class: "here", "aria-current": "page" }, name) : html("a", { href: address }, name));
     document.body.prepend(html("header", {},
       html("a", { href: "../index.html" }, "The book"),
-      html("nav", { class: "row", style: "margin: 0", "aria-label": "Pages to play with" }, ...links),
-      html("button", { type: "button", click: toggle }, "Light or dark")));
+      html("button", { type: "button", click: toggle }, "Light or dark"),
+      html("nav", { class: "row", style: "margin-block: 0", "aria-label": "Pages to play with" }, ...links)));
   }
 
   if (window === window.top) head();
