@@ -71,17 +71,18 @@ FLOW = (
     ("The image goes in", ("image",), ()),
     ("The backbone halves the map, stage by stage", ("C3",), (("image", "C3"),)),
     ("Deeper maps are coarser, and know more of what is there", ("C4", "C5"), (("C3", "C4"), ("C4", "C5"))),
-    ("The coarsest map becomes P5", ("P5",), (("C5", "P5"),)),
-    ("P5 is enlarged, and C4 is added: P4", ("P4",), (("C4", "P4"), ("P5", "P4"))),
-    ("P4 is enlarged, and C3 is added: P3", ("P3",), (("C3", "P3"), ("P4", "P3"))),
-    ("Two more levels for large objects", ("P6", "P7"), (("C5", "P6"), ("P6", "P7"))),
+    ("A 1 × 1 convolution of the coarsest map is L5", ("L5",), (("C5", "L5"),)),
+    ("L5 is enlarged, and a 1 × 1 convolution of C4 added: L4", ("L4",), (("C4", "L4"), ("L5", "L4"))),
+    ("L4 is enlarged, and a 1 × 1 convolution of C3 added: L3", ("L3",), (("C3", "L3"), ("L4", "L3"))),
+    ("A 3 × 3 convolution of each sum is a level", ("P3", "P4", "P5"), tuple((f"L{i}", f"P{i}") for i in (3, 4, 5))),
+    ("Two more levels for large objects, from C5", ("P6", "P7"), (("C5", "P6"), ("P6", "P7"))),
     ("The same two subnets read every level", ("classes", "boxes"), tuple((f"P{i}", "classes") for i in range(3, 8))),
 )
 """What each frame says, which maps it adds, and along which arrows."""
 PLACES = {
-    "image": (10, 8, 16), "C3": (32, 8, 13), "C4": (32, 22, 10), "C5": (32, 36, 7), "P3": (58, 8, 13),
-    "P4": (58, 22, 10), "P5": (58, 36, 7), "P6": (58, 48, 6), "P7": (58, 59, 5), "classes": (88, 40, 15),
-    "boxes": (88, 18, 15),
+    "image": (9, 8, 15), "C3": (29, 8, 13), "C4": (29, 22, 10), "C5": (29, 36, 7), "L3": (47, 8, 13),
+    "L4": (47, 22, 10), "L5": (47, 36, 7), "P3": (65, 8, 13), "P4": (65, 22, 10), "P5": (65, 36, 7),
+    "P6": (65, 48, 6), "P7": (65, 59, 5), "classes": (90, 40, 15), "boxes": (90, 18, 15),
 }  # fmt: skip
 """The middle and the width of each map in the drawing."""
 
@@ -98,7 +99,7 @@ def pyramid() -> Iterator[Figure]:
         for name, (x, y, width) in PLACES.items():
             colour = ORANGE if name in new else BLUE if name in there else "#DDDDDD"
             ax.add_patch(Rectangle((x - width / 2, y - 3.5), width, 7, facecolor=colour, edgecolor="none"))
-            words = f"{name}\n1/{2 ** int(name[1])}" if name[0] in "CP" else name
+            words = f"{name}\n1/{2 ** int(name[1])}" if name[0] in "CLP" else name
             ax.text(x, y, words, ha="center", va="center", fontsize=8, color="white" if name in there else "#888888")
         for step, (_, _, arrows) in enumerate(FLOW[: last + 1]):
             for start, end in arrows:

@@ -57,7 +57,7 @@ def check_the_text() -> dict[str, float]:
 
 def draw() -> Figure:
     """The figure; raises AssertionError if a number of the text does not come out."""
-    figure, axes = new_figure(11, 4.4, 1, 2, width_ratios=[1.45, 1])
+    figure, axes = new_figure(8.8, 4.1, 1, 2, width_ratios=[1.3, 1])
     _draw_curves(axes[0, 0])
     _draw_example(axes[0, 1], check_the_text())
     return figure
@@ -66,7 +66,7 @@ def draw() -> Figure:
 def _draw_curves(axes: Axes) -> None:
     p = np.linspace(0, 1, 1002)[1:-1]
     axes.axvspan(0.5, 1, color="#F2F2F2", zorder=0)
-    axes.text(0.75, 2.6, "well-classified\nexamples", ha="center", va="center", color="#555555")
+    axes.text(0.75, 2.1, "well-classified\nexamples", ha="center", va="center", color="#555555")
     for gamma in paper.GAMMAS:
         label = "γ = 0  (cross entropy)" if gamma == 0 else f"γ = {gamma:g}"
         draw_curve(axes, p, losses_at(p, gamma), label, GAMMA_COLOURS[gamma])
@@ -78,21 +78,21 @@ def _draw_curves(axes: Axes) -> None:
     for p_t, times in paper.LOWER_THAN_CROSS_ENTROPY[:1]:
         axes.annotate(
             f"γ = 2: {times:g}× below\ncross entropy at $p_t$ = {p_t}", (p_t, float(losses_at(p_t, 2.0))),
-            xytext=(0.665, 1.25), fontsize=8.5, arrowprops={"arrowstyle": "->", "color": "#777777"},
+            xytext=(0.52, 1.25), fontsize=8.5, arrowprops={"arrowstyle": "->", "color": "#777777"},
         )  # fmt: skip
 
 
 def _draw_example(axes: Axes, numbers: dict[str, float]) -> None:
     names = [
-        f"focal loss, γ = 2\n{numbers['easy_fl']:.4f} a background box",
-        f"cross entropy\n{numbers['easy_ce']:.3f} a background box",
+        f"focal loss, γ = 2:\n{numbers['easy_fl']:.4f} per\nbackground box",
+        f"cross entropy:\n{numbers['easy_ce']:.3f} per\nbackground box",
     ]
     background = np.array([numbers["background_fl"], numbers["background_ce"]])
     objects = np.array([numbers["objects_fl"], numbers["objects_ce"]])
     y = np.arange(2)
     for offset, values, label, colour in (
-        (0.19, background, f"{EASY_BACKGROUND:,} background boxes, {CERTAINTY:.0%} sure", "#999999"),
-        (-0.19, objects, f"{HARD_OBJECTS} objects, cross entropy {HARD_LOSS:g} each", "#E69F00"),
+        (0.19, background, f"{EASY_BACKGROUND:,} of background, {CERTAINTY:.0%} sure", "#999999"),
+        (-0.19, objects, f"{HARD_OBJECTS} objects, CE {HARD_LOSS:g} each", "#E69F00"),
     ):
         axes.barh(y + offset, values, 0.36, label=label, color=colour)
         for position, value in zip(y + offset, values, strict=True):
@@ -101,7 +101,7 @@ def _draw_example(axes: Axes, numbers: dict[str, float]) -> None:
             )
     focal_ratio, ce_ratio = background / objects
     axes.set_xscale("log")
-    axes.set(yticks=y, xlim=(10, 20000), ylim=(-0.5, 2.1), xlabel="summed loss (nats, logarithmic)")
+    axes.set(yticks=y, xlim=(10, 20000), ylim=(-0.5, 2.1), xlabel="summed loss (nats)")
     axes.set_yticklabels(names, fontsize=8.5)
     axes.set_title(f"background : objects = {ce_ratio:.0f} : 1, under FL {focal_ratio:.1f} : 1", fontsize=10)
     axes.grid(visible=False, axis="y")

@@ -21,7 +21,13 @@ from minidet.plotting import new_figure
 
 SIZE = 512
 """Pixels of the image's sides."""
-COLOURS = {"image": "#F0E442", "backbone": "#CCCCCC", "pyramid": "#A6D8F5", "class": "#F3CF80", "box": "#80CEB9"}
+COLOURS = {
+    "image": "#F0E442", "backbone": "#CCCCCC", "sum": "#E3C3D6", "pyramid": "#A6D8F5", "class": "#F3CF80",
+    "box": "#80CEB9",
+}  # fmt: skip
+WORDS = "#555555"
+HEIGHT = {1: 3.0, 2: 12.0, 3: 22.0, 4: 32.0, 5: 42.0, 6: 51.0, 7: 60.0}
+"""Where a map stands, by its level."""
 
 
 @cache
@@ -67,70 +73,80 @@ def shapes(size: int = SIZE) -> dict[str, tuple[int, ...]]:
 
 
 def draw() -> Figure:
-    """The figure: backbone, pyramid and the two subnets, from left to right."""
+    """The figure: backbone, sums, levels of the pyramid and the two subnets, from left to right."""
     seen = shapes()
-    figure, axes = new_figure(13, 6.4)
+    figure, axes = new_figure(8.8, 6.2)
     ax = axes[0, 0]
     ax.axis("off")
-    ax.set(xlim=(0, 130), ylim=(-3, 64))
-    height = {1: 2.0, 2: 11.0, 3: 21.0, 4: 31.0, 5: 41.0, 6: 50.0, 7: 58.0}
-    for level in range(1, 6):
-        _box(ax, 14, height[level], 22 - 2 * level, f"C{level}", seen[f"C{level}"], "backbone")
-        if level > 1:
-            _arrow(ax, (14, height[level - 1] + 3), (14, height[level] - 3))
-    _box(ax, 36, height[1], 18, "image", seen["image"], "image")
-    _arrow(ax, (27, height[1]), (24, height[1]))
-    for level in range(3, 8):
-        _box(ax, 48, height[level], 22 - 2 * level, f"P{level}", seen[f"P{level}"], "pyramid")
-    for level in (3, 4, 5):
-        _arrow(ax, (14 + 11 - level, height[level]), (48 - 11 + level, height[level]), "1 × 1 conv")
-    for level in (3, 4):
-        _arrow(ax, (48, height[level + 1] - 3), (48, height[level] + 3), " 2 × enlarged,\n added", "left")
-    _arrow(ax, (14, height[5] + 3), (43, height[6]), "3 × 3 conv, stride 2")
-    _arrow(ax, (48, height[6] + 3), (48, height[7] - 3), " ReLU, 3 × 3 conv, stride 2", "left")
-    for title, x in (("ResNet-50", 14), ("feature pyramid", 48)):
-        ax.text(x, 64, title, ha="center", va="top", fontsize=11, weight="bold")
-    for name, y, words in (("class", 44, "classification subnet"), ("box", 14, "box regression subnet")):
+    ax.set(xlim=(0, 104), ylim=(-7, 67))
+    for title, x in (("ResNet-50", 10), ("sums", 31), ("pyramid", 49), ("two subnets", 84)):
+        ax.text(x, 66, title, ha="center", va="top", fontsize=10, weight="bold")
+    _draw_backbone(ax, seen)
+    _draw_pyramid(ax, seen)
+    for name, y, words in (("class", 47, "classification"), ("box", 17, "box regression")):
         _draw_subnet(ax, seen, name, y, words)
-    for level in range(3, 8):
-        for y in (44, 14):
-            ax.plot([59.5 - level, 69, 69], [height[level], height[level], y], color="#999999", linewidth=0.7)
-    for y in (44, 14):
-        _arrow(ax, (69, y), (73, y))
-    ax.text(48, height[3] - 4, "P3 to P5: 3 × 3 conv of each sum", ha="center", va="top", fontsize=8, color="#555555")
     cells = " + ".join(f"{seen[f'P{level}'][1]}²" for level in range(3, 8))
-    note = f"the same two subnets read every level; in all ({cells}) × 9 = {seen['anchors'][0]:,} anchors"
-    ax.text(100, 29, note, ha="center", va="center", fontsize=8.5, color="#555555")
-    ax.text(100, -2, f"every shape: channels × rows × columns, seen in a forward pass of an image of {SIZE} × {SIZE}",
-            ha="center", va="center", fontsize=8.5, color="#555555")  # fmt: skip
+    told = (
+        f"In all ({cells}) × 9 = {seen['anchors'][0]:,} anchors: the same two subnets read every level.",
+        f"Every shape, channels × rows × columns, was seen in a forward pass of an image of {SIZE} × {SIZE}.",
+    )
+    ax.text(52, -3, "\n".join(told), ha="center", va="top", fontsize=8, color=WORDS)
     return figure
+
+
+def _draw_backbone(ax: Axes, seen: dict[str, tuple[int, ...]]) -> None:
+    for level in range(1, 6):
+        _box(ax, 10, HEIGHT[level], 21 - level, f"C{level}", seen[f"C{level}"], "backbone")
+        if level > 1:
+            _arrow(ax, (10, HEIGHT[level - 1] + 3), (10, HEIGHT[level] - 3))
+    _box(ax, 34, HEIGHT[1], 17, "image", seen["image"], "image")
+    _arrow(ax, (25.5, HEIGHT[1]), (20, HEIGHT[1]))
+
+
+def _draw_pyramid(ax: Axes, seen: dict[str, tuple[int, ...]]) -> None:
+    """What the equations of section 4 say: sums L on the way down, and a level P from each."""
+    for level in (5, 4, 3):
+        y = HEIGHT[level]
+        _box(ax, 31, y, 8, f"L{level}", (), "sum")
+        _arrow(ax, (10 + (21 - level) / 2, y), (27, y), "1 × 1")
+        _arrow(ax, (35, y), (49 - (19 - level) / 2, y), "3 × 3")
+        if level < 5:
+            _arrow(ax, (31, HEIGHT[level + 1] - 3), (31, y + 3), " enlarge,\n add", "left")
+    for level in range(3, 8):
+        _box(ax, 49, HEIGHT[level], 19 - level, f"P{level}", seen[f"P{level}"], "pyramid")
+    _arrow(ax, (10, HEIGHT[5] + 3), (49 - 6.5, HEIGHT[6]), "3 × 3, stride 2, from C5")
+    _arrow(ax, (49, HEIGHT[6] + 3), (49, HEIGHT[7] - 3), " ReLU, 3 × 3, stride 2", "left")
 
 
 def _draw_subnet(ax: Axes, seen: dict[str, tuple[int, ...]], name: str, y: float, words: str) -> None:
     hidden, output = seen[f"{name}_hidden3"], seen[f"{name}3"]
     anchors = RetinaNetConfig().anchors.anchors_per_cell
     each = output[0] // anchors
-    meaning = "sigmoids, one per class" if name == "class" else "offsets of a box"
-    _box(ax, 83, y, 20, "of P3: 4 times\n3 × 3 conv, ReLU", hidden, name)
-    _arrow(ax, (93, y), (104, y), "3 × 3 conv")
-    _box(ax, 116, y, 24, f"{anchors} anchors × {each}\n{meaning}", output, name)
-    ax.text(100, y + 7.5, words, ha="center", va="bottom", fontsize=11, weight="bold")
+    meaning = "a sigmoid per class" if name == "class" else "offsets of a box"
+    for level in range(3, 8):
+        ax.plot([49 + (19 - level) / 2, 62, 62], [HEIGHT[level], HEIGHT[level], y], color="#999999", linewidth=0.7)
+    _arrow(ax, (62, y), (65, y))
+    _box(ax, 73.5, y, 17, "of P3: 4 times\n3 × 3, ReLU", hidden, name)
+    _arrow(ax, (82, y), (86.5, y), "3 × 3")
+    _box(ax, 95, y, 17, f"{anchors} anchors × {each}:\n{meaning}", output, name)
+    ax.text(84, y + 6, words, ha="center", va="bottom", fontsize=9)
 
 
 def _box(ax: Axes, x: float, y: float, width: float, text: str, shape: tuple[int, ...], kind: str) -> None:
     """A rectangle around (x, y) with its name and, below it, its shape."""
     tall = 10 if "\n" in text else 6
     ax.add_patch(Rectangle((x - width / 2, y - tall / 2), width, tall, facecolor=COLOURS[kind], edgecolor="none"))
-    ax.text(x, y, f"{text}\n{' × '.join(map(str, shape))}", ha="center", va="center", fontsize=8.5, linespacing=1.25)
+    told = f"{text}\n{' × '.join(map(str, shape))}" if shape else text
+    ax.text(x, y, told, ha="center", va="center", fontsize=7.5, linespacing=1.25)
 
 
 def _arrow(ax: Axes, start: tuple[float, float], end: tuple[float, float], text: str = "", side: str = "top") -> None:
-    ax.add_patch(FancyArrowPatch(start, end, arrowstyle="-|>", mutation_scale=9, color="#555555", linewidth=1,
+    ax.add_patch(FancyArrowPatch(start, end, arrowstyle="-|>", mutation_scale=8, color=WORDS, linewidth=0.9,
                                  shrinkA=1, shrinkB=1))  # fmt: skip
     x, y = (start[0] + end[0]) / 2, (start[1] + end[1]) / 2 + (0 if side == "left" else 0.5)
     where: dict[str, Any] = {"ha": "left", "va": "center"} if side == "left" else {"ha": "center", "va": "bottom"}
-    slope = 0 if side == "left" or start[1] == end[1] else 4
-    ax.text(x - slope, y + slope / 4, text, fontsize=8, color="#555555", **where)
+    slope = 0 if side == "left" or start[1] == end[1] else 3
+    ax.text(x - slope, y + slope / 3, text, fontsize=7.5, color=WORDS, **where)
 
 
 def main(arguments: list[str] | None = None) -> list[Path]:

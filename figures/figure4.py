@@ -40,9 +40,9 @@ from minidet.plotting import GAMMA_COLOURS, new_figure
 
 
 def draw(logits: Mapping[str, Any] | None = None) -> Figure:
-    """The figure: the paper's two panels, and beside them the numbers to which its text refers."""
+    """The figure: the paper's two panels, and below them the numbers to which its text refers."""
     logits = logits or load()
-    figure, axes = new_figure(13, 4.6, 1, 3, width_ratios=[1, 1, 0.95])
+    figure, axes = new_figure(8.8, 6.3, 2, 2, height_ratios=[1, 0.42])
     for ax, kind in zip(axes[0], ("positive", "negative"), strict=False):
         if logits is None:
             ax.text(0.5, 0.5, MISSING.replace(": ", ":\n"), ha="center", va="center", fontsize=9)
@@ -60,7 +60,10 @@ def draw(logits: Mapping[str, Any] | None = None) -> Figure:
         ax.set_aspect("equal")
         if logits:
             ax.legend(loc="upper left")
-    _write_numbers(axes[0, 2], logits)
+    below = axes[1, 0].get_gridspec()[1, :]
+    for ax in axes[1]:
+        ax.remove()
+    _write_numbers(figure.add_subplot(below), logits)
     return figure
 
 
@@ -73,8 +76,8 @@ def _write_numbers(ax: Any, logits: Mapping[str, Any] | None) -> None:
          percent(hardest(logits["negative"], g, 0.2)), percent(carriers(logits["negative"], g, 0.9))]
         for g in GAMMAS
     ]  # fmt: skip
-    header = ["γ", "hardest\n20% carry", "90% is\ncarried by", "hardest\n20% carry", "90% is\ncarried by"]
-    table = ax.table([header, *rows], bbox=(0, 0.3, 1, 0.5), cellLoc="center", colWidths=[0.1, *[0.225] * 4])
+    header = ["γ", "hardest\n20% carry", "90% lies in\nthe hardest", "hardest\n20% carry", "90% lies in\nthe hardest"]
+    table = ax.table([header, *rows], bbox=(0, 0, 0.58, 0.84), cellLoc="center", colWidths=[0.1, *[0.225] * 4])
     table.auto_set_font_size(False)
     for (row, column), cell in table.get_celld().items():
         cell.set_linewidth(0.4)
@@ -84,14 +87,14 @@ def _write_numbers(ax: Any, logits: Mapping[str, Any] | None) -> None:
             cell.set_height(cell.get_height() * 1.8)
         elif column == 0:
             cell.get_text().set_color(GAMMA_COLOURS[GAMMAS[row - 1]])
-    for x, kind in ((0.325, "positives"), (0.775, "negatives")):
-        ax.text(x, 0.84, kind, ha="center", fontsize=10)
+    for x, kind in ((0.19, "positives"), (0.45, "negatives")):
+        ax.text(x, 0.89, kind, ha="center", fontsize=10)
     text = (
-        "The paper: about 20% of the positives carry half\n"
-        "of their loss at any γ; of the negatives, far fewer\n"
-        "do as γ grows."
+        "The paper: about 20% of the positives\n"
+        "carry half of their loss at any γ; of the\n"
+        "negatives, far fewer do as γ grows."
     )
-    ax.text(0, 0.22, text, va="top", fontsize=9, color="#555555")
+    ax.text(0.62, 0.8, text, va="top", fontsize=9, color="#555555")
 
 
 def main(arguments: list[str] | None = None) -> list[Path]:

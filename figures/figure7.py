@@ -30,7 +30,7 @@ def draw(results: Results | None = None) -> Figure:
     """The figure; settings that have not been run are grey."""
     results = results or load_results()
     table = effective(results)
-    figure, axes = new_figure(11, 4.6, 1, 2)
+    figure, axes = new_figure(8.8, 4.2, 1, 2, width_ratios=[1, 1.35])
     _draw_losses(axes[0, 0], table)
     _draw_grid(axes[0, 1], table, results)
     return figure
@@ -59,12 +59,12 @@ def _draw_grid(ax: Axes, table: dict[tuple[float, float], bool | None], results:
         x, y = rows.STAR_BETAS.index(beta), rows.STAR_GAMMAS.index(gamma)
         ax.add_patch(Rectangle((x - 0.48, y - 0.46), 0.96, 0.92, facecolor=_colour(value), alpha=0.85, linewidth=0))
         score = results.score(rows.star(gamma, beta))
-        spread = f" ± {score.deviation:.1f}" if score and score.n > 1 else ""
+        spread = f"\n± {score.deviation:.1f}" if score and score.n > 1 else ""
         ap = f"{score.mean:.1f}{spread}" if score else "not run"
         colour = "black" if value is None else "white"
-        ax.text(x, y - 0.1, ap, ha="center", va="center", color=colour, fontsize=10, weight="bold")
+        ax.text(x, y - 0.12, ap, ha="center", va="center", color=colour, fontsize=10, weight="bold", linespacing=1.1)
         ax.text(
-            x, y + 0.22, f"weight {star_weight(gamma, beta):.2g}", ha="center", va="center", color=colour, fontsize=8
+            x, y + 0.3, f"weight {star_weight(gamma, beta):.2g}", ha="center", va="center", color=colour, fontsize=8
         )
     ax.set_xticks(range(len(rows.STAR_BETAS)), [f"{beta:g}" for beta in rows.STAR_BETAS])
     ax.set_yticks(range(len(rows.STAR_GAMMAS)), [f"{gamma:g}" for gamma in rows.STAR_GAMMAS])
@@ -72,7 +72,7 @@ def _draw_grid(ax: Axes, table: dict[tuple[float, float], bool | None], results:
     ax.grid(visible=False)
     focal, ce = results.score(rows.FL), star_weight(1.0, 0.0)
     told = f"AP (%); FL has {focal.mean:.1f}" if focal else "not run yet: minidet experiments run 7"
-    ax.set_title(f"{told}\nweight: loss at $x_t$ = 2 as a fraction of that at 0 (CE: {ce:.2g})", fontsize=9.5)
+    ax.set_title(f"{told}\nweight: loss at $x_t$ = 2 as a fraction of that at 0 (CE: {ce:.2g})", fontsize=9)
 
 
 def main(arguments: list[str] | None = None) -> list[Path]:

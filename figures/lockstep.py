@@ -100,7 +100,7 @@ def parting(found: Mapping[str, Sequence[float]]) -> int | None:
 def draw(results: Mapping[str, Any] | None = None) -> Figure:
     """The figure: left the difference of the weights, right the losses of both in float32."""
     results = results or json.loads(RESULTS.read_text(encoding="utf-8"))
-    figure, ((left, right),) = new_figure(11, 4.2, 1, 2)
+    figure, ((left, right),) = new_figure(8.8, 4.1, 1, 2)
     for name, colour in COLOURS.items():
         difference = results[name]["difference"]
         steps = np.arange(1, len(difference) + 1)
@@ -108,7 +108,7 @@ def draw(results: Mapping[str, Any] | None = None) -> Figure:
         left.axhline(np.finfo(name).eps, color=colour, linewidth=0.8, linestyle=":")
         left.text(steps[-1], np.finfo(name).eps * 1.3, f"rounding of 1 in {name}", color=colour, ha="right", fontsize=8)
     left.set(xlabel="step", ylabel="largest difference of any weight", title="NumPy beside PyTorch, from one start")
-    left.legend(loc="center right")
+    left.legend(loc=(0.6, 0.17))
     found = results["float32"]
     steps = np.arange(1, len(found["torch"]) + 1)
     right.plot(steps, found["torch"], color="#333333", label="PyTorch", linewidth=1.2)

@@ -35,8 +35,8 @@ from minidet.plotting import (
 
 __all__ = [
     "BLUE", "ORANGE", "GREEN", "PINK", "YELLOW", "SKY", "PURPLE", "BROWN", "GREY", "DARK", "CLASS_COLOURS",
-    "GAMMA_COLOURS", "source", "code", "picture", "quiet", "new_figure", "draw_boxes", "draw_curve", "draw_image",
-    "draw_map",
+    "GAMMA_COLOURS", "source", "code", "picture", "wrapped", "quiet", "new_figure", "draw_boxes", "draw_curve",
+    "draw_image", "draw_map",
 ]  # fmt: skip
 
 BLUE, ORANGE, GREEN, PINK, YELLOW, SKY, PURPLE, BROWN = CLASS_COLOURS
@@ -44,6 +44,8 @@ GREY, DARK = "#999999", "#333333"
 
 DPI = 100
 """Dots per inch of a picture: a figure 8.5 inches wide fills the text of a page."""
+WIDTH = 88
+"""Columns of text on a page."""
 WIDEST = 1000
 """Pixels of the longer side of a picture that is read from a file."""
 
@@ -113,6 +115,28 @@ def picture(what: Figure | Path | str, alt: str) -> None:
         raise ValueError("a picture needs words: pass alt, a sentence that says what there is to see")
     shown = {"image/png": b64encode(_png(what)).decode(), "text/plain": alt}
     display(shown, metadata={"image/png": {"alt": alt}}, raw=True)
+
+
+def wrapped(text: str, width: int = WIDTH) -> str:
+    """Text whose long lines go on in the next, a little further in, so that a page need not be moved sideways.
+
+    Args:
+        text: any number of lines.
+        width: columns at most, where words allow it.
+
+    Returns:
+        The same words; short lines as they are.
+
+    >>> print(wrapped("- a box: far too long for the line", width=20))
+    - a box: far too
+        long for the
+        line
+    """
+    lines = []
+    for line in text.split("\n"):
+        indent = " " * (len(line) - len(line.lstrip()) + 4)
+        lines += textwrap.wrap(line, width, subsequent_indent=indent, drop_whitespace=True) or [""]
+    return "\n".join(lines)
 
 
 @contextlib.contextmanager

@@ -22,7 +22,7 @@ def medians(
     ways: Mapping[str, Callable[[], Any]], seconds: float = 2.0, rounds: int = 50,
     clock: Callable[[], float] = time.perf_counter,
 ) -> dict[str, float]:  # fmt: skip
-    """Median seconds of each way. They take turns, at least 5 rounds, until `seconds` a way or `rounds` are used up.
+    """Median seconds of each way. They take turns, at least 5 rounds, until `seconds` per way or `rounds` are used up.
 
     `clock` is that on the wall, or `time.process_time`: what all threads have used of a processor.
 
