@@ -105,7 +105,7 @@ def assemble(source: Path) -> set[Path]:
 
 
 def chapter(notebook: Any, name: str, shown: set[Path]) -> Any:
-    """A notebook as the site shows it: links, buttons below the title, long code folded, widgets left out."""
+    """A notebook as the site shows it: links, buttons, long code folded, pictures with their words, no widgets."""
     page = Path("chapters") / name
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
@@ -113,10 +113,15 @@ def chapter(notebook: Any, name: str, shown: set[Path]) -> Any:
             continue
         if cell.source.count("\n") >= FOLDED:
             cell.metadata.setdefault("tags", []).append("hide-input")
-        cell.outputs = [one for one in cell.outputs if not any("widget" in kind for kind in one.get("data", {}))]
         for output in cell.outputs:
+            for kind in [kind for kind in output.get("data", {}) if "widget" in kind]:
+                del output.data[kind]  # needs a kernel; what else there is, such as a picture, stays
             if "text/markdown" in output.get("data", {}):
                 output.data.pop("text/plain", None)
+        cell.outputs = [one for one in cell.outputs if one.get("data", {"text": 1})]
+        words = [image["alt"] for one in cell.outputs if (image := one.get("metadata", {}).get("image/png"))]
+        if words:  # where myst-nb looks for them; without them it would name the file
+            cell.metadata["mystnb"] = {"image": {"alt": " ".join(words)}}
     if name[:2] in PLAYS:
         before = [i for i, cell in enumerate(notebook.cells) if cell.source.startswith("## Questions")]
         notebook.cells.insert(before[0] if before else len(notebook.cells), played(name[:2]))
