@@ -7,10 +7,12 @@ import shutil
 from pathlib import Path
 
 from minidet.data import open_dataset
-from minidet.files import write_text
+from minidet.files import write_bytes, write_text
 
 BLOOD = Path(__file__).resolve().parents[1] / "data" / "bccd"
 """Blood cells in Pascal VOC's layout."""
+SPLIT = "page"
+"""Those of them that the page shows."""
 NAMES = {"RBC": "red cell", "WBC": "white cell", "Platelets": "platelet"}
 WIDTH = 256
 """Pixels to which the page shrinks a photograph, as a network with a small input would."""
@@ -22,7 +24,7 @@ def write(folder: Path) -> None:
     Args:
         folder: of the pages.
     """
-    data = open_dataset(BLOOD)
+    data = open_dataset(BLOOD, SPLIT)
     found = []
     for i in range(len(data)):
         record = data.record(i)
@@ -33,10 +35,10 @@ def write(folder: Path) -> None:
         ]
         name = Path(record.file_name).name
         size = [round(side * scale) for side in record.image_size]
+        write_bytes(folder / "photographs" / name, (BLOOD / "JPEGImages" / name).read_bytes())
         found.append({"file": f"photographs/{name}", "size": size, "objects": objects})
     text = json.dumps(found, indent=1, allow_nan=False)
     write_text(
         folder / "anchors_data.js", f"// Written by chapters/site/photographs.py.\nconst photographs = {text};\n"
     )
-    shutil.copytree(BLOOD / "JPEGImages", folder / "photographs", dirs_exist_ok=True)
     shutil.copy(BLOOD / "LICENSE", folder / "photographs")

@@ -166,7 +166,7 @@ def test_anchors(open_page):
 
 @needs_browser
 def test_anchors_over_a_photograph(open_page):
-    page, data = open_page("anchors"), open_dataset(photographs.BLOOD)
+    page, data = open_page("anchors"), open_dataset(photographs.BLOOD, photographs.SPLIT)
     for i in range(len(data)):
         page.get_by_role("button", name=f"Photograph {i + 1}").click()
         boxes = data.record(i).boxes * (photographs.WIDTH / data.record(i).image_size[1])
