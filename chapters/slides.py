@@ -140,7 +140,7 @@ def slides(notebook: Any) -> Iterator[str]:
                 + "".join(map(_html, formulas))
             )
         for data, words in part.pictures:
-            yield f'<h2>{_heading(part.title)}</h2><img alt="{escape(words)}" src="data:image/png;base64,{data}">'
+            yield f'<h2>{_heading(part.title)}</h2><img alt="{escape(words)}" src="data:{data}">'
 
 
 def week(number: int, folder: Path = HERE) -> str:
@@ -200,19 +200,25 @@ def _html(text: str) -> str:
     )
 
 
+KINDS = ("image/png", "image/jpeg")
+"""Of pictures in notebooks."""
+
+
 def _holds_picture(output: Any) -> bool:
-    return "image/png" in output.get("data", {})
+    return any(kind in output.get("data", {}) for kind in KINDS)
 
 
 def _picture(output: Any, title: str) -> tuple[str, str]:
     data = output["data"]
+    kind = next(kind for kind in KINDS if kind in data)
     found = re.search(r'alt="([^"]*)"', str(data.get("text/html", "")))
     words = (
-        output.get("metadata", {}).get("image/png", {}).get("alt")
+        output.get("metadata", {}).get(kind, {}).get("alt")
         or (found and found[1])
         or f"figure: {title}"
     )
-    return re.sub(r"\s", "", data["image/png"]), words
+    encoded = re.sub(r"\s", "", data[kind])
+    return f"{kind};base64,{encoded}", words
 
 
 def main(arguments: list[str] | None = None) -> int:

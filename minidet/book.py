@@ -97,7 +97,7 @@ def code(function: Callable[..., Any], docstrings: bool = False) -> str:
     return "\n".join(line for line in lines if line is not None)
 
 
-def picture(what: Figure | Path | str, alt: str) -> None:
+def picture(what: Figure | Path | str, alt: str, photograph: bool = False) -> None:
     """Show a figure, or a picture that was written to a file, and keep what it shows in words.
 
     Args:
@@ -105,6 +105,7 @@ def picture(what: Figure | Path | str, alt: str) -> None:
             high.
         alt: what there is to see, in one or two sentences, for readers who cannot see it; it also stands where a
             picture cannot be shown.
+        photograph: keep it as JPEG, with all its colours and in fewer bytes; drawings are sharper as PNG.
 
     Raises:
         ValueError: `alt` is empty.
@@ -113,8 +114,9 @@ def picture(what: Figure | Path | str, alt: str) -> None:
 
     if not alt.strip():
         raise ValueError("a picture needs words: pass alt, a sentence that says what there is to see")
-    shown = {"image/png": b64encode(_png(what)).decode(), "text/plain": alt}
-    display(shown, metadata={"image/png": {"alt": alt}}, raw=True)
+    kind = "image/jpeg" if photograph else "image/png"
+    shown = {kind: b64encode(_bytes(what, photograph)).decode(), "text/plain": alt}
+    display(shown, metadata={kind: {"alt": alt}}, raw=True)
 
 
 def wrapped(text: str, width: int = WIDTH) -> str:
@@ -179,8 +181,8 @@ def draw_map(axes: Axes, values: np.ndarray, title: str = "", numbers: bool = Tr
         axes.text(j, i, f"{value:g}", ha="center", va="center", color=shade, fontsize=8)
 
 
-def _png(what: Figure | Path | str) -> bytes:
-    """A picture in at most 256 colours, a third of the bytes."""
+def _bytes(what: Figure | Path | str, photograph: bool) -> bytes:
+    """A picture as JPEG, or as PNG in at most 256 colours, a third of the bytes."""
     drawn, small = io.BytesIO(), io.BytesIO()
     if isinstance(what, Figure):
         with matplotlib.rc_context(STYLE):
@@ -189,5 +191,8 @@ def _png(what: Figure | Path | str) -> bytes:
         copy = image.convert("RGB")
     if not isinstance(what, Figure):
         copy.thumbnail((WIDEST, WIDEST))
-    copy.quantize(256).save(small, "PNG", optimize=True)
+    if photograph:
+        copy.save(small, "JPEG", quality=82, optimize=True)
+    else:
+        copy.quantize(256).save(small, "PNG", optimize=True)
     return small.getvalue()

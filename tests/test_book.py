@@ -100,6 +100,28 @@ def test_a_picture_has_its_words(shown):
     assert opened(data).size[0] == pytest.approx(4 * book.DPI, abs=30)
 
 
+def test_a_photograph_is_kept_in_its_colours(shown, tmp_path):
+    noise = np.random.default_rng(0).integers(0, 256, (60, 80, 3), dtype=np.uint8)
+    smooth = np.repeat(np.repeat(noise, 8, axis=0), 8, axis=1)
+    PIL.Image.fromarray(smooth).save(tmp_path / "photograph.png")
+    book.picture(tmp_path / "photograph.png", "Many colours.", photograph=True)
+    ((data, metadata),) = shown
+    assert metadata["image/jpeg"]["alt"] == data["text/plain"]
+    image = PIL.Image.open(io.BytesIO(base64.b64decode(data["image/jpeg"])))
+    middles = np.asarray(image, float)[4::8, 4::8]
+    assert abs(middles - noise).mean() < 8  # 4; with 256 colours it would be 14
+
+
+def test_long_lines_go_on_in_the_next():
+    text = "short\n\n  - " + "word " * 40
+    lines = book.wrapped(text).split("\n")
+    assert max(map(len, lines)) <= book.WIDTH
+    assert lines[:2] == ["short", ""]
+    assert lines[2].startswith("  - word")
+    assert all(line.startswith(" " * 6 + "word") for line in lines[3:])
+    assert " ".join(book.wrapped(text).split()) == " ".join(text.split())
+
+
 def test_a_picture_from_a_file_is_made_smaller(shown, tmp_path):
     PIL.Image.new("RGB", (3000, 1500), "red").save(tmp_path / "large.png")
     book.picture(tmp_path / "large.png", "Red.")

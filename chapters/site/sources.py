@@ -119,7 +119,8 @@ def chapter(notebook: Any, name: str, shown: set[Path]) -> Any:
             if "text/markdown" in output.get("data", {}):
                 output.data.pop("text/plain", None)
         cell.outputs = [one for one in cell.outputs if one.get("data", {"text": 1})]
-        words = [image["alt"] for one in cell.outputs if (image := one.get("metadata", {}).get("image/png"))]
+        about = [one.get("metadata", {}).get(kind) for one in cell.outputs for kind in ("image/png", "image/jpeg")]
+        words = [image["alt"] for image in about if image]
         if words:  # where myst-nb looks for them; without them it would name the file
             cell.metadata["mystnb"] = {"image": {"alt": " ".join(words)}}
     if name[:2] in PLAYS:
