@@ -74,6 +74,8 @@ class Settings:
             ValueError: a name is not a setting (the message lists those that are), or the setting cannot have the
                 value.
         """
+        if not changes:
+            return self
         settings = self.to_dict()
         for name, value in changes.items():
             section: Any = settings

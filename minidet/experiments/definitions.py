@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 from minidet.experiments import published as paper
@@ -224,7 +225,17 @@ def experiments(base: Experiment | None = None) -> dict[str, Experiment]:
     Returns:
         The experiments by name.
     """
-    base = base or BASE
+    return _changed(base) if base else dict(_usual())
+
+
+@cache
+def _usual() -> dict[str, Experiment]:
+    """Those of BASE, which are asked for again and again and never change."""
+    return _changed(BASE)
+
+
+def _changed(base: Experiment) -> dict[str, Experiment]:
+    """Every experiment that changes a setting."""
     found = {} if base.backbone is None else {BACKBONE.name: BACKBONE}
     return found | {experiment.name: experiment for table in TABLES for experiment in table(base)}
 

@@ -18,7 +18,7 @@ from tests.experiments.made_up import TINY, made_up
 @pytest.fixture
 def tiny(monkeypatch):
     """All experiments as small as TINY."""
-    monkeypatch.setattr(definitions, "BASE", TINY)
+    monkeypatch.setattr(definitions, "_usual", lambda: experiments(TINY))
     return experiments()
 
 

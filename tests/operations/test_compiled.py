@@ -218,14 +218,18 @@ def test_a_nan_is_found_where_it_has_no_weight(place, alpha):
 
 @pytest.mark.parametrize("seed", [*range(60), 1314])
 def test_suppression_on_awkward_boxes(seed):
-    """Mixed scales, ties, thousands of identical boxes, none of area, far apart, thresholds touched exactly."""
+    """Mixed scales, ties, hundreds of identical boxes, none of area, far apart, thresholds touched exactly.
+
+    Every other time with a quarter of the boxes: the reference takes as long as there are boxes to keep.
+    """
     rng = np.random.default_rng(seed)
+    many = 25 if seed % 2 else 100
     kinds = [
-        random_boxes(rng, 200),
-        np.round(random_boxes(rng, 200) / 8) * 8,
-        random_boxes(rng, 100) * 1e4,
-        random_boxes(rng, 100) * 1e-4,
-        np.tile(random_boxes(rng, 1), (400, 1)),
+        random_boxes(rng, 2 * many),
+        np.round(random_boxes(rng, 2 * many) / 8) * 8,
+        random_boxes(rng, many) * 1e4,
+        random_boxes(rng, many) * 1e-4,
+        np.tile(random_boxes(rng, 1), (4 * many, 1)),
         np.repeat(rng.uniform(0, 100, (20, 2)), 2, axis=0).reshape(20, 4)[:, [0, 1, 0, 1]],  # points
         np.array([[0.0, 0, 1e6, 1], [0, 0, 1, 1e6], [5, 5, 5, 80]]),
     ]
