@@ -135,15 +135,22 @@ class Shapes:
                 item = self._draw(rng, distractor=kind == -1)
                 budget = (MAX_HIDDEN if kind == 0 else MAX_HIDDEN_DISTRACTOR) * item.area
                 budget -= _area(item.box) - _area(clip(item.box, self.image_size))
-                left = [
-                    rest - min(overlap(item.box, other.box), item.area)
-                    for rest, other in zip(budgets, items, strict=True)
-                ]
-                if min(left, default=0.0) >= 0 and budget >= 0:
+                left = self._left(item, items, budgets) if budget >= 0 else None
+                if left is not None:
                     items.append(item)
-                    budgets = left + [budget]
+                    budgets = [*left, budget]
                     break
         return items
+
+    def _left(self, item: Item, items: Sequence[Item], budgets: Sequence[float]) -> list[float] | None:
+        """How much of each item may still be hidden once another one lies on them; None if that is too much of one."""
+        left = []
+        for rest, other in zip(budgets, items, strict=True):
+            rest -= min(overlap(item.box, other.box), item.area)
+            if rest < 0:
+                return None
+            left.append(rest)
+        return left
 
     def _draw(self, rng: np.random.Generator, distractor: bool) -> Item:
         """A shape of random kind, size, stretch, rotation and place."""

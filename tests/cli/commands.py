@@ -8,7 +8,11 @@ SMALL = [
     "training.channels_last=false", "training.iterations=4", "training.batch_size=2", "training.warmup=1",
     "training.workers=0", "training.log_every=1", "training.checkpoint_every=2",
 ]  # fmt: skip
-SHAPES = ["data.image_size=[64,64]", "data.images=8", "val.images=3"]
+SHAPES = [
+    "data.image_size=[64,64]", "data.objects=[1,3]", "data.distractors=[0,0]", "data.images=8", "val.images=3",
+    "val.objects=[1,3]", "val.distractors=[0,0]",
+]  # fmt: skip
+"""Few objects: in so small an image it takes many tries until more of them find a place."""
 
 
 def words(*parts):

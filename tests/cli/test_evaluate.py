@@ -48,7 +48,9 @@ def test_images_and_seed_are_heeded_whenever_shapes_are_measured_on(run):
     assert (run / "evaluation.json").read_bytes() == own
     first = record(run, "evaluation_shapes.json")
     assert first["images"] == 1
-    assert first["data"] == {"source": "shapes", "image_size": [64, 64], "images": 1, "seed": 1}
+    assert first["data"] == {
+        "source": "shapes", "image_size": [64, 64], "objects": [1, 3], "distractors": [0, 0], "images": 1, "seed": 1,
+    }  # fmt: skip
     assert main(words("evaluate", run, "--images", 1)) == 0  # the same again has the same place
     assert main(words("evaluate", run, "--images", 1, "--seed", 5)) == 0
     assert record(run, "evaluation_shapes_2.json")["data"]["seed"] == 5

@@ -163,7 +163,7 @@ def test_a_training_that_diverges_says_so_and_keeps_no_lost_weights(tmp_path):
     )
     settings = RunSettings(model=RetinaNetConfig.tiny(6, width=8), training=config, path="compiled")
     net = new_network(settings)
-    data = TrainingData(Shapes(images=4, image_size=(64, 64)), net.config, config)
+    data = TrainingData(Shapes(images=4, image_size=(64, 64), objects=(1, 3), distractors=(0, 0)), net.config, config)
     with np.errstate(all="ignore"), pytest.raises(Diverged, match="lower learning_rate, lengthen warmup"):
         paths_training.train(net, data, config, tmp_path / "run", settings=settings)
     kept = ArrayRun(tmp_path / "run", load_settings(tmp_path / "run"), resume=True).load()

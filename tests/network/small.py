@@ -28,7 +28,8 @@ QUICK = TrainingConfig(
 
 
 def data(config: TrainingConfig = QUICK) -> TrainingData:
-    return TrainingData(Shapes(6, image_size=(48, 48), max_size=32), SMALL, config)
+    few = {"objects": (1, 3), "distractors": (0, 0)}  # more take many tries until they find a place
+    return TrainingData(Shapes(6, image_size=(48, 48), max_size=32, **few), SMALL, config)
 
 
 def fresh(norm: str = SMALL.norm) -> RetinaNet:

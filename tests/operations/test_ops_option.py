@@ -41,28 +41,26 @@ def cell_anchors(size, scales, aspect_ratios):
 """
 
 
-def grade(tmp_path: Path, source: str, *options: str) -> str:
-    file = tmp_path / "my_ops.py"
-    file.write_text(source)
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-q",
-        "-p",
-        "no:cacheprovider",
-        "-p",
-        "no:xdist",
-        f"--ops={file}",
-        *options,
-    ]
-    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False).stdout
+@pytest.fixture
+def grade(tmp_path, capfd, monkeypatch):
+    """Runs tests on a module, in this process: PyTorch and Hypothesis are imported already. Returns the report."""
+
+    def graded(source: str, *options: str) -> str:
+        file = tmp_path / "my_ops.py"
+        file.write_text(source)
+        monkeypatch.chdir(ROOT)
+        plugins = ("-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:faulthandler")
+        seen_before = ("-W", "ignore:Module already imported:pytest.PytestAssertRewriteWarning")
+        capfd.readouterr()
+        pytest.main(["-q", *plugins, *seen_before, f"--ops={file}", *options])
+        return capfd.readouterr().out
+
+    return graded
 
 
-def test_a_naive_focal_loss_is_found_out(tmp_path):
+def test_a_naive_focal_loss_is_found_out(grade):
     """1 - p has no digits left for confident examples; ordinary logits come out right."""
     report = grade(
-        tmp_path,
         NAIVE_FOCAL,
         "tests/operations/test_losses.py",
         "-k",
@@ -73,19 +71,19 @@ def test_a_naive_focal_loss_is_found_out(tmp_path):
     assert "has no focal_loss_grad" in report  # what the module lacks is skipped, not failed
 
 
-def test_a_module_of_tensors(tmp_path):
-    report = grade(tmp_path, GOOD_AREA, "tests/operations/test_boxes.py", "-k", "by_hand or integer", "--ops-torch")
+def test_a_module_of_tensors(grade):
+    report = grade(GOOD_AREA, "tests/operations/test_boxes.py", "-k", "by_hand or integer", "--ops-torch")
     assert " failed" not in report
     assert "has no box_iou" in report
 
 
-def test_what_bad_input_is_told_is_graded_on_request(tmp_path):
+def test_what_bad_input_is_told_is_graded_on_request(grade):
     """A researcher's own function need not raise minidet's errors."""
     tests = ("tests/operations/test_anchors.py", "-k", "cell")
-    report = grade(tmp_path, UNCHECKED_CELL, *tests)
+    report = grade(UNCHECKED_CELL, *tests)
     assert " failed" not in report
     assert "1 passed" in report
-    report = grade(tmp_path, UNCHECKED_CELL, *tests, "--ops-errors")
+    report = grade(UNCHECKED_CELL, *tests, "--ops-errors")
     assert "FAILED tests/operations/test_anchors.py::test_bad_cells" in report
     assert "1 passed" in report
 
@@ -98,9 +96,9 @@ def test_a_missing_file(tmp_path):
 
 
 @pytest.mark.parametrize("path", ["reference", "compiled"])
-def test_minidets_own_paths_pass(tmp_path, path):
+def test_minidets_own_paths_pass(grade, path):
     report = grade(
-        tmp_path, f"from minidet.{path} import *\n", "tests/operations/test_nms.py", "tests/operations/test_sampling.py"
+        f"from minidet.{path} import *\n", "tests/operations/test_anchors.py", "tests/operations/test_sampling.py"
     )
     assert " failed" not in report
     assert "passed" in report
