@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import sys
 from dataclasses import replace
@@ -13,6 +14,7 @@ import torch
 from minidet.config import AnchorConfig, ResizeConfig, RetinaNetConfig, TrainingConfig
 from minidet.data.batches import TrainingData
 from minidet.data.shapes import Shapes
+from minidet.pytorch.processes import joined
 from minidet.pytorch.retinanet import RetinaNet
 from minidet.pytorch.training import train
 from minidet.structures import GroundTruth
@@ -58,19 +60,26 @@ class Interrupted:
         return data().batch(iteration, rank, processes)
 
 
-def main(out: str, norm: str, iterations: int, batch_size: int, workers: int, accumulate: int = 1) -> None:
-    """Train, or go on training, with one thread: the bits of the weights depend on their number.
-
-    Workers are started as on macOS, on Windows and by Python 3.14: each imports this file and gets a pickled copy of
-    the data.
-    """
-    multiprocessing.set_start_method("spawn")
-    torch.set_num_threads(1)
+def training(out: str, norm: str, iterations: int, batch_size: int, workers: int, accumulate: int = 1) -> None:
+    """Train, or go on training, with one thread: the bits of the weights depend on their number."""
     config = replace(
         QUICK, iterations=iterations, batch_size=batch_size, accumulate=accumulate, checkpoint_every=1, workers=workers
     )  # fmt: skip
     train(fresh(norm), data(config), config, out, resume=True)
 
 
+def main(trainings: str) -> None:
+    """One training after the other, each given by the arguments of `training`, as JSON.
+
+    Workers are started as on macOS, on Windows and by Python 3.14: each imports this file and gets a pickled copy of
+    the data.
+    """
+    multiprocessing.set_start_method("spawn")
+    torch.set_num_threads(1)
+    with joined():
+        for arguments in json.loads(trainings):
+            training(*arguments)
+
+
 if __name__ == "__main__":
-    main(*sys.argv[1:3], *map(int, sys.argv[3:]))
+    main(sys.argv[1])

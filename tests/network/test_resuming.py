@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -70,10 +71,10 @@ def test_the_random_state_is_restored(tmp_path):
 ROOT = Path(__file__).parents[2]
 
 
-def start(*arguments, **variables):
-    """A process that trains; it imports no more than it needs."""
+def start(*trainings, **variables):
+    """A process that trains, see `small`; it imports no more than it needs."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", **variables}
-    command = [sys.executable, "-m", "tests.network.small", *map(str, arguments)]
+    command = [sys.executable, "-m", "tests.network.small", json.dumps(trainings)]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
     return subprocess.Popen(command, env=environment, cwd=ROOT, **pipes)
 
@@ -89,7 +90,7 @@ def test_killed_and_resumed_is_undisturbed(tmp_path):
     config = replace(QUICK, iterations=20, checkpoint_every=1)
     whole = fresh()
     train(whole, data(config), config, tmp_path / "whole")
-    process = start(tmp_path / "killed", SMALL.norm, 20, 2, 1)
+    process = start((str(tmp_path / "killed"), SMALL.norm, 20, 2, 1))
     deadline = time.monotonic() + 300
     while len(load_metrics(tmp_path / "killed")) < 3 and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.01)
@@ -104,29 +105,42 @@ def test_killed_and_resumed_is_undisturbed(tmp_path):
     assert [record["iteration"] for record in load_metrics(tmp_path / "killed")] == list(range(1, 21))
 
 
-@pytest.mark.subprocess
-@pytest.mark.skipif(not torch.distributed.is_available(), reason="this PyTorch has no torch.distributed")
-@pytest.mark.parametrize(("norm", "accumulate", "limit"), [("group", 1, 1e-6), ("group", 2, 1e-6), ("batch", 1, 2e-5)])
-def test_two_processes_equal_one(tmp_path, norm, accumulate, limit):
-    """In steps of the whole batch or in parts of it, and with the statistics of the whole batch where it is normalised.
+LIMITS = {("group", 1): 1e-6, ("group", 2): 1e-6, ("batch", 1): 2e-5}
+"""How far losses of two processes may be from those of one, by normalisation and number of parts of a batch.
 
-    Those are computed in another order, and a batch of small maps is divided by small deviations: the limit is wider.
-    Without the other process's images the losses differ by 2e-3 from the first step on.
-    """
-    config = replace(QUICK, iterations=3, batch_size=4)
-    wanted = train(fresh(norm), data(config), config, tmp_path / "one")
+With the statistics of the whole batch these are computed in another order, and a batch of small maps is divided by
+small deviations: there the limit is wider. Without the other process's images the losses differ by 2e-3 from the first
+step on.
+"""
+
+
+@pytest.fixture(scope="module")
+def together(tmp_path_factory):
+    """A folder with the trainings of LIMITS, which two processes have shared."""
+    folder = tmp_path_factory.mktemp("two")
     with socket.socket() as free:
         free.bind(("localhost", 0))
         port = free.getsockname()[1]
-    together = {"MASTER_ADDR": "localhost", "MASTER_PORT": str(port), "WORLD_SIZE": "2"}  # as torchrun tells them
-    ranks = [start(tmp_path / "two", norm, 3, 4, 0, accumulate, **together, RANK=r, LOCAL_RANK=r) for r in "01"]
+    variables = {"MASTER_ADDR": "localhost", "MASTER_PORT": str(port), "WORLD_SIZE": "2"}  # as torchrun tells them
+    trainings = [(str(folder / f"{norm}{parts}"), norm, 3, 4, 0, parts) for norm, parts in LIMITS]
+    ranks = [start(*trainings, **variables, RANK=r, LOCAL_RANK=r) for r in "01"]
     try:
         outputs = [process.communicate(timeout=300)[0] for process in ranks]
     finally:
         for process in ranks:
             process.kill()
     assert [process.returncode for process in ranks] == [0, 0], outputs
-    for one, two in zip(wanted, load_metrics(tmp_path / "two"), strict=True):
+    return folder
+
+
+@pytest.mark.subprocess
+@pytest.mark.skipif(not torch.distributed.is_available(), reason="this PyTorch has no torch.distributed")
+@pytest.mark.parametrize(("norm", "accumulate"), LIMITS)
+def test_two_processes_equal_one(together, tmp_path, norm, accumulate):
+    """In steps of the whole batch or in parts of it; the whole batch has its statistics where it is normalised."""
+    config, limit = replace(QUICK, iterations=3, batch_size=4), LIMITS[norm, accumulate]
+    wanted = train(fresh(norm), data(config), config, tmp_path / "one")
+    for one, two in zip(wanted, load_metrics(together / f"{norm}{accumulate}"), strict=True):
         assert two["assigned"] == one["assigned"]
         assert two["classification"] == pytest.approx(one["classification"], rel=limit)
         assert two["box"] == pytest.approx(one["box"], rel=limit)
