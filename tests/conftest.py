@@ -7,18 +7,21 @@ import importlib
 import os
 import sys
 
-import torch
-from hypothesis import settings
+# Notebooks are checked with jsonschema, which would take seconds for grammars of addresses that no notebook holds.
+sys.modules.setdefault("rfc3987_syntax", None)
+# Threads that have nothing to do wait without keeping a core busy. OpenMP reads this when PyTorch or Numba loads it.
+os.environ.setdefault("GOMP_SPINCOUNT", "0")
 
-from tests.ops import NAMES, Ops, load
+import pytest  # noqa: E402
+import torch  # noqa: E402
+from hypothesis import settings  # noqa: E402
+
+from tests.ops import NAMES, Ops, load  # noqa: E402
 
 EXAMPLES = int(os.environ.get("MINIDET_EXAMPLES", "60"))  # fewer where time is short
 settings.register_profile("minidet", deadline=None, max_examples=EXAMPLES, derandomize=True)
 settings.load_profile("minidet")
 torch.set_num_threads(1)  # the tensors are small, and tests run side by side
-# Notebooks are checked with jsonschema, which would take seconds for grammars of addresses that no notebook holds.
-sys.modules.setdefault("rfc3987_syntax", None)
-os.environ.setdefault("GOMP_SPINCOUNT", "0")  # processes that tests start wait without keeping the others' cores busy
 
 
 def pytest_addoption(parser):
@@ -53,7 +56,10 @@ def pretend():
     return Pretend().__enter__()
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config, items):
+    if hasattr(config, "workerinput"):
+        share_out(items)
     if not config.getoption("ops"):
         return
     about_ops = [item for item in items if "ops" in getattr(item, "fixturenames", ())]
@@ -62,3 +68,15 @@ def pytest_collection_modifyitems(config, items):
     chosen = set(about_ops)
     config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
     items[:] = about_ops
+
+
+def share_out(items):
+    """For `pytest -n N --dist loadgroup --no-loadscope-reorder`: a file's tests stay together, long ones come first.
+
+    So what the tests of a file share is made once, and what is compiled for them is compiled once. The executions of
+    the chapters share nothing and may go to any process.
+    """
+    for item in items:
+        if item.originalname != "test_a_chapter_gives_its_committed_outputs":
+            item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
+    items.sort(key=lambda item: (item.get_closest_marker("slow") is None, "test_chapters" not in item.nodeid))
