@@ -1,6 +1,6 @@
 """Run the notebooks of this folder and keep their outputs, or check that the kept ones are still what the code gives.
 
-    python chapters/execute.py [--check] [NOTEBOOK ...]
+    python chapters/execute.py [--check] [--times] [NOTEBOOK ...]
 
 Without names: all. A notebook runs in this folder, with the Python that runs this script, and is written back only
 after every cell has run. A cell with the tag not-compared may say something else each time (a measured time).
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 import tempfile
 import time
@@ -22,6 +23,7 @@ from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 
 HERE = Path(__file__).resolve().parent
+INDEX = HERE / "README.md"
 
 TIMEOUT = 900
 """Seconds a cell may take, on a machine that does other things too."""
@@ -84,6 +86,22 @@ def write(notebook: Any, path: Path) -> None:
     temporary.replace(path)
 
 
+def index_times(text: str, name: str, notebook: Any, seconds: float) -> str:
+    """The index of the book with the minutes that a chapter itself names, and the seconds that running it took.
+
+    Raises:
+        ValueError: the chapter has no row in the index, or does not say how long it takes to read.
+    """
+    row = re.search(rf"^\|.*\]\({re.escape(name)}\).*$", text, re.MULTILINE)
+    said = re.search(r"[Aa]bout\s+(\d+)\s+minutes", notebook.cells[0].source)
+    if row is None or said is None:
+        raise ValueError(
+            f"{name}: no row in {INDEX.name}, or no 'about … minutes' in its first cell"
+        )
+    times = f"| {said[1]} min | {max(1, round(seconds))} s |"
+    return text.replace(row[0], re.sub(r"\| \d+ min \| \d+ s \|$", times, row[0]))
+
+
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -95,6 +113,11 @@ def main(arguments: list[str] | None = None) -> int:
         "--check",
         action="store_true",
         help="write nothing; fail where printed outputs differ",
+    )
+    parser.add_argument(
+        "--times",
+        action="store_true",
+        help="write minutes of reading and seconds of processor time into the index; on a quiet machine",
     )
     options = parser.parse_args(arguments)
     failed = False
@@ -121,6 +144,11 @@ def main(arguments: list[str] | None = None) -> int:
         else:
             write(notebook, path)
             state = f"{path.stat().st_size / 1000:.0f} kB"
+        if options.times:
+            text = INDEX.read_text(encoding="utf-8")
+            INDEX.write_text(
+                index_times(text, path.name, notebook, work), encoding="utf-8"
+            )
         print(
             f"{path.name}: {seconds:.0f} s ({work:.0f} s of processor time), {state}",
             flush=True,

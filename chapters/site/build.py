@@ -19,7 +19,7 @@ from pathlib import Path
 
 from chapters.site import glass, photographs, runnable
 from minidet.experiments import results, tables
-from minidet.files import write_text
+from minidet.files import write_bytes, write_text
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -102,6 +102,7 @@ def site(out: Path) -> None:
     if failed:
         raise SystemExit(failed)
     summary(out)
+    stills(out / "_static" / "stills")
     mathjax(out / "_static" / "mathjax")
     listings.write(out, shown)
     pages(out)
@@ -117,6 +118,16 @@ def summary(out: Path) -> None:
     runs = ROOT / "minidet" / "experiments" / "runs"
     (out / "summary.html").write_text(text.replace("../../minidet/experiments/runs/", "runs/"), encoding="utf-8")
     shutil.copytree(runs, out / "runs", ignore=shutil.ignore_patterns("*.npz", "__pycache__"), dirs_exist_ok=True)
+
+
+def stills(folder: Path) -> None:
+    """Copy the last frame of each animation, which site.js shows in its place where nothing is to move.
+
+    Args:
+        folder: where site.js looks for them.
+    """
+    for path in sorted((ROOT / "figures" / "results" / "animations").glob("*.png")):
+        write_bytes(folder / path.name, path.read_bytes())
 
 
 def mathjax(folder: Path) -> None:

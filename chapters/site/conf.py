@@ -21,8 +21,9 @@ myst_update_mathjax = False
 mathjax_path = "mathjax/tex-chtml.js"
 mathjax3_config: dict[str, dict[str, object]] = {"options": {"enableMenu": False}}
 
-html_static_path = ["site.css"]
+html_static_path = ["site.css", "site.js"]
 html_css_files = ["site.css"]
+html_js_files = ["site.js"]
 html_copy_source = False
 html_show_sphinx = False
 html_theme_options = {"navigation_with_keys": True}

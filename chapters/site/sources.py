@@ -39,6 +39,8 @@ INDEX = """# minidet
 Learn how dense object detection really works, from the paper that made it work: *Focal Loss for Dense Object Detection*
 (Lin et al., 2017), focal loss and RetinaNet, from scratch. This is the book as a web site; it needs no network.
 
+![Shapes with the boxes, classes and scores of the small detector of the package](figures/results/detector.png)
+
 - **<a href="play/index.html">Pages to play with</a>**: boxes to drag and losses to bend, with the digits of the tested
   reference and nothing to install
 - **[The chapters](chapters/README.md)**, from one object in one image to the evidence of the paper
@@ -87,6 +89,7 @@ def assemble(source: Path) -> set[Path]:
     entries = [f"chapters/{path.stem}" for path in pages[1:] if path.stem != "README"]
     chapters = "\n".join(f"chapters/{name[:-6]}" for name in names)
     write_text(source / "index.md", INDEX.format(chapters=chapters, pages="\n".join(entries)))
+    copy_pictures(INDEX, Path("index.md"), source)
     for name in names:
         path = ROOT / "chapters" / name
         notebook = nbformat.read(path, as_version=4)

@@ -60,7 +60,7 @@ def test_boxes_are_those_of_the_resized_images(factor):
     assert anchors.sizes == pytest.approx([size * factor for size in at_256.sizes], rel=0.01)
 
 
-def test_one_shape_needs_one_anchor_a_cell():
+def test_one_shape_needs_one_anchor_per_cell():
     anchors = suggest_anchors(scattered(100, 100))
     assert anchors.anchors_per_cell == 1
     assert len(anchors.levels) == 1

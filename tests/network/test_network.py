@@ -169,7 +169,7 @@ def test_pyramid_step_by_step(p6_from):
 
 
 @pytest.mark.parametrize("size", [(1, 1), (7, 300), (64, 64), (97, 131)])
-def test_outputs_are_one_row_an_anchor(size):
+def test_outputs_are_one_row_per_anchor(size):
     model = tiny(num_classes=5).eval()
     logits, deltas = model(torch.randn(2, 3, *size))
     anchors = model.anchors(size)

@@ -30,7 +30,7 @@ def sample(boxes, classes, size=(64, 64)):
 # --- the network
 
 
-def test_the_output_is_four_coordinates_and_n_logits_an_image():
+def test_the_output_is_four_coordinates_and_n_logits_per_image():
     corners, logits = small(num_classes=5, image_size=(64, 128))(torch.randn(3, 3, 64, 128))
     assert corners.shape == (3, 4)
     assert logits.shape == (3, 5)

@@ -69,6 +69,16 @@ def notebook(tmp_path):
     return make
 
 
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_the_index_says_the_minutes_that_the_chapter_says(name):
+    text = execute.INDEX.read_text(encoding="utf-8")
+    seconds = float(re.search(rf"^\|.*\({name}\).*\| (\d+) s \|$", text, re.MULTILINE)[1])
+    notebook = nbformat.read(FOLDER / name, as_version=4)
+    assert execute.index_times(text, name, notebook, seconds) == text
+    changed = execute.index_times(text, name, notebook, seconds + 7)
+    assert changed == re.sub(rf"(\({name}\).*\| )\d+( s \|)", rf"\g<1>{seconds + 7:.0f}\2", text)
+
+
 def test_execution_keeps_outputs_and_check_finds_those_that_changed(notebook, capfd):
     path = notebook("x = 6", "print(x * 7)\nx")
     assert execute.main([str(path)]) == 0

@@ -85,6 +85,51 @@ def test_pages_of_the_site_in_a_browser(site, width):
                     assert page.frame_locator("iframe").locator("#value path").count() == 2
 
 
+@needs_sphinx
+def test_every_picture_of_the_book_has_words(site):
+    """Those of a cell's output stand in its metadata, and would otherwise be the name of a file."""
+    pictures = 0
+    for page in sorted((site / "chapters").glob("*.html")):
+        for image in re.findall(r"<img\s[^>]*>", page.read_text(encoding="utf-8")):
+            words = "".join(re.findall(r'alt="([^"]*)"', image))
+            assert len(words) > 10, (page.name, image)
+            assert not words.endswith((".png", ".jpg", ".gif")), (page.name, image)
+            pictures += 1
+    assert pictures > 60
+
+
+@needs_sphinx
+@pytest.mark.skipif(browser.MISSING != "", reason=browser.MISSING or "-")
+def test_no_line_of_a_chapter_is_cut_off_on_a_screen_of_1000_pixels(site):
+    wide = """() => [...document.querySelectorAll("pre, .math")].filter(node => node.checkVisibility())
+        .filter(node => node.scrollWidth > node.clientWidth + 1).map(node => node.innerText.slice(0, 60))"""
+    with browser.browser() as chromium:
+        for page in sorted((site / "chapters").glob("*.html")):
+            with browser.opened(chromium, page, 1000) as (shown, _):
+                shown.wait_for_timeout(500)
+                assert shown.evaluate(wide) == [], page.name
+
+
+@needs_sphinx
+@pytest.mark.skipif(browser.MISSING != "", reason=browser.MISSING or "-")
+def test_animations_hold_still_when_asked_to(site):
+    with (
+        browser.browser() as chromium,
+        browser.opened(chromium, site / "chapters/04_matching.html", 1000) as (page, complaints),
+    ):
+        address = "document.querySelector('article img[src*=matching]').src"
+        page.wait_for_selector("button.hold")
+        assert page.evaluate(address).endswith("_images/matching.gif")
+        page.get_by_role("button", name="Hold it still").click()
+        assert page.evaluate(address).endswith("_static/stills/matching.png")
+        page.get_by_role("button", name="Play the animation").click()
+        assert page.evaluate(address).endswith(".gif")
+        page.emulate_media(reduced_motion="reduce")
+        page.wait_for_function(f"{address}.endsWith('.png')")
+        page.wait_for_function("document.querySelector('article img[src*=matching]').naturalWidth > 100")
+        assert complaints == []
+
+
 def test_pictures_of_the_book_come_along(tmp_path):
     """They stay pictures, and stand where the page looks for them."""
     text = "![a curve](../figures/results/learning.png) and [a link](../figures/results/learning.png)"
