@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import re
 import sys
 import time
 from typing import Any
 
 from tqdm import tqdm
 
+_MOVES = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")  # of the cursor, between bars below each other
 SECONDS = 30.0
 """Time between two lines that are written where there is no terminal: into a file, or into a pipe."""
 
@@ -49,7 +51,7 @@ class _Lines:
         self.stream, self.last = stream, ""
 
     def write(self, text: str) -> None:
-        state = text.strip()
+        state = _MOVES.sub("", text).strip()
         if state and state != self.last:
             self.stream.write(f"{state}\n")
             self.last = state

@@ -110,7 +110,6 @@ def add(commands: Any) -> None:
 def run(options: argparse.Namespace) -> None:
     """Train; on unseen images, if there are any, measure the detector and show what it detects."""
     from minidet.data.batches import TrainingData
-    from minidet.evaluation.detector import evaluate_model
     from minidet.paths import new_network
 
     ready = plan(options)
@@ -119,23 +118,38 @@ def run(options: argparse.Namespace) -> None:
     first = os.environ.get("RANK", "0") == "0"  # of the processes that torchrun started, the first one tells
     _check(options, ready, first)
     model = new_network(settings, print if first else None)
-    measured: list[Any] = []  # the last evaluation
-
-    def measure(model: Any) -> dict[str, float]:
-        assert unseen is not None  # else it is not called
-        measured[:] = evaluate_model(model, unseen, settings.categories, settings.training.resize)
-        metrics: dict[str, float] = measured[0].metrics
-        return metrics
-
+    measure = _Measure(ready) if unseen is not None else None
     begins = options.resume or not (options.out / "config.json").exists()  # else it is refused
     data = TrainingData(dataset, settings.model, settings.training)
     kept = remembered(options.out, dataset, unseen) if first and begins and _is_read(ready) else nullcontext()
     with _alone(options.out) if first else nullcontext(), kept, _saying_how_to_go_on(options.out):
-        metrics = train(
-            model, data, settings.training, options.out, options.resume, settings, measure if unseen else None
-        )
+        metrics = train(model, data, settings.training, options.out, options.resume, settings, measure)
     if first:
-        _tell(options.out, ready, metrics, measured, measure)
+        _tell(options.out, ready, metrics, measure)
+
+
+class _Measure:
+    """Measures a network on the images that a run is evaluated on, and keeps the last result.
+
+    Args:
+        ready: the run, with such images.
+    """
+
+    def __init__(self, ready: Plan) -> None:
+        self.ready = ready
+        self.last: tuple[Evaluation, list[Detections]] | None = None
+
+    def __len__(self) -> int:
+        return len(self.ready.unseen or ())
+
+    def __call__(self, model: Any) -> dict[str, float]:
+        from minidet.evaluation.detector import evaluate_model
+
+        settings, _, unseen = self.ready
+        assert unseen is not None
+        self.last = evaluate_model(model, unseen, settings.categories, settings.training.resize)
+        metrics: dict[str, float] = self.last[0].metrics
+        return metrics
 
 
 @contextmanager
@@ -201,7 +215,7 @@ def _check(options: argparse.Namespace, ready: Plan, first: bool) -> None:
             print(changed, file=sys.stderr)
 
 
-def _tell(out: Path, ready: Plan, metrics: list[dict[str, Any]], measured: list[Any], measure: Any) -> None:
+def _tell(out: Path, ready: Plan, metrics: list[dict[str, Any]], measure: _Measure | None) -> None:
     """Draw the curves and what is detected in unseen images, write the numbers down, and name all files."""
     from minidet.evaluation.mistakes import best_thresholds
     from minidet.files import write_json
@@ -214,11 +228,11 @@ def _tell(out: Path, ready: Plan, metrics: list[dict[str, Any]], measured: list[
     files = ("config.json", "faults.json", "metrics.jsonl", f"checkpoint.{ending}", f"model.{ending}", "best.pt")
     outputs = [out / file for file in files if (out / file).exists()]
     outputs += save_figure(training_page(metrics, name), out, "curves", ("png",))
-    if unseen is not None:
-        if not measured:  # the run was finished before
+    if unseen is not None and measure is not None:
+        if measure.last is None:  # the run was finished before
             measure(load_network(out))
-        result: Evaluation = measured[0]
-        found: list[Detections] = measured[1]
+        assert measure.last is not None
+        result, found = measure.last
         page = detections_page(
             [unseen[i].image for i in range(min(8, len(unseen)))], found, settings.categories.names,
             title=f"{name}: detections in unseen images, scores from 0.3 on",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -50,7 +51,7 @@ class Reporter:
         self._bar = Progress(
             batches,
             "training",
-            None if self.config.minutes else self.config.iterations,
+            math.inf if self.config.minutes else self.config.iterations,  # infinity: not known yet
             initial=self.start,
             unit="step",
             mininterval=1,

@@ -18,6 +18,7 @@ MANY = 10**9
 """More steps than any run has."""
 _FIRST = 3  # steps that are not measured: caches fill, kernels are compiled
 _SHARE = 0.25  # part of the time that is left which evaluations before the last one may take
+_OF_A_STEP = 0.5  # of the time that a step takes per image, what an evaluation takes; until one was measured
 _WARMUP = 0.1  # largest part of a training for minutes that is warm-up
 
 
@@ -33,10 +34,12 @@ class Schedule:
         training_config: the settings.
         start: steps done before, when the run is resumed.
         spent: seconds of the minutes that were spent before.
+        images: in an evaluation, from which follows about how long the first one will take; 0 where it is not known.
     """
 
-    def __init__(self, training_config: TrainingConfig, start: int = 0, spent: float = 0.0) -> None:
+    def __init__(self, training_config: TrainingConfig, start: int = 0, spent: float = 0.0, images: int = 0) -> None:
         self.asked = self.config = training_config
+        self.images = images
         self.done, self.started = start, start
         self.stopped = ""
         """Why the training ends before its last step; empty while it does not."""
@@ -78,7 +81,7 @@ class Schedule:
         if not self._timed or measured <= 0:
             return
         self._step = took if measured == 1 else self._step + (took - self._step) * max(0.05, 1 / measured)
-        left = 60 * float(self.asked.minutes or 0) - self.spent - self._evaluation
+        left = 60 * float(self.asked.minutes or 0) - self.spent - self._cost()
         steps = int(agreed(max(0, math.floor(left / max(self._step, 1e-9)))))
         self._fit(min(MANY, done + steps))
 
@@ -87,7 +90,7 @@ class Schedule:
         if self.ended or not self._timed or self.asked.evaluate_every:
             return due(self.done, self.asked.evaluate_every, self.iterations)
         left = 60 * float(self.asked.minutes or 0) - self.spent
-        now = self._part() - self._evaluated >= 1 / EVALUATIONS and self._evaluation <= _SHARE * left
+        now = self._part() - self._evaluated >= 1 / EVALUATIONS and self._cost() <= _SHARE * left and self._step > 0
         return bool(agreed(now))
 
     def evaluation_missing(self, metrics: Sequence[Mapping[str, Any]]) -> bool:
@@ -121,6 +124,10 @@ class Schedule:
             if agreed(bool(why)):
                 self.stopped = why
                 self._fit(self.done)
+
+    def _cost(self) -> float:
+        """Seconds that an evaluation will take: what the last one took, or else about what its images will."""
+        return self._evaluation or _OF_A_STEP * self._step * self.images / self.asked.batch_size
 
     def _part(self) -> float:
         """The part of the time that is over; 0 where there is no limit."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sized
 from dataclasses import replace
 from typing import Any
 
@@ -59,7 +59,8 @@ def train(
         resume: go on from the last checkpoint, or begin where there is none. On a CPU the weights become, to the bit,
             what they would have become without the interruption.
         settings: what the run keeps beside the two configurations: where its data is, and the names of its classes.
-        evaluate: given the model every `evaluate_every` steps and at the end; what it returns joins the metrics.
+        evaluate: given the model every `evaluate_every` steps and at the end; what it returns joins the metrics. A
+            training for minutes asks it for the number of its images, ``len(evaluate)``, if it has one.
 
     Returns:
         The run's metrics. Every `log_every` steps a dict of "iteration" (steps done), "classification" and "box" (the
@@ -80,7 +81,8 @@ def train(
         start, seconds, spent = learner.restore(run)
         first = process.rank == 0
         reporter = Reporter(run if first else None, training_config, start, seconds)
-        schedule = Schedule(training_config, start, spent)
+        images = len(evaluate) if isinstance(evaluate, Sized) else 0
+        schedule = Schedule(training_config, start, spent, images)
         best = Best(run, load_metrics(run.folder))
         if evaluate and first and schedule.evaluation_missing(load_metrics(run.folder)):
             schedule.evaluated(_evaluate(learner, evaluate, reporter, best, start))

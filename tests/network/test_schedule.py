@@ -26,11 +26,11 @@ class Clock:
         monkeypatch.setattr(module.time, "monotonic", lambda: self.now)
 
 
-def run_for(clock, minutes, seconds, evaluation=0.0, start=0, spent=0.0):
+def run_for(clock, minutes, seconds, evaluation=0.0, start=0, spent=0.0, images=0):
     """A training whose step number i takes seconds(i); steps done, evaluations, learning rates and the time at its
     end."""
     config = TrainingConfig.tiny(minutes=minutes)
-    plan = Schedule(config, start, spent)
+    plan = Schedule(config, start, spent, images)
     evaluations, rates = 0, []
     for iteration in plan.steps:
         rates.append(learning_rate(iteration, plan.config))
@@ -53,6 +53,17 @@ def test_minutes_are_kept_and_used(monkeypatch, pace):
     assert done == pytest.approx((300 - evaluations * 4) / pace, rel=0.02, abs=2)
     assert max(rates) == pytest.approx(4e-3, rel=0.02)
     assert rates[-1] < 0.01 * max(rates)  # the schedule is at its end
+
+
+def test_an_evaluation_that_takes_long_is_made_once(monkeypatch):
+    """Its time is not known before the first one, but follows roughly from that of a step."""
+    pace, images = 5.0, 96
+    cost = 0.5 * pace * images / TrainingConfig.tiny().batch_size
+    for actual in (0.5 * cost, cost, 2 * cost):
+        _, evaluations, _, end = run_for(Clock(monkeypatch), 2, lambda i: pace, evaluation=actual, images=images)
+        assert evaluations == 1
+        assert end <= 120 + max(0, actual - cost) + 2 * pace
+        assert end >= 120 - cost + actual - 2 * pace
 
 
 def test_a_computer_that_becomes_busy_or_idle(monkeypatch):
