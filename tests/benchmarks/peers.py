@@ -26,6 +26,9 @@ PACKAGES = (
 )  # fmt: skip
 """The names under which they are installed."""
 
+ALL_PAIRS = 5000
+"""Boxes up to which libraries are called that look at every pair of boxes."""
+
 
 def there(module: str) -> bool:
     """Whether a module can be imported."""
@@ -84,12 +87,12 @@ def nms(boxes: np.ndarray, scores: np.ndarray) -> Ways:
 
         ways["powerboxes"] = lambda: powerboxes.nms(boxes, wide_scores, 0.5, 0.0)
         ways["powerboxes, tree"] = lambda: powerboxes.rtree_nms(boxes, wide_scores, 0.5, 0.0)
-    if there("cv2"):
+    if there("cv2") and len(boxes) <= ALL_PAIRS:
         import cv2
 
         corners = np.concatenate([wide[:, :2], wide[:, 2:] - wide[:, :2]], axis=1)
         ways["OpenCV"] = lambda: cv2.dnn.NMSBoxes(corners, scores, 0.0, 0.5)
-    if there("supervision") and len(boxes) <= 5000:  # it makes several matrices of all pairs
+    if there("supervision") and len(boxes) <= ALL_PAIRS:
         from supervision.detection.utils.iou_and_nms import box_non_max_suppression
 
         rows = np.concatenate([boxes, scores[:, None]], axis=1)
@@ -116,7 +119,7 @@ def batched_nms(boxes: np.ndarray, scores: np.ndarray, classes: np.ndarray) -> W
         import lsnms
 
         ways["lsnms"] = lambda: lsnms.nms(wide, wide_scores, 0.5, class_ids=classes)
-    if there("cv2"):
+    if there("cv2") and len(boxes) <= ALL_PAIRS:
         import cv2
 
         corners = np.concatenate([wide[:, :2], wide[:, 2:] - wide[:, :2]], axis=1)

@@ -18,9 +18,11 @@ NAMES = {
     "assign_pyramid, 300 boxes": "the same, 300 boxes",
     "assign_anchors, 50 boxes": "assignment, 201,600 arbitrary anchors, 50 boxes",
     "box_iou, 5000 x 5000": "IoU, 5,000 x 5,000 boxes, float32",
+    "nms, 5000 spread evenly": "NMS, 5,000 boxes spread evenly",
     "nms, 20000 spread evenly": "NMS, 20,000 boxes spread evenly",
     "nms, 20000 in 50 clusters": "NMS, 20,000 boxes in 50 clusters",
     "nms, 100000 scattered": "NMS, 100,000 boxes scattered over 10,000 x 10,000 pixels",
+    "batched_nms, 5000 in 80 classes": "NMS class by class, 5,000 boxes, 80 classes",
     "batched_nms, 20000 in 80 classes": "NMS class by class, 20,000 boxes, 80 classes",
 }
 
@@ -41,9 +43,9 @@ def peers(medians: dict[str, float]) -> dict[str, float]:
     return dict(sorted((item for item in medians.items() if item[0] not in OWN), key=lambda item: item[1]))
 
 
-def operations() -> str:
+def beside_peers() -> str:
     """Each operation beside its best peer, and how many times faster it is than the others."""
-    found = _load("operations")
+    found = _load("peers")
     rows = []
     for name, medians in found["median_s"].items():
         memory, ours = found["peak_bytes"][name], medians["compiled"]
@@ -107,7 +109,7 @@ def cold() -> str:
     return _table(["first call of", "without a cache", "with it"], rows)
 
 
-TABLES: dict[str, Callable[[], str]] = {"operations": operations, "digits": digits, "files": files, "cold": cold}
+TABLES: dict[str, Callable[[], str]] = {"peers": beside_peers, "digits": digits, "files": files, "cold": cold}
 
 
 def filled(page: str) -> str:

@@ -482,6 +482,13 @@ def test_bad_input(ops, name, x, y, settings, message):
         getattr(ops, name)(np.array(x), np.array(y), **settings)
 
 
+def test_at_its_margin_the_hinge_is_flat(ops):
+    """p_t = margin exactly: the loss is 0, and the derivative is that of what lies above the margin."""
+    for target in (0, 1):
+        assert ops.hinge_loss(np.zeros(1), np.array([target]), 0.5) == 0
+        assert ops.hinge_loss_grad(np.zeros(1), np.array([target]), 0.5) == 0
+
+
 @pytest.mark.errors
 def test_bad_parameters(ops):
     x, y = np.zeros(1), np.ones(1)
@@ -489,8 +496,10 @@ def test_bad_parameters(ops):
         ops.focal_loss_star(x, y, 0)
     with pytest.raises(ValueError, match="beta = inf"):
         ops.focal_loss_star(x, y, 1, math.inf)
-    with pytest.raises(ValueError, match="margin = 2"):
-        ops.hinge_loss(x, y, 2)
+    for margin in (-0.5, 2):
+        for hinge in (ops.hinge_loss, ops.hinge_loss_grad):
+            with pytest.raises(ValueError, match=f"margin = {margin}"):
+                hinge(x, y, margin)
     with pytest.raises(ValueError, match="beta = -1"):
         ops.smooth_l1(x, y, -1)
     with pytest.raises(ValueError, match=r"predictions\[0\] = nan"):

@@ -158,6 +158,8 @@ def test_bad_input(ops):
             ops.nms(boxes, scores, threshold)
         with pytest.raises(ValueError, match=f"iou_threshold = {threshold}"):
             ops.batched_nms(boxes, scores, np.array([0, 0]), threshold)
+        with pytest.raises(ValueError, match=f"iou_threshold = {threshold}"):
+            ops.batched_nms(boxes[:0], scores[:0], np.zeros(0, np.int64), threshold)
     with pytest.raises(ValueError, match=r"boxes\[0\] = \(1, 1, 0, 0\) is inverted"):
         ops.batched_nms(boxes[:, ::-1].copy(), scores, np.array([0, 0]))
     with pytest.raises(ValueError, match=r"classes\[1\] = -1 is out of range"):
