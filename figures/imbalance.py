@@ -1,6 +1,7 @@
 """A figure that the paper does not have: where the focal loss starts to pay.
 
     python -m figures.imbalance --out FOLDER
+    python -m figures.imbalance --measure        # inspects the images first, and keeps what was measured
 
 The same images with 16, 8, 4, 2 and 1 objects; the rarer they are, the more background anchors there are per
 positive one. AP of the focal loss and of cross entropy, plain and with alpha = .75, against that measured ratio.
@@ -17,8 +18,9 @@ from matplotlib.figure import Figure
 from figures import script
 from minidet.experiments import rows
 from minidet.experiments.differences import difference
-from minidet.experiments.imbalance import gains, ratio
+from minidet.experiments.imbalance import MEASURED, every_measurement, gains, ratio
 from minidet.experiments.results import Results, Score, load_results
+from minidet.files import write_json
 from minidet.plotting import GAMMA_COLOURS, new_figure
 
 LOSSES = {
@@ -69,8 +71,11 @@ def _draw_scores(ax: Axes, x: list[float], scores: list[Score], label: str, colo
 
 
 def main(arguments: list[str] | None = None) -> list[Path]:
-    """Draw the figure."""
-    return script.run("imbalance", __doc__, draw, arguments)
+    """Draw; with --measure, inspect the images first."""
+    return script.run(
+        "imbalance", __doc__, draw, arguments,
+        lambda: print(write_json(MEASURED, every_measurement(), lists_on_one_line=True)),
+    )  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -2,49 +2,101 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from functools import cache
+from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
-from minidet.experiments import rows
+from minidet.experiments import published, rows
 from minidet.experiments.definitions import experiments
 from minidet.experiments.results import Results
-from minidet.inspection.report import Report
 
 LOSSES = ("focal", "balanced", "ce")
 """The losses that are compared."""
 IMAGES = 200
 """Images on which the imbalance is measured, the first of those that the detectors are measured on."""
+MEASURED = Path(__file__).parent / "measured" / "imbalance.json"
+"""The measurements of NAMES, by the identity of the experiment, which another setting changes."""
+NAMES = (
+    *(rows.crowd(objects, "focal") for objects in rows.OBJECTS),
+    *(rows.background(side, "focal") for side in rows.BACKGROUND_SIDES),
+    *(rows.anchors(*setting) for setting in published.TABLE_1C),
+    rows.FL,
+)
+"""The experiments whose anchors a table or a figure shows; `python -m figures.imbalance --measure` measures them."""
 
 
-def inspected(name: str) -> Report:
+class Inspected(NamedTuple):
     """How the anchors of an experiment fit the images on which its detector is measured."""
-    return _inspected(name, experiments()[name].identity)
+
+    imbalance: float | None
+    """Background anchors per positive one; None where no anchor is positive."""
+    reached: float
+    """The fraction of the objects that get an anchor, without which they cannot be learnt, from 0 to 1."""
+
+
+def inspected(name: str) -> Inspected:
+    """The measurement of an experiment that is kept, or else a new one.
+
+    Args:
+        name: name of the experiment.
+
+    Returns:
+        The measurement.
+    """
+    kept = _kept().get(experiments()[name].identity)
+    return Inspected(*kept) if kept else measured(name)
+
+
+def measured(name: str) -> Inspected:
+    """How the anchors of an experiment fit its images, measured now.
+
+    Args:
+        name: name of the experiment.
+
+    Returns:
+        The measurement.
+    """
+    return _measured(name, experiments()[name].identity)
+
+
+def every_measurement() -> dict[str, list[float | None]]:
+    """What MEASURED keeps: the measurements of NAMES as JSON types, made now."""
+    return {experiments()[name].identity: list(measured(name)) for name in NAMES}
 
 
 @cache
-def _inspected(name: str, identity: str) -> Report:
-    """The same for one definition of the experiment, which its identity tells from others of that name."""
+def _measured(name: str, identity: str) -> Inspected:
+    """The measurement of one definition of the experiment, which its identity tells from others of that name."""
     from minidet.data import open_dataset
     from minidet.inspection.numbers import inspect
 
     experiment = experiments()[name]
-    return inspect(
+    report = inspect(
         open_dataset(**{**experiment.val, "images": IMAGES}), experiment.model.anchors, experiment.model.assignment,
         resize=experiment.training.resize, check_images=False, progress=False,
     )  # fmt: skip
+    reached = report.coverage(np.ones(len(report.boxes.label), bool))["share"]
+    return Inspected(None if report.imbalance is None else float(report.imbalance), float(reached))
+
+
+@cache
+def _kept() -> dict[str, list[float | None]]:
+    found: dict[str, list[float | None]] = json.loads(MEASURED.read_bytes()) if MEASURED.exists() else {}
+    return found
 
 
 def ratio(objects: int) -> float:
     """Background anchors per positive one, with so many objects per image."""
-    return float(inspected(rows.crowd(objects, "focal")).imbalance or np.inf)
+    return inspected(rows.crowd(objects, "focal")).imbalance or np.inf
 
 
 def reached(name: str) -> float:
     """The fraction of the objects that get an anchor in an experiment, without which they cannot be learnt."""
-    report = inspected(name)
-    return float(report.coverage(np.ones(len(report.boxes.label), bool))["share"])
+    return inspected(name).reached
 
 
 def gains(

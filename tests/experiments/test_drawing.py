@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from html.parser import HTMLParser
@@ -17,6 +18,7 @@ from figures import imbalance as imbalance_figure
 from figures import tables as tables_script
 from minidet.experiments import claims, imbalance, loss_shares, results, rows, runner, tables, verdicts
 from minidet.experiments.conclusion import best_of_each, conclusion
+from minidet.experiments.definitions import experiments
 from minidet.experiments.results import load_results
 from minidet.reference import focal_loss
 from tests.experiments.made_up import TINY, everything, nothing
@@ -62,7 +64,17 @@ def test_figure_3_shows_what_a_forward_pass_makes():
     assert seen["anchors"] == (9 * (16**2 + 8**2 + 4**2 + 2**2 + 1),)
 
 
-def test_imbalance_is_measured_and_grows_as_objects_become_fewer():
+@pytest.mark.parametrize("name", [rows.crowd(1, "focal"), rows.anchors(1, 1)])
+def test_what_is_kept_of_the_imbalance_is_what_is_measured(name):
+    assert imbalance.measured(name) == imbalance.inspected(name)
+
+
+def test_every_imbalance_that_is_shown_is_kept():
+    kept = json.loads(imbalance.MEASURED.read_bytes())
+    assert set(kept) == {experiments()[name].identity for name in imbalance.NAMES}
+
+
+def test_imbalance_grows_as_objects_become_fewer():
     ratios = [imbalance.ratio(objects) for objects in rows.OBJECTS]
     assert ratios == sorted(ratios)
     assert ratios[0] > 1
