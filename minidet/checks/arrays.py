@@ -26,7 +26,7 @@ def boxes(name: str, value: Any, with_area: bool = False) -> np.ndarray:
         sides = array[:, 2:].astype(np.float64) - array[:, :2]
         finite = np.isfinite(array).all(axis=1) & np.isfinite(sides[:, 0] * sides[:, 1])
     refuse(name, array, ~finite, "is not finite, or too large to have an area: remove or repair the box")
-    refuse(name, array, (sides < 0).any(axis=1), "is inverted: x1 <= x2 and y1 <= y2 are wanted; swap the corners")
+    refuse(name, array, (sides < 0).any(axis=1), "is inverted: x1 <= x2 and y1 <= y2 must hold; swap the corners")
     if with_area:
         refuse(name, array, (sides <= 0).any(axis=1), "has no area: drop it, or fix the annotation it comes from")
     return array

@@ -142,7 +142,7 @@ def read_points(path: Path, assignment: Assignment) -> Points:
         raise ValueError(f"{path}: {unknown} is not known here; there are {', '.join(known)}")
     table, partial = content.get(assignment.name, {}), content.get("partial", True)
     if not isinstance(table, dict) or not isinstance(partial, bool):
-        raise ValueError(f"{path}: a table [{assignment.name}] of points is wanted, and partial = true or false")
+        raise ValueError(f"{path}: a table [{assignment.name}] of points is expected, and partial = true or false")
     return Points(assignment.with_points(table), partial)
 
 

@@ -92,7 +92,7 @@ class Exercise:
     sample: Callable[[Rng], Case] | None = None
     """An ordinary input, for the check of other inputs."""
     order: str = ""
-    """In which order the result is wanted, where that is a question."""
+    """In which order the result is expected, where that is a question."""
     doc: str = ""
     """The docstring of the stub, where the reference's own would give the solution away."""
     note: str = ""

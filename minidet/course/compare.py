@@ -1,4 +1,4 @@
-"""Results beside what is wanted: what differs, and how both are shown."""
+"""Results beside what is expected: what differs, and how both are shown."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ def difference(expected: Any, got: Any, rtol: float, atol: float) -> str:
     """What is wrong with a result, in a few words; "" where it is right. NaN equals NaN."""
     if isinstance(expected, (list, tuple)) and not _is_table(expected):
         if not isinstance(got, (list, tuple)):
-            return f"{kind(got)} where {len(expected)} things are wanted"
+            return f"{kind(got)} where {len(expected)} things are expected"
         if len(expected) != len(got):
-            return f"{len(got)} things where {len(expected)} are wanted"
+            return f"{len(got)} things where {len(expected)} are expected"
         parts = (difference(a, b, rtol, atol) for a, b in zip(expected, got, strict=True))
         return next((f"in [{i}]: {part}" for i, part in enumerate(parts) if part), "")
     if got is None and expected is not None:
@@ -33,7 +33,7 @@ def difference(expected: Any, got: Any, rtol: float, atol: float) -> str:
     if b is None:
         return f"{kind(got)}, not an array of numbers"
     if a.shape != b.shape:
-        return f"shape {b.shape} where {a.shape} is wanted"
+        return f"shape {b.shape} where {a.shape} is expected"
     if a.dtype.kind == "f":
         narrow = a.dtype.itemsize < 8 or (b.dtype.kind == "f" and b.dtype.itemsize < 8)
         rtol, atol = (max(rtol, NARROW), max(atol, 1e-3 if atol else 0)) if narrow and rtol else (rtol, atol)

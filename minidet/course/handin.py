@@ -1,4 +1,4 @@
-"""What a student can find out before handing in: whether the file is the one that is wanted, with all in it."""
+"""What a student can find out before handing in: whether the file is the one that is expected, with all in it."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def _functions(tree: ast.Module, assignment: Assignment, variant: int) -> Iterat
         if _unwritten(own[name]):
             yield f"{name} is not written yet"
         if _arguments(own[name]) != _arguments(wanted[name]):
-            yield f"{name} has other arguments than in the assignment: {_arguments(wanted[name])} are wanted"
+            yield f"{name} has other arguments than in the assignment: {_arguments(wanted[name])} are expected"
 
 
 def _arguments(function: ast.FunctionDef) -> str:

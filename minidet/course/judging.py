@@ -23,7 +23,7 @@ REMEMBERED = (
 )
 
 Call = Callable[[Case, bool], Outcome]
-"""Makes a call of the function that is graded; True: the arguments as they are after it are wanted too."""
+"""Makes a call of the function that is graded; True: the arguments as they are after it are expected too."""
 
 
 @dataclass(frozen=True)

@@ -94,7 +94,7 @@ def check(function: Callable[..., Any], hints: int = 0) -> Verdict:
     box_area: right, all 6 checks pass
     """
     if hints not in range(len(STEPS)):
-        raise ValueError(f"hints = {hints!r}: 0, 1 or 2 is wanted")
+        raise ValueError(f"hints = {hints!r}: 0, 1 or 2 is expected")
     exercise = exercise_named(function.__name__)
     row = grade_function(_Here(function), exercise, (), 0, 0)
     return _verdict(exercise, row, hints)

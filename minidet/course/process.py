@@ -107,7 +107,7 @@ class Process:
 
         Args:
             replaced: functions in whose place right ones are called.
-            back: whether the arguments as they are after the call are wanted too.
+            back: whether the arguments as they are after the call are expected too.
 
         Raises:
             Tampering, OutOfTime: see there.

@@ -47,7 +47,7 @@ def describe(exercise: Exercise, check: Check, wrong: Sequence[Tried]) -> str:
     if check.compares == "type":
         for expected, got in pairs:
             if got is not None and kind(got) != kind(expected):
-                return f"{kind(got)} where {kind(expected)} is wanted; {check.hint}"
+                return f"{kind(got)} where {kind(expected)} is expected; {check.hint}"
     for say in (_kind, _shape, _rounded, _digits, _not_finite, _order, _turned, _scaled, _moved, _alike, _members):
         if text := say(exercise, check, pairs):
             return text
@@ -65,13 +65,13 @@ def _kind(exercise: Exercise, check: Check, pairs: Pairs) -> str:
         if isinstance(got, tuple) and any(part is None for part in got):
             return "a part of the result is None: does every path through the function set it?"
         if many and isinstance(got, np.ndarray):
-            return f"{_what(expected)} is wanted: yours is a single array of shape {got.shape}"
+            return f"{_what(expected)} is expected: yours is a single array of shape {got.shape}"
         if many and isinstance(got, (list, tuple)) and len(got) != len(expected):
-            return f"{_what(expected)} is wanted: yours has {len(got)}"
+            return f"{_what(expected)} is expected: yours has {len(got)}"
         if numbers(got) is None and not isinstance(got, (list, tuple)):
-            return f"the result is of the class {kind(got)}: {_what(expected)} is wanted"
+            return f"the result is of the class {kind(got)}: {_what(expected)} is expected"
         if not many and numbers(got) is None:
-            return f"{_what(expected)} is wanted: yours is a {type(got).__name__} that makes none"
+            return f"{_what(expected)} is expected: yours is a {type(got).__name__} that makes none"
     return ""
 
 
@@ -97,19 +97,19 @@ def _parts(pairs: Pairs) -> list[tuple[np.ndarray, np.ndarray]]:
 def _shape(exercise: Exercise, check: Check, pairs: Pairs) -> str:
     counts = [(len(expected[0]), len(got[0])) for expected, got in pairs if _rows(expected) and _rows(got)]
     if exercise.order and counts and counts[0][0] != counts[0][1] and not any(_uneven(got) for _, got in pairs):
-        return f"{counts[0][1]} rows where {counts[0][0]} are wanted. {check.hint[0].upper()}{check.hint[1:]}"
+        return f"{counts[0][1]} rows where {counts[0][0]} are expected. {check.hint[0].upper()}{check.hint[1:]}"
     if any(isinstance(got, list) and isinstance(expected, np.ndarray) for expected, got in pairs):
-        return "an array is wanted, and yours is a list: a list of no rows does not know how many columns it has"
+        return "an array is expected, and yours is a list: a list of no rows does not know how many columns it has"
     for expected, got in pairs:
         if isinstance(expected, tuple) and isinstance(got, tuple) and _uneven(got) and not _uneven(expected):
             return "the parts of the result have different lengths: they belong together, row by row"
     for ref, sub in _parts(pairs):
         if sub.dtype.kind == "b" and ref.dtype.kind == "i":
-            return "True and False are returned, a mask: indices are wanted"
+            return "True and False are returned, a mask: indices are expected"
     for ref, sub in sorted(_parts(pairs), key=lambda part: -part[0].size):
         if ref.shape == sub.shape or (ref.ndim == sub.ndim == 1 and exercise.order):
             continue
-        told = f"{sub.shape} where {ref.shape} is wanted"
+        told = f"{sub.shape} where {ref.shape} is expected"
         if ref.ndim == 2 and sub.shape == ref.T.shape and np.allclose(sub, ref.T):
             return f"the values are right, but rows and columns are exchanged: {told}"
         if sub.size == ref.size and np.allclose(sub.ravel(), ref.ravel()):
@@ -169,7 +169,9 @@ def _not_finite(exercise: Exercise, check: Check, pairs: Pairs) -> str:
     if any((np.isfinite(ref) & ~np.isfinite(sub)).any() for ref, sub in _same_shape(pairs)):
         if check.extreme:
             return check.hint
-        return f"nan or infinity where a number is wanted: 0 / 0, the log of 0, or exp of a large number. {check.hint}"
+        return (
+            f"nan or infinity where a number is expected: 0 / 0, the log of 0, or exp of a large number. {check.hint}"
+        )
     return ""
 
 

@@ -88,7 +88,7 @@ def read_roster(path: Path) -> list[Student]:
         except ValueError:
             late = math.nan
         if late is not None and not late >= 0:
-            raise ValueError(f"{path}: {column(DAYS)} of {name} is {days!r}: a number of days is wanted")
+            raise ValueError(f"{path}: {column(DAYS)} of {name} is {days!r}: a number of days is expected")
         students.append(Student(name, number, text.get(column(LOGINS), ""), late, text))
     return students
 

@@ -100,7 +100,7 @@ def read_submission(paths: Path | Sequence[Path], name: str, functions: Sequence
         raise ValueError(f"several modules define the functions ({listed}): name the one that counts {name}.py")
     taken = [(file, text) for file in books if _defines(text := notebook_source(file.read()), functions)]
     if len(taken) == 1:
-        return Source(taken[0][1], f"taken from the notebook {taken[0][0].path}; {name}.py is wanted")
+        return Source(taken[0][1], f"taken from the notebook {taken[0][0].path}; {name}.py is expected")
     if len(taken) > 1:
         raise ValueError(f"there is no {name}.py, and several notebooks: hand in {name}.py")
     if books:
@@ -173,7 +173,7 @@ def _unzipped(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
 
 
 def _module(file: _File, name: str) -> Source:
-    return Source(file.read(), "" if file.name == f"{name}.py" else f"taken from {file.path}; {name}.py is wanted")
+    return Source(file.read(), "" if file.name == f"{name}.py" else f"taken from {file.path}; {name}.py is expected")
 
 
 def _defines(text: bytes, functions: Sequence[str]) -> bool:

@@ -131,7 +131,7 @@ def _flow(pieces: list[str], number: int) -> tuple[Any, list[str]]:
         raise ValueError(f"line {number} ends inside a list or table: close it")
     if pieces[0] not in ("[", "{"):
         if pieces[0] in ("]", "}", ",", ":"):
-            raise ValueError(f"line {number}: {pieces[0]!r} stands where a value is wanted")
+            raise ValueError(f"line {number}: {pieces[0]!r} stands where a value is expected")
         return _scalar(pieces[0]), pieces[1:]
     closing, pieces = {"[": "]", "{": "}"}[pieces[0]], pieces[1:]
     items: list[Any] = []

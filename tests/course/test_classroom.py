@@ -243,7 +243,7 @@ def test_the_module_that_defines_the_functions_is_taken(tmp_path):
     (tmp_path / "try.py").write_text("print(1)", encoding="utf-8")
     source = read_submission(tmp_path, "a1", FUNCTIONS)
     assert source.text.startswith(b"def box_area")
-    assert "taken from Boxes (1).py; a1.py is wanted" in source.remark
+    assert "taken from Boxes (1).py; a1.py is expected" in source.remark
     (tmp_path / "deep" / "er").mkdir(parents=True)
     (tmp_path / "deep" / "er" / "a1.py").write_text("x = 1", encoding="utf-8")
     assert read_submission(tmp_path, "a1", FUNCTIONS).text == b"x = 1"

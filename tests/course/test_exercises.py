@@ -225,13 +225,13 @@ def test_what_is_to_be_derived_is_not_given():
 @pytest.mark.parametrize(
     ("expected", "got", "said"),
     [
-        (np.zeros(3), np.zeros((3, 1)), "shape (3, 1) where (3,) is wanted"),
+        (np.zeros(3), np.zeros((3, 1)), "shape (3, 1) where (3,) is expected"),
         (np.zeros(3), None, "nothing was returned"),
         (np.zeros(3), "text", "str, not an array of numbers"),
         (np.zeros(2), [[1, 2], [3]], "list of list of int, not an array of numbers"),
         (np.array([1, 2, 3]), np.array([1, 5, 6]), "2 of 3 wrong, first [1]"),
-        ((np.zeros(1), np.zeros(2)), (np.zeros(1),), "1 things where 2 are wanted"),
-        ([np.zeros(1)], np.zeros(1), "float64 array where 1 things are wanted"),
+        ((np.zeros(1), np.zeros(2)), (np.zeros(1),), "1 things where 2 are expected"),
+        ([np.zeros(1)], np.zeros(1), "float64 array where 1 things are expected"),
         (np.array([1.0]), np.array([np.nan]), "1 of 1 wrong, first [0]"),
         (np.array([1.0, 2]), [1.0, 2], ""),
         (np.float32(1), 1 + 1e-7, ""),

@@ -62,7 +62,7 @@ def test_hints_come_in_steps():
     assert "hints=2) says more" in texts[1]
     assert "says more" not in texts[2]
     assert "negative sides" in texts[2]
-    with pytest.raises(ValueError, match="0, 1 or 2 is wanted"):
+    with pytest.raises(ValueError, match="0, 1 or 2 is expected"):
         check(wrong, hints=3)
 
 

@@ -194,12 +194,12 @@ IOU = Exercise(
             lambda a, b: _one_side(a, b, 1),
         ),
         Mistake("your union counts the intersection twice: a + b - intersection", _iou_twice),
-        Mistake("you divide by the smaller box: the union of both is wanted", _overlap_of_smaller),
+        Mistake("you divide by the smaller box: the union of both is expected", _overlap_of_smaller),
         Mistake("your table is transposed: rows are boxes1, columns are boxes2", lambda a, b: _iou(b, a)),
         Mistake("you read the boxes as (x, y, width, height): they are corners (x1, y1, x2, y2)", _iou_of_sizes),
-        Mistake("you divide by the area of one box only: the area in either box is wanted", _of_first),
+        Mistake("you divide by the area of one box only: the area in either box is expected", _of_first),
         Mistake(
-            "you divide by the area of one box only: the area in either box is wanted", lambda a, b: _of_first(b, a).T
+            "you divide by the area of one box only: the area in either box is expected", lambda a, b: _of_first(b, a).T
         ),
         Mistake(
             "that is Dice's measure, 2 intersection / (a + b): IoU is intersection / (a + b - intersection)", _dice
@@ -278,7 +278,7 @@ ENCODE = Exercise(
             "the offsets are scaled by 10 and 5 (the variances 0.1 and 0.2 of other detectors): here they are not",
             lambda b, a: _encode(b, a) * [10, 10, 5, 5],
         ),
-        Mistake("log1p(r) is log(1 + r): log(w / wa) is wanted", lambda b, a: _encode(b, a, log=np.log1p)),
+        Mistake("log1p(r) is log(1 + r): log(w / wa) is expected", lambda b, a: _encode(b, a, log=np.log1p)),
     ),
     sample=lambda rng: case(boxes(rng, 3), boxes(rng, 3)),
     rows=((0, 1),),
@@ -379,7 +379,7 @@ DECODE = Exercise(
             lambda t, a: _decode(t * [0.1, 0.1, 0.2, 0.2], a),
         ),
         Mistake(
-            "the result is (centre, size): corners are wanted, half a size to either side of the centre",
+            "the result is (centre, size): corners are expected, half a size to either side of the centre",
             lambda t, a: np.concatenate(_centre_size(_decode(t, a)), axis=1),
         ),
         Mistake(
@@ -449,7 +449,7 @@ CLIP = Exercise(
         Mistake("negative coordinates are left: clip at 0 too", lambda b, size: _clip(b, size, low=-np.inf)),
         Mistake("a box outside the image is inverted now: clip both corners to both borders", _clip_ends),
         Mistake("x and y are clipped at their lower border only", lambda b, size: np.maximum(b, 0)),
-        Mistake("boxes outside the image are wanted too, as boxes of no area: you drop them", _clip_and_drop),
+        Mistake("boxes outside the image are expected too, as boxes of no area: you drop them", _clip_and_drop),
         Mistake(
             "only x is clipped",
             lambda b, size: np.stack([_clip(b, size)[:, i] if i % 2 == 0 else b[:, i] for i in range(4)], axis=1),
@@ -508,7 +508,9 @@ CELL = Exercise(
             "the aspect ratio is the outer loop and the scale the inner one",
             lambda rng: [case(8, [1, 2], [1, 4]), case(32, [1, 2 ** (1 / 3), 2 ** (2 / 3)], [0.5, 1, 2])],
         ),
-        Check("type of the result", "an array (A, 4) of float64 is wanted", lambda rng: [case(8, [1], [1, 2])], "type"),
+        Check(
+            "type of the result", "an array (A, 4) of float64 is expected", lambda rng: [case(8, [1], [1, 2])], "type"
+        ),
     ),
     (
         Mistake(

@@ -161,7 +161,7 @@ ASSIGN = Exercise(
             lambda a, g, p=0.5, n=0.4, f=False: _assign(a, g, n, n, f),
         ),
         Mistake(
-            "the index of the box is wanted, counted from 0: you count from 1",
+            "the index of the box is expected, counted from 0: you count from 1",
             lambda *a: np.where((r := _assign(*a)) >= 0, r + 1, r),
         ),
         Mistake(
@@ -308,8 +308,8 @@ NMS = Exercise(
             "of equal scores the lower index goes first: a reversed argsort turns them round",
             lambda *a: _nms(*a, order="reversed"),
         ),
-        Mistake("the kept indices are wanted best score first: yours are in the order of the input", _nms_in_order),
-        Mistake("indices of the kept boxes are wanted, not a mask", _nms_mask),
+        Mistake("the kept indices are expected best score first: yours are in the order of the input", _nms_in_order),
+        Mistake("indices of the kept boxes are expected, not a mask", _nms_mask),
         Mistake("your IoU adds a pixel to the sides: a width is x2 - x1", lambda *a: _nms(*a, more=1)),
         Mistake("you stop after the first box: repeat with what is left", lambda *a: _nms(*a, repeat=False)),
         Mistake(
@@ -324,11 +324,11 @@ NMS = Exercise(
             "the union is a + b - intersection: yours counts the intersection twice", lambda *a: _nms(*a, over="sum")
         ),
         Mistake(
-            "the indices of the input are wanted: yours count the boxes that are kept",
+            "the indices of the input are expected: yours count the boxes that are kept",
             lambda *a: np.arange(len(_nms(*a))),
         ),
         Mistake("nothing is suppressed: all that overlap a kept box by more than the threshold go", _nms_never),
-        Mistake("the kept boxes are wanted, not those that are dropped", _nms_dropped),
+        Mistake("the kept boxes are expected, not those that are dropped", _nms_dropped),
     ),
     sample=lambda rng: _crowd(rng, 12),
     order="best score first; of equal scores the lower index first",
@@ -444,7 +444,7 @@ BATCHED = Exercise(
             lambda *a: _by_class(*a, local=True),
         ),
         Mistake(
-            "the kept indices are wanted best score first over all classes: yours are class after class", _by_class
+            "the kept indices are expected best score first over all classes: yours are class after class", _by_class
         ),
         Mistake(
             "classes moved apart by the largest coordinate still meet where coordinates are negative: "
@@ -463,7 +463,7 @@ BATCHED = Exercise(
             "of equal scores the lower index goes first over all classes: yours go class by class", _by_class_stable
         ),
         Mistake(
-            "the kept indices are wanted best score first: yours are in the order of the input",
+            "the kept indices are expected best score first: yours are in the order of the input",
             lambda *a: np.sort(reference.batched_nms(*a)),
         ),
     ),

@@ -23,7 +23,7 @@ HUGE = (
     "its formula, with 1 - p_t = sigmoid(-x_t)"
 )
 LENGTH_0 = "logits of length 0 give losses of length 0"
-POINTWISE = "one loss for each logit is wanted, in the shape of the logits: no sum, no mean"
+POINTWISE = "one loss for each logit is expected, in the shape of the logits: no sum, no mean"
 
 
 def _random(rng: np.random.Generator, shape: Any, spread: float = 2.0) -> tuple[Array, Array]:
@@ -273,7 +273,7 @@ CE_GRAD = Exercise(
         Mistake(_BOTH, lambda x, y, alpha=None: _focal_grad(x, y, 0, alpha, both=True)),
         Mistake(_NO_ALPHA, lambda x, y, alpha=None: _focal_grad(x, y, 0, None)),
         Mistake(
-            "one gradient for each logit is wanted: no mean, no division by their number",
+            "one gradient for each logit is expected: no mean, no division by their number",
             lambda x, y, alpha=None: _focal_grad(x, y, 0, alpha) / np.size(x),
         ),
         Mistake(_GRAD_OTHER, lambda x, y, alpha=None: _focal_grad(x, 1 - y, 0, None) * _alpha_t(y, alpha)),
@@ -443,7 +443,7 @@ FOCAL_GRAD = Exercise(
         ),
         Mistake(_GRAD_ONLY, lambda x, y, *a: _objects_only(_focal_grad(x, y, *a), y)),
         Mistake(
-            "one gradient for each logit is wanted: no mean, no division by their number",
+            "one gradient for each logit is expected: no mean, no division by their number",
             lambda x, *a: _focal_grad(x, *a) / np.size(x),
         ),
     ),
@@ -659,7 +659,7 @@ SMOOTH = Exercise(
     10,
     (*_both_sides(SMOOTH_FORMULA), *_usual_pairs()),
     (
-        Mistake("half the square is wanted: d**2 / (2 beta)", lambda *a: _smooth(*a, inner="half")),
+        Mistake("half the square is expected: d**2 / (2 beta)", lambda *a: _smooth(*a, inner="half")),
         Mistake("the parabola lacks its division by beta: d**2 / (2 beta)", lambda *a: _smooth(*a, inner="no beta")),
         Mistake("the line is |d| - beta / 2, for every beta", lambda *a: _smooth(*a, outer="one")),
         Mistake("the line does not meet the parabola: |d| - beta / 2", lambda *a: _smooth(*a, outer="bare")),
@@ -679,9 +679,9 @@ SMOOTH = Exercise(
         ),
         Mistake("that is the squared error: beyond beta it is a line", lambda x, t, beta=1.0: (x - t) ** 2 / 2),
         Mistake("that is the L1 loss: below beta it is a parabola", lambda x, t, beta=1.0: np.abs(x - t)),
-        Mistake("one loss for each prediction is wanted: no sum, no mean", lambda *a: _smooth(*a).mean()),
-        Mistake("one loss for each prediction is wanted: no sum, no mean", lambda *a: _smooth(*a).sum()),
-        Mistake("one loss for each prediction is wanted: no sum, no mean", lambda *a: _smooth(*a).sum(axis=-1)),
+        Mistake("one loss for each prediction is expected: no sum, no mean", lambda *a: _smooth(*a).mean()),
+        Mistake("one loss for each prediction is expected: no sum, no mean", lambda *a: _smooth(*a).sum()),
+        Mistake("one loss for each prediction is expected: no sum, no mean", lambda *a: _smooth(*a).sum(axis=-1)),
         Mistake(
             "the parabola's beta belongs into the denominator once: d**2 / (2 beta), not (d / beta)**2 / 2",
             lambda x, t, beta=1.0: np.where((d := np.abs(x - t)) < beta, (d / beta) ** 2 / 2, d - beta / 2),

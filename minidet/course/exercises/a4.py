@@ -158,7 +158,7 @@ MATCH = Exercise(
                 case(NONE, np.zeros(0), SQUARE),
             ],
             "without ground-truth boxes every detection is wrong",
-            "an array of bool is wanted",
+            "an array of bool is expected",
         ),
         defaults(
             lambda rng: [case(SQUARE, np.array([0.9]), np.array([[0.0, 0, 10, h]])) for h in (3.5, 4.5, 5.5, 6.5)]
@@ -190,7 +190,7 @@ MATCH = Exercise(
             lambda *a: _match(*a, last_fit=True),
         ),
         Mistake(
-            "the result is wanted in the order of the boxes: yours is in the order of the scores",
+            "the result is expected in the order of the boxes: yours is in the order of the scores",
             lambda *a: _match(*a, unsorted=True),
         ),
         Mistake(
@@ -290,7 +290,7 @@ CURVE = Exercise(
         ),
         Check(
             "type of the result",
-            "two arrays of float64 are wanted, in a tuple",
+            "two arrays of float64 are expected, in a tuple",
             lambda rng: [_outcomes(rng, 4)],
             "type",
         ),
@@ -331,13 +331,13 @@ CURVE = Exercise(
             "the counts run on: right ones so far, not whether this one is right",
             lambda c, s, n: ((r := c[np.argsort(-s, kind="stable")]) / np.arange(1, len(c) + 1), r / max(1, n)),
         ),
-        Mistake("the envelope comes later, in average_precision: raw precision is wanted here", _curve_envelope),
+        Mistake("the envelope comes later, in average_precision: raw precision is expected here", _curve_envelope),
         Mistake(
-            "the results are wanted best score first: yours are in the order of the input",
+            "the results are expected best score first: yours are in the order of the input",
             lambda c, s, n: tuple(part[np.argsort(np.argsort(-s, kind="stable"))] for part in _curve(c, s, n)),
         ),
         Mistake(
-            "one pair for each detection is wanted: no point is added at recall 0 or 1",
+            "one pair for each detection is expected: no point is added at recall 0 or 1",
             lambda c, s, n: tuple(
                 np.append(first, part) for first, part in zip((1.0, 0.0), _curve(c, s, n), strict=True)
             ),
@@ -444,7 +444,7 @@ AP = Exercise(
             lambda rng: [case(np.zeros(0), np.zeros(0), p) for p in (101, None)],
             apart=True,
         ),
-        Check("type of the result", "a float is wanted", lambda rng: [case(np.ones(1), np.ones(1))], "type"),
+        Check("type of the result", "a float is expected", lambda rng: [case(np.ones(1), np.ones(1))], "type"),
         Check(
             "arguments left alone",
             "your function changes the arrays that it was given: work on a copy",
@@ -476,10 +476,12 @@ AP = Exercise(
         Mistake("the area under the curve needs no trapezia: the envelope is a step function", _ap_trapezia),
         Mistake("no point of precision 1 at recall 0 is added: the first step has the envelope's height", _ap_sentinel),
         Mistake(
-            "at each point the highest precision at any recall >= r is wanted: you interpolate between detections",
+            "at each point the highest precision at any recall >= r is expected: you interpolate between detections",
             lambda p, r, points=101: float(np.interp(np.linspace(0, 1, points), r, p, right=0).mean()),
         ),
-        Mistake("the mean over the points is wanted: yours is their sum", lambda p, r, n=101: _ap(p, r, n) * (n or 1)),
+        Mistake(
+            "the mean over the points is expected: yours is their sum", lambda p, r, n=101: _ap(p, r, n) * (n or 1)
+        ),
         Mistake("points that are never reached count too, with 0: you take the mean over the others", _ap_reached),
     ),
     sample=_one_curve,
@@ -697,7 +699,7 @@ POSTPROCESS = Exercise(
         ),
         Check(
             "type of the result",
-            "Detections(boxes, scores, classes) is wanted: boxes in the type of the offsets, scores in that of the "
+            "Detections(boxes, scores, classes) is expected: boxes in the type of the offsets, scores in that of the "
             "logits, classes int64; decide in float64",
             lambda rng: [one := _outputs(rng, 1, PAPER), narrow(one)],
             "type",
@@ -721,7 +723,7 @@ POSTPROCESS = Exercise(
             "image_size is (height, width): you clip x at the height",
             lambda x, t, a, size, config: _post(x, t, a, size[::-1], config),
         ),
-        Mistake("the detections are wanted best score first", lambda *a: _post(*a, order=False)),
+        Mistake("the detections are expected best score first", lambda *a: _post(*a, order=False)),
         Mistake(
             "scores are sigmoids, one for each class by itself: yours are a softmax", lambda *a: _post(*a, softmax=True)
         ),
@@ -764,7 +766,7 @@ POSTPROCESS = Exercise(
             lambda x, t, a, size, config: _post(x, t, a, size, replace(config, iou_threshold=config.score_threshold)),
         ),
         Mistake(
-            "of each level the best max_per_level are wanted: you take the worst", lambda *a: _post(*a, ties="worst")
+            "of each level the best max_per_level are expected: you take the worst", lambda *a: _post(*a, ties="worst")
         ),
         Mistake(
             "the levels belong together in the end: you give one of them",

@@ -159,7 +159,7 @@ OHEM = Exercise(
         ),
         Mistake("hard examples have high losses: you choose the easiest", lambda *a: _ohem(*a, hardest=False)),
         Mistake(
-            "the indices are wanted highest loss first, positives and negatives together",
+            "the indices are expected highest loss first, positives and negatives together",
             lambda *a: _ohem(*a, sort=False),
         ),
         Mistake(
@@ -179,9 +179,9 @@ OHEM = Exercise(
             "positives and negatives_per_positive make no difference: the negatives are r times the positives",
             lambda x, b, n, t=0.7, *rest: _ohem(x, b, n, t),
         ),
-        Mistake("indices of the examples are wanted: yours are those of what the suppression left", _ohem_ranks),
+        Mistake("indices of the examples are expected: yours are those of what the suppression left", _ohem_ranks),
         Mistake(
-            "the indices are wanted highest loss first: yours are in the order of the input",
+            "the indices are expected highest loss first: yours are in the order of the input",
             lambda *a: np.sort(_ohem(*a)),
         ),
     ),
@@ -335,7 +335,7 @@ DENSE = Exercise(
             "label -1 is background and has no class: you take it for an object, of the last class",
             lambda x, y, *rest: _dense(x, np.where(y == -1, x.shape[1] - 1, y), *rest),
         ),
-        Mistake("a tuple (loss, gradient) is wanted, in this order", lambda *a: _dense(*a)[::-1]),
+        Mistake("a tuple (loss, gradient) is expected, in this order", lambda *a: _dense(*a)[::-1]),
         Mistake("the loss is a sum over anchors and classes, one number: yours is one for each anchor", _dense_rows),
         Mistake("the loss is a sum over anchors and classes, one number: yours is one for each logit", _dense_each),
         Mistake(

@@ -306,7 +306,7 @@ CONV_GRAD = Exercise(
             lambda *a: _conv_back(*a, bias_over="image"),
         ),
         Mistake(
-            "a tuple (grad_x, grad_weight, grad_bias) is wanted, in this order",
+            "a tuple (grad_x, grad_weight, grad_bias) is expected, in this order",
             lambda *a: _conv_back(*a, order=(1, 0, 2)),
         ),
         Mistake("grad_x has the shape of x: yours has the padding around it", lambda *a: _conv_back(*a, padded=True)),
@@ -509,7 +509,7 @@ NORM_GRAD = Exercise(
             lambda *a: _norm_back(*a, over="mean"),
         ),
         Mistake(
-            "a tuple (grad_x, grad_weight, grad_bias) is wanted, in this order",
+            "a tuple (grad_x, grad_weight, grad_bias) is expected, in this order",
             lambda *a: _norm_back(*a, order=(0, 2, 1)),
         ),
         Mistake(
@@ -594,9 +594,9 @@ POOL = Exercise(
             "the border is never the largest: yours is 0, which is larger than a negative value",
             lambda *a: _pool(*a, border=0.0),
         ),
-        Mistake("the largest value of a window is wanted: you take the mean", lambda *a: _pool(*a, take=np.mean)),
+        Mistake("the largest value of a window is expected: you take the mean", lambda *a: _pool(*a, take=np.mean)),
         Mistake(
-            "the largest value of a window is wanted: you take the smallest",
+            "the largest value of a window is expected: you take the smallest",
             lambda *a: _pool(*a, take=np.min, border=np.inf),
         ),
         Mistake(
