@@ -7,6 +7,7 @@ PyTorch path has its own door for tensors in `minidet.pytorch.tensors`.
 
 from minidet.checks import layers
 from minidet.checks.arrays import (
+    as_array,
     boxes,
     class_scores,
     deltas,
@@ -26,7 +27,7 @@ from minidet.checks.operations import binary, level, levels, mining, ohem, predi
 __all__ = [
     "number", "integer", "image_size", "iou_thresholds", "gamma", "alpha", "gamma_alpha", "star",
     "flag", "choice", "sequence",
-    "floats", "boxes", "matching_boxes", "deltas", "same_length", "vector", "integers", "mask", "no_nan",
+    "as_array", "floats", "boxes", "matching_boxes", "deltas", "same_length", "vector", "integers", "mask", "no_nan",
     "class_scores", "refuse",
     "binary", "soft", "predictions", "softmax", "levels", "level", "ohem", "mining",
     "layers",

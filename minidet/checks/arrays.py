@@ -7,9 +7,17 @@ from typing import Any
 import numpy as np
 
 
+def as_array(name: str, value: Any) -> np.ndarray:
+    """A list, an array or a tensor as an array; what NumPy does not take (a tensor that needs a gradient) by name."""
+    try:
+        return np.asarray(value)
+    except (RuntimeError, TypeError, ValueError) as error:
+        raise ValueError(f"{name} cannot be made an array: {error}") from error
+
+
 def floats(name: str, value: Any) -> np.ndarray:
     """A real array as a floating array: its own type if that is floating, else float64."""
-    array = np.asarray(value)
+    array = as_array(name, value)
     if array.dtype.kind not in "fiub":
         raise ValueError(f"{name} has dtype {array.dtype}: give real numbers")
     return array if array.dtype.kind == "f" else array.astype(np.float64)
@@ -63,7 +71,7 @@ def same_length(name: str, array: np.ndarray, other_name: str, other: np.ndarray
 
 def vector(name: str, value: Any, length: int, of: str) -> np.ndarray:
     """(length,) numbers without a NaN."""
-    array = np.asarray(value)
+    array = as_array(name, value)
     array = floats(name, array.reshape(0) if array.size == 0 else array)
     if array.shape != (length,):
         raise ValueError(f"{name} has shape {array.shape}: give ({length},), one for each of the {of}")
@@ -72,7 +80,7 @@ def vector(name: str, value: Any, length: int, of: str) -> np.ndarray:
 
 def integers(name: str, value: Any, length: int, of: str, low: int, high: int | None = None) -> np.ndarray:
     """(length,) whole numbers in [low, high] as int64."""
-    array = np.asarray(value)
+    array = as_array(name, value)
     array = array.reshape(0) if array.size == 0 else array
     if array.shape != (length,):
         raise ValueError(f"{name} has shape {array.shape}: give ({length},), one for each of the {of}")
@@ -86,7 +94,7 @@ def integers(name: str, value: Any, length: int, of: str, low: int, high: int | 
 
 def mask(name: str, value: Any, length: int, of: str) -> np.ndarray:
     """(length,) booleans."""
-    array = np.asarray(value)
+    array = as_array(name, value)
     array = array.reshape(0).astype(bool) if array.size == 0 else array
     if array.shape != (length,) or array.dtype != np.bool_:
         raise ValueError(

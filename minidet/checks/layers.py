@@ -91,7 +91,7 @@ def gradients(name: str, values: Any, outputs: list[np.ndarray]) -> list[np.ndar
 
 def numbers(name: str, value: Any) -> np.ndarray:
     """An array of real numbers, of any type."""
-    array = np.asarray(value)
+    array = arrays.as_array(name, value)
     if array.dtype.kind not in "fiub":
         raise ValueError(f"{name} has dtype {array.dtype}: give an array of real numbers")
     return array
@@ -99,7 +99,7 @@ def numbers(name: str, value: Any) -> np.ndarray:
 
 def images(value: Any, finite: bool = False) -> np.ndarray:
     """(B, 3, H, W) floating."""
-    array, wanted = np.asarray(value), "(B, 3, H, W) with H and W of at least 1"
+    array, wanted = arrays.as_array("images", value), "(B, 3, H, W) with H and W of at least 1"
     if array.ndim != 4 or array.shape[1] != 3 or 0 in array.shape[2:]:
         raise ValueError(f"images has shape {array.shape}: give {wanted}; one image is image[None]")
     if array.dtype.kind != "f":

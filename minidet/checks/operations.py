@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from minidet.checks.arrays import (
+    as_array,
     boxes,
     class_scores,
     deltas,
@@ -23,7 +24,7 @@ from minidet.checks.numbers import integer
 
 def binary(logits: Any, targets: Any) -> tuple[np.ndarray, np.ndarray]:
     """Logits of any shape without NaN, and targets of the same shape that are 0 or 1."""
-    x, y = no_nan("logits", floats("logits", logits)), np.asarray(targets)
+    x, y = no_nan("logits", floats("logits", logits)), as_array("targets", targets)
     if y.size == 0 and x.size == 0:
         y = y.reshape(x.shape)
     if x.shape != y.shape:

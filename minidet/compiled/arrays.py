@@ -24,7 +24,7 @@ def wide(array: np.ndarray) -> np.ndarray:
 
 def boxes(name: str, value: ArrayLike) -> np.ndarray:
     """Check boxes as `checks.boxes` does, in one pass; only if one is wrong does that function look for it."""
-    array = value if isinstance(value, np.ndarray) else np.asarray(value)
+    array = value if isinstance(value, np.ndarray) else checks.as_array(name, value)
     plain = (
         array.ndim == 2 and array.shape[1] == 4 and array.dtype in (np.float32, np.float64) and array.flags.c_contiguous
     )

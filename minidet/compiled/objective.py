@@ -69,7 +69,7 @@ def _targets(
     anchors: np.ndarray, image: GroundTruth, assignment: np.ndarray, config: RetinaNetConfig
 ) -> tuple[np.ndarray, np.ndarray]:
     """(N,) dense labels and, for the P anchors that have a class, (P, 4) offsets to their boxes."""
-    boxes, classes, ignore = (np.asarray(values) for values in image)
+    boxes, classes, ignore = (checks.as_array("ground_truth", values) for values in image)
     if not len(boxes) == len(classes) == len(ignore):
         raise ValueError(f"{len(boxes)} boxes, {len(classes)} classes and {len(ignore)} ignore flags: give one per box")
     classes = checks.integers("classes", classes, len(boxes), of="boxes", low=0, high=config.num_classes - 1)

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import inspect
-import mmap
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from minidet.data.coco import Coco
+from minidet.data.coco_files import instances, is_coco
 from minidet.data.images import SUFFIXES
 from minidet.data.parts import Part
 from minidet.data.paths import child, files_below, files_in, nearest
 from minidet.data.records import Dataset
 from minidet.data.shapes import Shapes
-from minidet.data.text import MARKS
 from minidet.data.voc import Voc
 from minidet.data.voc_files import annotation_folder, class_names, image_lists
 from minidet.data.yolo import Yolo
@@ -184,36 +183,20 @@ def _file(path: Path) -> Layout:
 def _coco(root: Path) -> Layout | None:
     """COCO JSON files in a folder, in its annotations/, or in its train/, valid/ and test/."""
     alone = [root / name for name in ("annotations.json", "_annotations.coco.json", "labels.json", "result.json")]
-    alone = [path for path in alone if path.is_file() and (path.name == "annotations.json" or _is_coco(path))]
-    found = alone[:1] or _instances(root)
+    alone = [path for path in alone if path.is_file() and (path.name == "annotations.json" or is_coco(path))]
+    found = alone[:1] or instances(root)
     folder = child(root, ("annotations", "annotation"))
     if not found and folder is not None:
-        found = _instances(folder)
+        found = instances(folder)
     if len(found) == 1:
         return Layout("coco", found[0], f"COCO annotations in {nearest(found[0])}")
     files = {path.stem.removeprefix("instances_"): path for path in found}
     if not files:
         below = [path for path in sorted(root.iterdir()) if path.is_dir() and path.name.lower() in SPLIT_FOLDERS]
-        files = {folder.name: path for folder in below for path in _instances(folder)[:1]}
+        files = {folder.name: path for folder in below for path in instances(folder)[:1]}
     if not files:
         return None
     return Layout("coco", root, f"COCO annotations in {nearest(root)}{_parts(tuple(files))}", tuple(files), files)
-
-
-def _instances(folder: Path) -> list[Path]:
-    """A folder's COCO files with boxes: those named instances_… if there are any, else all."""
-    found = [path for path in files_in(folder, ".json") if _is_coco(path)]
-    return [path for path in found if path.name.startswith("instances_")] or found
-
-
-def _is_coco(path: Path) -> bool:
-    """Whether the three lists of a COCO file are named in it; quick, whatever its size."""
-    if not path.stat().st_size:
-        return False
-    keys = ('"images"', '"annotations"', '"categories"')
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        encoding = next((name for mark, name in MARKS if content[:4].startswith(mark)), "utf-8")
-        return all(content.find(key.encode(encoding)) >= 0 for key in keys)
 
 
 def _voc(root: Path) -> Layout | None:

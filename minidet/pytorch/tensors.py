@@ -66,9 +66,14 @@ def afterwards(test: Callable[[], Tensor], check: Callable[[], object]) -> None:
         check()
 
 
+def of_array(array: np.ndarray) -> Tensor:
+    """A tensor that shares the array's memory where PyTorch can: it knows one order of bytes, and no read-only one."""
+    return torch.as_tensor(np.require(array, array.dtype.newbyteorder("="), ["C", "W"]))
+
+
 def floats(name: str, value: Any) -> Tensor:
     """The value as a real tensor in its own floating type; integers become float64."""
-    tensor = value if isinstance(value, Tensor) else torch.as_tensor(checks.floats(name, value))
+    tensor = value if isinstance(value, Tensor) else of_array(checks.floats(name, value))
     if tensor.is_complex():
         raise ValueError(f"{name} has dtype {tensor.dtype}: give real numbers")
     return tensor if tensor.is_floating_point() else tensor.to(torch.float64)
@@ -112,7 +117,7 @@ def vector(name: str, value: Any, length: int, of: str) -> Tensor:
 
 def integers(name: str, value: Any, length: int, of: str, low: int, high: int | None = None) -> Tensor:
     """(length,) whole numbers in [low, high], int64."""
-    t = value if isinstance(value, Tensor) else torch.as_tensor(np.asarray(value))
+    t = value if isinstance(value, Tensor) else of_array(checks.as_array(name, value))
     t = t.reshape(0).long() if t.numel() == 0 else t
     whole = not (t.is_floating_point() or t.is_complex() or t.dtype == torch.bool)
     top = torch.iinfo(torch.int64).max if high is None else high
@@ -124,7 +129,7 @@ def integers(name: str, value: Any, length: int, of: str, low: int, high: int | 
 def binary(logits: Any, targets: Any) -> tuple[Tensor, Tensor]:
     """Logits without NaN, and the mask of the objects, of the same shape."""
     x = floats("logits", logits)
-    y = targets if isinstance(targets, Tensor) else torch.as_tensor(np.asarray(targets), device=x.device)
+    y = targets if isinstance(targets, Tensor) else of_array(checks.as_array("targets", targets)).to(x.device)
     y = y.reshape(x.shape) if y.numel() == 0 and x.numel() == 0 else y
     if x.shape != y.shape or not _passes(lambda: _has_no_nan(x) & ((y == 0) | (y == 1)).all()):
         checks.binary(_array(x), _array(y))
@@ -160,7 +165,7 @@ def softmax(logits: Any, labels: Any, alpha: Any) -> tuple[Tensor, Tensor, Tenso
     """(N, K) finite logits, (N,) labels and (K,) weights."""
     x = class_scores("logits", logits)
     n, k = x.shape
-    y = labels if isinstance(labels, Tensor) else torch.as_tensor(np.asarray(labels), device=x.device)
+    y = labels if isinstance(labels, Tensor) else of_array(checks.as_array("labels", labels)).to(x.device)
     weight = floats("alpha", 1.0 if alpha is None else alpha).to(x.device, widths.working(x).dtype)
     y = y.reshape(0).long() if y.numel() == 0 else y
     good_shapes = k >= 1 and y.shape == (n,) and weight.shape in ((), (k,)) and not y.is_floating_point()

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minidet import pytorch, reference
+from minidet import compiled, pytorch, reference
 from tests.ops import GOLDEN, random_boxes
 
 ULP = {np.float32: 2.0**-23, np.float64: 2.0**-52}
@@ -181,3 +181,47 @@ def test_bad_offsets(ops):
         ops.decode_boxes(np.zeros((1, 4)), two)
     with pytest.raises(ValueError, match=r"image_size\[0\] \(height\) = 0"):
         ops.clip_boxes(one, (0, 4))
+
+
+def in_another_order_of_bytes(array):
+    return array.astype(array.dtype.newbyteorder())
+
+
+def that_nobody_may_write_to(array):
+    array.flags.writeable = False
+    return array
+
+
+def backwards(array):
+    return array[::-1].copy()[::-1]
+
+
+@pytest.mark.parametrize("path", [reference, compiled, pytorch])
+@pytest.mark.parametrize("form", [in_another_order_of_bytes, that_nobody_may_write_to, backwards, np.asfortranarray])
+def test_arrays_as_other_programs_leave_them(path, form):
+    """Read from a file, mapped into memory, turned: the same numbers, without a warning, and unchanged."""
+    boxes, labels = np.array([[0.0, 0, 4, 4], [1, 1, 5, 5], [2, 0, 4, 9]]), np.array([0, -1, 1])
+    logits = np.linspace(-2, 2, 6).reshape(3, 2)
+    given = [form(array.copy()) for array in (boxes, boxes[:, 0], labels, logits)]
+    before = [array.copy() for array in given]
+    np.testing.assert_array_equal(path.box_iou(given[0], given[0]), path.box_iou(boxes, boxes))
+    np.testing.assert_array_equal(path.nms(given[0], given[1]), path.nms(boxes, boxes[:, 0]))
+    ours, wanted = path.dense_focal_loss(given[3], given[2]), path.dense_focal_loss(logits, labels)
+    for one, other in zip(*(found if isinstance(found, tuple) else (found,) for found in (ours, wanted)), strict=True):
+        np.testing.assert_array_equal(one, other)
+    for one, other in zip(given, before, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.errors
+@pytest.mark.parametrize("path", [reference, compiled])
+def test_a_tensor_with_a_gradient_is_refused_by_name(path):
+    """Its gradient would be lost; without one it is taken."""
+    boxes = torch.tensor([[0.0, 0, 4, 4]], requires_grad=True)
+    for call, name in (
+        (lambda one: path.box_iou(one, [[0, 0, 4, 4]]), "boxes1"),
+        (lambda one: path.focal_loss(one, np.zeros((1, 4), int)), "logits"),
+    ):
+        with pytest.raises(ValueError, match=rf"{name} cannot be made an array: .*detach\(\)"):
+            call(boxes)
+        call(boxes.detach())
