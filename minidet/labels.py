@@ -73,9 +73,9 @@ def _path(family: str) -> str:
 def _installed() -> Iterator[tuple[str, frozenset[int]]]:
     """The families of this computer, likely ones first, with the characters that each has."""
     names = {entry.name: entry.fname for entry in font_manager.fontManager.ttflist if entry.style == "normal"}
-    usable = [name for name in names if not any(part in name.lower() for part in _BOXES)]
-    for name in sorted(usable, key=lambda name: (not any(part in name.lower() for part in _LIKELY), name)):
+    usable = [item for item in names.items() if not any(part in item[0].lower() for part in _BOXES)]
+    for name, file in sorted(usable, key=lambda item: (not any(part in item[0].lower() for part in _LIKELY), item)):
         try:
-            yield name, frozenset(font_manager.get_font(_path(name)).get_charmap())
+            yield name, frozenset(font_manager.get_font(file).get_charmap())
         except (OSError, RuntimeError):  # a damaged font file: there are others
             continue

@@ -82,3 +82,9 @@ def test_a_damaged_font_is_passed_over(monkeypatch: pytest.MonkeyPatch, tmp_path
     monkeypatch.setattr(labels.font_manager, "get_font", get_font)
     labels.use_fonts_for([CIRCLED])
     assert not any("STIX" in family for family in labels.FAMILIES)
+
+
+def test_a_search_through_all_fonts_says_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    """A name that is not UTF-8 has a character that no font has; fonts of odd weights are looked at too."""
+    labels.use_fonts_for(["caf\udce9"])
+    assert caplog.records == []
