@@ -137,3 +137,10 @@ def test_the_page_says_how_long_the_operations_took_on_a_gpu():
     assert (
         f"the kernel alone takes {best:.2f} ms, {blocks['copy, milliseconds'] / best:.0%}".replace("%", " %") in words
     )
+
+
+def test_the_readme_says_how_good_the_detector_of_cells_is():
+    measured = json.loads((ROOT / "figures" / "results" / "cells" / "evaluation.json").read_bytes())
+    size = (ROOT / "minidet" / "detectors" / "cells.npz").stat().st_size
+    told = f"in {size / 1e6:.1f} MB, has an AP50 of {measured['metrics']['AP50']:.2f} on {measured['images']} of them"
+    assert told in README

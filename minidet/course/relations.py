@@ -169,9 +169,7 @@ def _not_finite(exercise: Exercise, check: Check, pairs: Pairs) -> str:
     if any((np.isfinite(ref) & ~np.isfinite(sub)).any() for ref, sub in _same_shape(pairs)):
         if check.extreme:
             return check.hint
-        return (
-            f"nan or infinity where a number is expected: 0 / 0, the log of 0, or exp of a large number. {check.hint}"
-        )
+        return f"nan or infinity where a number is expected: 0 / 0, the log of 0, exp of a large number. {check.hint}"
     return ""
 
 

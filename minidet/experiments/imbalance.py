@@ -84,8 +84,8 @@ def _measured(name: str, identity: str) -> Inspected:
 
 
 @cache
-def _kept() -> dict[str, list[float | None]]:
-    found: dict[str, list[float | None]] = json.loads(MEASURED.read_bytes()) if MEASURED.exists() else {}
+def _kept() -> dict[str, tuple[float | None, float]]:
+    found: dict[str, tuple[float | None, float]] = json.loads(MEASURED.read_bytes()) if MEASURED.exists() else {}
     return found
 
 
