@@ -172,7 +172,8 @@ def table(options: argparse.Namespace) -> None:
 def _known(options: argparse.Namespace) -> dict[str, Experiment]:
     """The experiments with the changes, and on the data set, that the arguments name."""
     from minidet.data import open_dataset
-    from minidet.experiments.definitions import elsewhere, experiments
+    from minidet.experiments.definitions import experiments
+    from minidet.experiments.setting import elsewhere
 
     known, changes = experiments(), setting_changes(options.set)
     if not options.data and not any(changes.values()):

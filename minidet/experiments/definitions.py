@@ -8,8 +8,7 @@ row that is trained under another name.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any
 
@@ -238,24 +237,3 @@ def _changed(base: Experiment) -> dict[str, Experiment]:
     """Every experiment that changes a setting."""
     found = {} if base.backbone is None else {BACKBONE.name: BACKBONE}
     return found | {experiment.name: experiment for table in TABLES for experiment in table(base)}
-
-
-def elsewhere(
-    known: Mapping[str, Experiment], data: Mapping[str, Any], val: Mapping[str, Any], classes: int
-) -> dict[str, Experiment]:
-    """The experiments on another data set, without those that are about the synthetic one.
-
-    Args:
-        known: the experiments by name.
-        data: arguments of `minidet.data.open_dataset` for the training set.
-        val: arguments of `minidet.data.open_dataset` for the validation set.
-        classes: number of classes.
-
-    Returns:
-        The experiments by name.
-    """
-    return {
-        name: replace(experiment, data=data, val=val, model=replace(experiment.model, num_classes=classes))
-        for name, experiment in known.items()
-        if experiment.table not in ("imbalance", "background", "distractors")
-    }

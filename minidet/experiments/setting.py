@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from minidet.config import AnchorConfig, LossConfig, ResizeConfig, RetinaNetConfig, TrainingConfig
@@ -48,3 +50,24 @@ def anchors_per_image() -> int:
     """Anchors per image of BASE, whose images are not resized."""
     config, (height, width) = BASE.model.anchors, BASE.data["image_size"]
     return config.anchors_per_cell * sum(grid.rows * grid.columns for grid in config.grids((height, width)))
+
+
+def elsewhere(
+    known: Mapping[str, Experiment], data: Mapping[str, Any], val: Mapping[str, Any], classes: int
+) -> dict[str, Experiment]:
+    """The experiments on another data set, without those that are about the synthetic one.
+
+    Args:
+        known: the experiments by name.
+        data: arguments of `minidet.data.open_dataset` for the training set.
+        val: arguments of `minidet.data.open_dataset` for the validation set.
+        classes: number of classes.
+
+    Returns:
+        The experiments by name.
+    """
+    return {
+        name: replace(experiment, data=data, val=val, model=replace(experiment.model, num_classes=classes))
+        for name, experiment in known.items()
+        if experiment.table not in ("imbalance", "background", "distractors")
+    }

@@ -9,9 +9,10 @@ import pytest
 
 from minidet.experiments import definitions, rows, tables
 from minidet.experiments import published as paper
-from minidet.experiments.definitions import elsewhere, experiments
+from minidet.experiments.definitions import experiments
 from minidet.experiments.experiment import canonical, select
 from minidet.experiments.results import load_results
+from minidet.experiments.setting import elsewhere
 from tests.experiments.made_up import TINY
 
 
