@@ -39,7 +39,7 @@ INDEX = """# minidet
 Learn how dense object detection really works, from the paper that made it work: *Focal Loss for Dense Object Detection*
 (Lin et al., 2017), focal loss and RetinaNet, from scratch. This is the book as a web site; it needs no network.
 
-![Shapes with the boxes, classes and scores of the small detector of the package](figures/results/detector.png)
+![A detector learns: scores of cells, bright at the objects in the end](figures/results/animations/heat_maps.gif)
 
 - **<a href="play/index.html">Pages to play with</a>**: boxes to drag and losses to bend, with the digits of the tested
   reference and nothing to install

@@ -18,6 +18,8 @@ MISSING = (
 """Why no page can be opened here; empty where one can."""
 WIDTHS = {"phone": 390, "desk": 1280}
 """Pixels."""
+PATIENCE = 180_000
+"""Milliseconds after which a page that does not load is given up: many, since other tests run beside these."""
 
 
 @contextmanager
@@ -37,6 +39,7 @@ def opened(chromium: Any, path: Path, width: int, dark: bool = False) -> Iterato
     context = chromium.new_context(
         viewport={"width": width, "height": 800}, color_scheme="dark" if dark else "light", offline=True
     )
+    context.set_default_timeout(PATIENCE)
     page, complaints = context.new_page(), []
     page.on("console", lambda said: complaints.append(said.text) if said.type in ("error", "warning") else None)
     page.on("pageerror", lambda error: complaints.append(str(error)))

@@ -36,6 +36,7 @@ def chromium():
 def phone(chromium: Any, path: Any) -> Iterator[Any]:
     """A page on a telephone with a touch screen; nothing may be complained about."""
     context = chromium.new_context(**PHONE)
+    context.set_default_timeout(browser.PATIENCE)
     page, complaints = context.new_page(), []
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.goto(path.resolve().as_uri())
