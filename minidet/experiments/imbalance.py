@@ -47,8 +47,7 @@ def inspected(name: str) -> Inspected:
     Returns:
         The measurement.
     """
-    kept = _kept().get(experiments()[name].identity)
-    return Inspected(*kept) if kept else measured(name)
+    return _kept().get(experiments()[name].identity) or measured(name)
 
 
 def measured(name: str) -> Inspected:
@@ -84,9 +83,10 @@ def _measured(name: str, identity: str) -> Inspected:
 
 
 @cache
-def _kept() -> dict[str, tuple[float | None, float]]:
-    found: dict[str, tuple[float | None, float]] = json.loads(MEASURED.read_bytes()) if MEASURED.exists() else {}
-    return found
+def _kept() -> dict[str, Inspected]:
+    """The measurements of MEASURED by the identity of the experiment."""
+    found = json.loads(MEASURED.read_bytes()) if MEASURED.exists() else {}
+    return {identity: Inspected(*values) for identity, values in found.items()}
 
 
 def ratio(objects: int) -> float:
