@@ -22,6 +22,9 @@ UNCOVERED = 0.05
 RISING = 0.01
 """A larger rise of AP between the last two evaluations means that the training was too short; a larger fall since the
 best one, that it was too long."""
+FEW_STEPS = 200
+"""Fewer steps than this are told to be few, where AP is below POOR."""
+POOR = 0.05
 _NAMED = 5  # classes that a row names
 _LOOKED_AT = 300  # images
 
@@ -47,7 +50,7 @@ def advice(out: str, metrics: Sequence[Mapping[str, Any]], dataset: Dataset, set
     Returns:
         Rows; none where nothing was noticed.
     """
-    return [*_of_the_curve(out, metrics), *_of_the_data(dataset, settings)]
+    return [*_of_the_curve(out, metrics, settings), *_of_the_data(dataset, settings)]
 
 
 def table(rows: Sequence[Advice]) -> str:
@@ -62,7 +65,7 @@ def table(rows: Sequence[Advice]) -> str:
     return "\n".join(["what to do next", *lines]) if rows else ""
 
 
-def _of_the_curve(out: str, metrics: Sequence[Mapping[str, Any]]) -> Iterator[Advice]:
+def _of_the_curve(out: str, metrics: Sequence[Mapping[str, Any]], settings: RunSettings) -> Iterator[Advice]:
     points = [(record["AP"], record["iteration"]) for record in metrics if "AP" in record]
     losses = [record["classification"] for record in metrics if "classification" in record]
     if len(losses) >= 10 and np.mean(losses[-3:]) > 0.9 * np.mean(losses[:3]):
@@ -71,6 +74,12 @@ def _of_the_curve(out: str, metrics: Sequence[Mapping[str, Any]]) -> Iterator[Ad
             "lower training.learning_rate by a factor of 3, or set training.gradient_clip=10; and look at the boxes "
             "that minidet inspect draws",
         )
+    if points and points[-1][0] < POOR and points[-1][1] < FEW_STEPS:
+        yield Advice(
+            f"{counted(points[-1][1], 'step')}: so few teach a detector next to nothing",
+            f"train longer: {_longer(out, points[-1][1], settings, 10)}",
+        )
+        return
     if len(points) < 2:
         return
     (before, _), (last, steps), (best, at) = (
@@ -81,7 +90,7 @@ def _of_the_curve(out: str, metrics: Sequence[Mapping[str, Any]]) -> Iterator[Ad
     if last - before > RISING:
         yield Advice(
             f"AP was still rising at the end, from {before:.3f} to {last:.3f}",
-            f"train longer: minidet train --out {out} --resume --steps {2 * steps}",
+            f"train longer: {_longer(out, steps, settings, 2)}",
         )
     if best - last > RISING:
         yield Advice(
@@ -89,6 +98,13 @@ def _of_the_curve(out: str, metrics: Sequence[Mapping[str, Any]]) -> Iterator[Ad
             "take those weights by --best in detect, evaluate and export; next time --patience 3, and more random "
             "changes: training.photometric=0.5, training.crop=0.5",
         )
+
+
+def _longer(out: str, steps: int, settings: RunSettings, factor: int) -> str:
+    """The command that goes on with a run, by its minutes if these have limited it."""
+    minutes = settings.training.minutes
+    limit = f"--minutes {factor * minutes:g}" if minutes else f"--steps {factor * steps}"
+    return f"minidet train --out {out} --resume {limit}"
 
 
 def _of_the_data(dataset: Dataset, settings: RunSettings) -> Iterator[Advice]:

@@ -78,12 +78,14 @@ class Schedule:
         now = time.monotonic()
         took, self._last, self.done = now - self._last, now, done
         measured = done - self.started - _FIRST
-        if not self._timed or measured <= 0:
+        if not self._timed:
             return
-        self._step = took if measured == 1 else self._step + (took - self._step) * max(0.05, 1 / measured)
+        if measured > 0:
+            self._step = took if measured == 1 else self._step + (took - self._step) * max(0.05, 1 / measured)
         left = 60 * float(self.asked.minutes or 0) - self.spent - self._cost()
-        steps = int(agreed(max(0, math.floor(left / max(self._step, 1e-9)))))
-        self._fit(min(MANY, done + steps))
+        steps = int(agreed(min(MANY, max(0, math.floor(left / max(self._step, 1e-9))))))
+        if measured > 0 or not steps:  # at the very beginning, only whether the time is over already
+            self._fit(min(MANY, done + steps))
 
     def evaluation_due(self) -> bool:
         """Whether to evaluate now; of a training for minutes after equal parts of the time, as far as that is cheap."""

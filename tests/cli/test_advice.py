@@ -15,8 +15,9 @@ def curve(*values, losses=()):
     return metrics + [{"iteration": 10 * i, "AP": value} for i, value in enumerate(values, start=1)]
 
 
-def on_shapes(metrics):
-    settings = RunSettings({"source": "shapes"}, model=RetinaNetConfig.tiny(6), training=TrainingConfig.tiny())
+def on_shapes(metrics, **changes):
+    training = TrainingConfig.tiny(**changes)
+    settings = RunSettings({"source": "shapes"}, model=RetinaNetConfig.tiny(6), training=training)
     return [row.seen + " | " + row.remedy for row in advice("RUN", metrics, open_dataset("shapes"), settings)]
 
 
@@ -25,6 +26,7 @@ def on_shapes(metrics):
     (curve(0.1, 0.5, 0.4), ["better after 20 of 30 steps", "--best"]),
     (curve(losses=[1.0] * 12), ["hardly fallen", "learning_rate by a factor of 3"]),
     (curve(0.5, 0.5, 0.5, losses=[1.0] * 5 + [0.3] * 7), []),
+    (curve(0.0, 0.02), ["20 steps: so few teach a detector next to nothing", "--resume --steps 200"]),
     ([], []),
     (curve(0.3), []),
 ])  # fmt: skip
@@ -32,6 +34,11 @@ def test_curves(metrics, words):
     told = on_shapes(metrics)
     assert len(told) == bool(words)
     assert all(word in told[0] for word in words)
+
+
+def test_a_run_for_minutes_goes_on_for_minutes():
+    (told,) = on_shapes(curve(0.1, 0.2, 0.5), minutes=2.5)
+    assert told.endswith("train longer: minidet train --out RUN --resume --minutes 5")
 
 
 def test_data(tmp_path):

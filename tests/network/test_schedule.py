@@ -55,6 +55,11 @@ def test_minutes_are_kept_and_used(monkeypatch, pace):
     assert rates[-1] < 0.01 * max(rates)  # the schedule is at its end
 
 
+def test_the_time_can_be_over_before_a_step_is_measured(monkeypatch):
+    done, _, _, end = run_for(Clock(monkeypatch), 1, lambda i: 40.0)
+    assert (done, end) == (2, 80)
+
+
 def test_an_evaluation_that_takes_long_is_made_once(monkeypatch):
     """Its time is not known before the first one, but follows roughly from that of a step."""
     pace, images = 5.0, 96
