@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from figures import figure1, figure5, figure6, lockstep
+from figures import cells, figure1, figure5, figure6, lockstep
 from minidet import reference
 from minidet.plotting import GAMMA_COLOURS, draw_boxes, draw_image, new_figure, save_figure
 
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
-FIGURES = {"figure1": figure1, "figure5": figure5, "figure6": figure6, "lockstep": lockstep}
+FIGURES = {"cells": cells, "figure1": figure1, "figure5": figure5, "figure6": figure6, "lockstep": lockstep}
 
 
 @pytest.mark.parametrize("name", FIGURES)
