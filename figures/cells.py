@@ -38,7 +38,7 @@ def draw() -> Figure:
     found = detect_images(model, images, settings.training.resize)
     title = "Blood cells in photographs that the detector has not seen, scores from 0.5 on"
     figure = detections_page(images, found, settings.classes, score=0.5, title=title, columns=SHOWN)
-    figure.set_size_inches(8, 3.8)  # photographs are wider than high
+    figure.set_size_inches(8, 4.1)  # photographs are wider than high
     return figure
 
 
