@@ -106,8 +106,11 @@ class Folder:
 
     def log(self, record: Mapping[str, Any]) -> None:
         """Append a line to `metrics.jsonl`."""
-        with self.metrics.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(record) + "\n")
+        try:
+            with self.metrics.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(record) + "\n")
+        except OSError as error:
+            raise OSError(error.errno, f"{self.metrics} could not be written, {error.strerror}") from error
 
     def rewind(self, iteration: int) -> None:
         """Drop the metrics of all steps after this one, which will be made again."""

@@ -15,6 +15,7 @@ from minidet.cli.images import image_files
 from minidet.cli.outputs import file_identity
 from minidet.cli.runs import add_path, add_run, load_run
 from minidet.cli.scores import above, drawn_from
+from minidet.wording import counted
 
 if TYPE_CHECKING:
     from minidet.structures import Categories, Detections
@@ -88,9 +89,8 @@ def run(options: argparse.Namespace) -> None:
         images.append({"id": len(images) + 1, "file_name": name, **size, "picture": saved.name})
     entries = coco_results(found, [image["id"] for image in images], categories.ids)
     file = write_json(options.out / NAME, _content(images, entries, categories))
-    print(
-        f"{len(entries)} detections in {len(images)} images, {drawn} of them drawn: {file} and the pictures beside it"
-    )
+    what = f"{counted(len(entries), 'detection')} in {counted(len(images), 'image')}"
+    print(f"{what}, {drawn} of them drawn: {file} and the pictures beside it")
     if failed:
         raise ValueError(f"{len(failed)} of {len(paths)} images could not be read, see above: {', '.join(failed)}")
 

@@ -185,6 +185,13 @@ def test_a_disk_that_fails_on_sync_leaves_the_former_file(tmp_path, monkeypatch)
     assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no disk that is always full")
+def test_metrics_that_cannot_be_written_are_named(run):
+    run.metrics.symlink_to("/dev/full")
+    with pytest.raises(OSError, match=r"metrics\.jsonl could not be written, No space left on device"):
+        run.log({"iteration": 1})
+
+
 def test_metrics_are_rewound_and_a_cut_line_dropped(run):
     for iteration in (1, 2, 3):
         run.log({"iteration": iteration, "box": 0.5})
