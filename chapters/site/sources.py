@@ -34,6 +34,8 @@ FOLDED = 16
 """Code cells of more lines are folded."""
 LINK = re.compile(r"(?<!!)\[(?P<text>[^\]\n]+)\]\((?P<target>[^)\s]+)\)")
 PICTURE = re.compile(r"!\[[^\]]*\]\((?P<target>[^)\s]+)\)")
+SUMMARY = Path("figures/results/summary.html")
+"""A page already: build.py copies it, and a link to it leads there instead of to its code."""
 INDEX = """# minidet
 
 Learn how dense object detection really works, from the paper that made it work: *Focal Loss for Dense Object Detection*
@@ -182,6 +184,8 @@ def within(text: str, written: Path, page: Path, shown: set[Path]) -> str:
         up = "../" * (len(page.parts) - 1)
         if inside.suffix == ".ipynb" or inside == Path("PAPER.md") or inside.match("chapters/*.md"):
             return f"[{match['text']}]({up}{inside.as_posix()}{f'#{heading.lower()}' if heading else ''})"
+        if inside == SUMMARY:
+            return f'<a href="{up}summary.html">{match["text"]}</a>'
         shown.add(inside)
         return f'<a href="{up}{listings.address(inside, match["text"])}">{match["text"]}</a>'
 

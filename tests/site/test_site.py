@@ -140,6 +140,13 @@ def test_pictures_of_the_book_come_along(tmp_path):
     assert copied.read_bytes() == (build.ROOT / "figures" / "results" / "learning.png").read_bytes()
 
 
+def test_a_link_to_the_summary_leads_to_the_page_and_not_to_its_code():
+    page, shown = Path("chapters/x.ipynb"), set()
+    text = sources.within("[all](../figures/results/summary.html)", page, page, shown)
+    assert text == '<a href="../summary.html">all</a>'
+    assert shown == set()
+
+
 def test_a_broken_link_is_found(tmp_path):
     (tmp_path / "there.html").write_text('<a id="here" href="#here"></a>')
     page = tmp_path / "page.html"
