@@ -10,6 +10,7 @@ import pytest
 
 from minidet.experiments import rows
 from minidet.experiments.results import load_results
+from tests.benchmarks import tables
 
 ROOT = Path(__file__).parent.parent
 PAGE = (ROOT / "tests" / "benchmarks" / "README.md").read_text(encoding="utf-8")
@@ -33,6 +34,12 @@ def test_a_row_of_the_table_says_what_was_measured(row, times):
     for told, seconds in zip(ratios.split("; "), peers, strict=True):
         decimals = len(told.partition(".")[2])
         assert told == f"{seconds / times['compiled']:,.{decimals}f}"
+
+
+def test_the_tables_that_are_written_from_results_are_up_to_date():
+    """`python -m tests.benchmarks.tables` writes them."""
+    assert tables.filled(PAGE) == PAGE
+    assert PAGE.count("<!-- end of ") == len(tables.TABLES)
 
 
 def test_the_table_of_the_paths_says_what_was_measured():
@@ -61,6 +68,16 @@ def test_the_readme_says_what_was_measured():
     ):  # fmt: skip
         assert rounded.format(1e3 * MEDIANS[name]["compiled"]) in README
         assert f"({milliseconds(MEDIANS[name]['torchvision'])})" in README.replace("(torchvision: ", "(")
+
+
+def test_the_readme_names_the_best_peers():
+    found = json.loads((ROOT / "figures" / "results" / "benchmark_peers.json").read_bytes())["median_s"]
+    for name, words in (
+        ("dense_focal_loss, gamma 2", "for the dense focal loss"), ("box_iou, 5000 x 5000", "for IoU"),
+        ("nms, 5000 spread evenly", "for the NMS of 5,000 boxes"),
+    ):  # fmt: skip
+        best, seconds = next(iter(tables.peers(found[name]).items()))
+        assert f"{tables.times(seconds / found[name]['compiled'])} times as fast as {best} {words}" in README
 
 
 def test_the_readme_says_how_the_detectors_without_pytorch_learnt():

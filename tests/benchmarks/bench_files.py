@@ -89,17 +89,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--images", type=int, default=5000)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--slow", action="store_true", help="pycocotools too, which takes minutes")
+    parser.add_argument("--slow", action="store_true", help="faster-coco-eval and pycocotools too, which take minutes")
     parser.add_argument("--peers", default=sys.executable, help="the interpreter that has the peers")
     parser.add_argument("--json", type=Path, help="also write the result there")
     options = parser.parse_args()
-    names = [name for name in EVALUATORS if options.slow or name != "pycocotools"]
+    names = [name for name in EVALUATORS if options.slow or name not in ("faster-coco-eval", "pycocotools")]
     rounds: dict[str, list[dict[str, Any]]] = {}
     with tempfile.TemporaryDirectory() as folder:
         paths = write(Path(folder), options.images)
         measure("minidet", sys.executable, paths)  # fills Numba's cache
         for turn in range(options.rounds):
-            for name in names if turn < 2 else [name for name in names if name != "pycocotools"]:
+            for name in [name for name in names if turn < 2 or name != "pycocotools"]:
                 found = measure(name, sys.executable if name == "minidet" else options.peers, paths)
                 if found:
                     rounds.setdefault(name, []).append(found)

@@ -86,7 +86,7 @@ def nms(boxes: np.ndarray, scores: np.ndarray) -> Ways:
         import powerboxes
 
         ways["powerboxes"] = lambda: powerboxes.nms(boxes, wide_scores, 0.5, 0.0)
-        ways["powerboxes, tree"] = lambda: powerboxes.rtree_nms(boxes, wide_scores, 0.5, 0.0)
+        ways["powerboxes (tree)"] = lambda: powerboxes.rtree_nms(boxes, wide_scores, 0.5, 0.0)
     if there("cv2") and len(boxes) <= ALL_PAIRS:
         import cv2
 
@@ -213,12 +213,12 @@ def focal(x: np.ndarray, one_hot: np.ndarray, gamma: float, scale: float) -> Way
         ways[name] = lambda loss=loss: both(loss)  # type: ignore[misc]
     if "torchvision" in ways:
         traced = torch.compile(torch_losses()["torchvision"])
-        ways["torchvision, torch.compile"] = lambda: both(traced)
+        ways["torchvision (torch.compile)"] = lambda: both(traced)
     if there("jax"):
         import jax
 
         array, others = jax.numpy.asarray(x), jax.numpy.asarray(one_hot)
         for name, loss in jax_losses().items():
             step = jax.jit(jax.value_and_grad(lambda x, y, loss=loss: loss(x, y, gamma, 0.25).sum() * scale))
-            ways[f"{name}, jax.jit"] = lambda step=step: jax.block_until_ready(step(array, others))  # type: ignore[misc]
+            ways[f"{name} (jax.jit)"] = lambda step=step: jax.block_until_ready(step(array, others))  # type: ignore[misc]
     return ways

@@ -102,14 +102,7 @@ def files() -> str:
     return _table(["", "first call", "again", "memory", "of it after the import"], rows)
 
 
-def cold() -> str:
-    """What first calls cost."""
-    found = _load("cold")["CPU seconds"]
-    rows = [[f"`{name}`", f"{row['no cache']:.1f} s", f"{row['cache']:.2f} s"] for name, row in found.items()]
-    return _table(["first call of", "without a cache", "with it"], rows)
-
-
-TABLES: dict[str, Callable[[], str]] = {"peers": beside_peers, "digits": digits, "files": files, "cold": cold}
+TABLES: dict[str, Callable[[], str]] = {"peers": beside_peers, "digits": digits, "files": files}
 
 
 def filled(page: str) -> str:

@@ -256,3 +256,29 @@ def test_many_candidates_are_selected_before_they_are_sorted():
     found = compiled.postprocess(logits, deltas, anchors, (300, 300), config)
     np.testing.assert_array_equal(found.classes, expected.classes)
     np.testing.assert_allclose(found.boxes, expected.boxes, rtol=1e-12, atol=1e-9)
+
+
+LOADED = """
+import sys
+import numba, numpy as np
+from minidet.compiled import boxes
+some = np.array([[0.0, 0, 2, 3], [1, 1, 2, 2]])
+def areas(some):
+    return boxes.box_area(some).tolist()
+assert areas(some) == [6, 1]
+tables = "numba.misc.cffiimpl"  # one of the modules that Numba imports before it compiles
+print(len(boxes._areas.stats.cache_hits), tables in sys.modules)
+kernel = boxes._areas
+new = numba.njit(lambda some: kernel(some) + 1)  # what is compiled later may call what was loaded
+assert new(some).tolist() == [7, 2] and tables in sys.modules
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.subprocess
+def test_machine_code_on_disk_is_loaded_without_the_compiler(tmp_path):
+    environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)}
+    for printed in ("0 True", "1 False"):
+        command = [sys.executable, "-W", "error", "-c", LOADED]
+        result = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, check=False)
+        assert result.stdout.strip() == printed, result.stderr
