@@ -71,7 +71,7 @@ def digits() -> str:
     """The largest relative errors of the focal loss."""
     found: dict[str, dict[tuple[str, str], float]] = {}
     lost: dict[str, float] = {}
-    for row in _load("accuracy")["rows"]:
+    for row in _load("peers_accuracy")["rows"]:
         own = found.setdefault(row["implementation"], {})
         key = row["type"], row["what"]
         own[key] = max(own.get(key, 0.0), float("inf") if row["error"] is None else row["error"])
