@@ -7,7 +7,9 @@ What is left to the program that runs it is to bring an image to the input's siz
 from __future__ import annotations
 
 import io
+import logging
 import os
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +67,7 @@ def export_onnx(
     """Write `Pixels` as ONNX, and beside it (.json) what a program needs to know about it.
 
     Args:
-        model: the network, on the CPU.
+        model: the network, on the CPU; it is put in eval mode.
         image_size: (height, width) of the images that it will be given, pixels.
         path: the file, by custom *.onnx. It holds the weights too.
         categories: names and numbers of the classes.
@@ -82,10 +84,18 @@ def export_onnx(
         import onnxscript  # noqa: F401
     except ImportError as error:
         raise ValueError(f"ONNX takes the package {error.name}: pip install 'minidet[export]'") from None
-    pixels = Pixels(model, image_size)
-    program: Any = torch.onnx.export(
-        pixels, _example(pixels), dynamo=True, verbose=False, input_names=["images"], output_names=["boxes", "scores"]
-    )
+    pixels = Pixels(model, image_size).eval()
+    names: dict[str, Any] = {"input_names": ["images"], "output_names": ["boxes", "scores"]}
+    log = logging.getLogger("torch.onnx")
+    level = log.level
+    log.setLevel(logging.ERROR)  # what it has to say of packages that are not needed here
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # PyTorch's, of itself
+            warnings.simplefilter("ignore", FutureWarning)
+            program: Any = torch.onnx.export(pixels, _example(pixels), dynamo=True, verbose=False, **names)
+    finally:
+        log.setLevel(level)
     file = io.BytesIO()
     program.save(file)
     return _written(path, file, pixels, categories)
@@ -95,7 +105,7 @@ def export_torch(
     model: RetinaNet, image_size: tuple[int, int], path: str | os.PathLike[str], categories: Categories
 ) -> Path:
     """Write `Pixels` as a program of torch.export, which `torch.export.load` reads; the rest as `export_onnx`."""
-    pixels = Pixels(model, image_size)
+    pixels = Pixels(model, image_size).eval()
     file = io.BytesIO()
     with torch.no_grad():
         torch.export.save(torch.export.export(pixels, _example(pixels)), file)

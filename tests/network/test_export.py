@@ -106,7 +106,8 @@ def test_onnxruntime_gives_the_same(model, image, tmp_path):
     pytest.importorskip("onnx")
     pytest.importorskip("onnxscript")
     runtime = pytest.importorskip("onnxruntime")
-    path = export_onnx(model, SIZE, tmp_path / "a.onnx", CATEGORIES)
+    path = export_onnx(model.train(), SIZE, tmp_path / "a.onnx", CATEGORIES)  # without a word, and in eval mode
+    assert not model.training
     session = runtime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     boxes, scores = session.run(["boxes", "scores"], {"images": pixels(image).numpy()})
     with torch.inference_mode():
