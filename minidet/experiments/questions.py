@@ -79,11 +79,11 @@ def hard_negatives(base: Experiment) -> Iterator[Experiment]:
 
     115 s per run:
 
-        distractors/0-0,loss=focal   26              distractors/0-0,loss=ohem   63
-        distractors/0-0,loss=ce   21                 distractors/6-12,loss=focal   = 1b/gamma=2
+        distractors/0-0,loss=focal   34              distractors/0-0,loss=ohem   62
+        distractors/0-0,loss=ce   23                 distractors/6-12,loss=focal   = 1b/gamma=2
         distractors/6-12,loss=ohem   = 1d/ohem-32-0.5    distractors/6-12,loss=ce   = 1a/alpha=0.75
-        distractors/30-40,loss=focal   9             distractors/30-40,loss=ohem   0
-        distractors/30-40,loss=ce   1
+        distractors/30-40,loss=focal   10            distractors/30-40,loss=ohem   0
+        distractors/30-40,loss=ce   3
     """
     losses: dict[str, dict[str, Any]] = {
         "focal": {}, "ohem": {"loss.kind": "ohem", "loss.ohem_batch_size": 32, "loss.ohem_iou_threshold": 0.5},
