@@ -101,6 +101,14 @@ def test_a_pyramid_is_its_anchors(ops, height, width, boxes, force, on_grid, see
     np.testing.assert_array_equal(ops.assign_pyramid((height, width), gt, config, force_match=force), expected)
 
 
+def test_nothing_is_forced_unless_it_is_asked_for(ops):
+    """A box that no anchor overlaps by half gets none, from anchors of a pyramid as from others."""
+    thin = np.array([[20.0, 10, 21, 60]])
+    assert (ops.assign_pyramid((64, 64), thin, SMALL) < 0).all()
+    assert (ops.assign_pyramid((64, 64), thin, SMALL, force_match=True) == 0).any()
+    assert (ops.assign_anchors(np.concatenate(reference.pyramid_anchors((64, 64), SMALL)), thin) < 0).all()
+
+
 def test_float32_pyramids_agree(ops):
     gt = random_boxes(np.random.default_rng(3), 20, dtype=np.float32)
     expected = reference.assign_pyramid((200, 180), gt, AnchorConfig(), force_match=True)
