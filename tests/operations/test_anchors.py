@@ -75,6 +75,7 @@ def test_bad_image_size(ops, size):
     [
         ((0, [1], [1]), r"size = 0 .*> 0"),
         ((32, [1, -1], [1]), r"scales\[1\] = -1"),
+        ((32, [1, 0], [1]), r"scales\[1\] = 0"),
         ((32, [1], [1, float("nan")]), r"aspect_ratios\[1\] = nan"),
     ],
 )
