@@ -131,7 +131,7 @@ def test_the_detector_of_the_package(tmp_path, capsys):
     assert any(entry["score"] > 0.5 for entry in content["annotations"])
     with pytest.raises(SystemExit):
         main(words("detect", "--model", "cars", images))
-    assert "the package has shapes" in capsys.readouterr().err
+    assert "the package has cells, shapes" in capsys.readouterr().err
 
 
 def test_options_that_contradict_each_other(animals, tmp_path, capsys):
