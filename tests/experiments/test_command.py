@@ -22,6 +22,7 @@ def tiny(monkeypatch):
     return experiments()
 
 
+@pytest.mark.slow
 def test_the_command_lists_runs_and_prints_tables(tiny, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(results, "RESULTS", tmp_path / "results")
     runs = ["--runs", str(tmp_path / "runs")]
@@ -57,6 +58,7 @@ def test_a_run_again_is_compared_with_the_committed_ones():
     assert "the spread is unknown" in compared(before, "b", 5, same)
 
 
+@pytest.mark.slow
 def test_the_recorded_command_repeats_a_run_exactly(tmp_path, monkeypatch, capsys):
     """As far as a second goes; it says so itself."""
     monkeypatch.setattr(definitions, "experiments", lambda: {TINY.name: TINY})

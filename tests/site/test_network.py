@@ -12,6 +12,7 @@ from minidet.files import write_text
 from tests.site import network
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.subprocess,
     pytest.mark.skipif(shutil.which("node") is None, reason="node, which runs the JavaScript, is not installed"),
 ]
