@@ -79,8 +79,8 @@ def hard_negatives(base: Experiment) -> Iterator[Experiment]:
 
     115 s per run:
 
-        distractors/0-0,loss=focal   34              distractors/0-0,loss=ohem   62
-        distractors/0-0,loss=ce   23                 distractors/6-12,loss=focal   = 1b/gamma=2
+        distractors/0-0,loss=focal   34              distractors/0-0,loss=ohem   61
+        distractors/0-0,loss=ce   22                 distractors/6-12,loss=focal   = 1b/gamma=2
         distractors/6-12,loss=ohem   = 1d/ohem-32-0.5    distractors/6-12,loss=ce   = 1a/alpha=0.75
         distractors/30-40,loss=focal   10            distractors/30-40,loss=ohem   0
         distractors/30-40,loss=ce   3
