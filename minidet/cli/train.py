@@ -18,7 +18,6 @@ from minidet.cli.plan import Plan, plan
 from minidet.cli.runs import FILES
 from minidet.cli.sources import SOURCES, add_source_options
 from minidet.config import PATHS
-from minidet.experiments.lock import locked
 from minidet.structures import Diverged
 
 if TYPE_CHECKING:
@@ -155,6 +154,8 @@ class _Measure:
 @contextmanager
 def _alone(out: Path) -> Iterator[None]:
     """Refuse to train in the folder of a run in which another process is training."""
+    from minidet.experiments.lock import locked
+
     lock = out.resolve().with_name(f".{out.resolve().name}.training")
     with locked(lock) as free:
         if not free:

@@ -76,7 +76,7 @@ def box_iou(boxes1, boxes2):
     union = box_area(boxes1)[:, None] + box_area(boxes2) - inter
     return np.where(union > 0, inter / np.where(union > 0, union, 1), 0).astype(union.dtype)
 """),
-    Wrong("a1", "box_iou", "a list of lists", "array of shape|array.*wanted|type", IOU + """
+    Wrong("a1", "box_iou", "a list of lists", "array of shape|array.*expected|type", IOU + """
 def box_iou(boxes1, boxes2):
     return _iou(boxes1, boxes2).tolist()
 """),
@@ -104,7 +104,7 @@ def encode_boxes(boxes, anchors):
     shift = ((boxes[:, :2] + boxes[:, 2:]) - (anchors[:, :2] + anchors[:, 2:])) / 2 / wha
     return np.hstack([shift, np.log(wh / wha + 1e-7)])
 """),
-    Wrong("a1", "decode_boxes", "centre and size", "corners are wanted", """
+    Wrong("a1", "decode_boxes", "centre and size", "corners are expected", """
 def decode_boxes(deltas, anchors):
     wh = anchors[:, 2:] - anchors[:, :2]
     c = anchors[:, :2] + wh / 2 + deltas[:, :2] * wh
@@ -531,7 +531,7 @@ def match_detections(boxes, scores, gt_boxes, iou_threshold=0.5):
             free[j], right[i] = False, True
     return right
 """),
-    Wrong("a4", "match_detections", "indices for booleans", "type|class|array of bool|another order|wanted", """
+    Wrong("a4", "match_detections", "indices for booleans", "type|class|array of bool|another order|expected", """
 def match_detections(boxes, scores, gt_boxes, iou_threshold=0.5):
     iou = box_iou(boxes, gt_boxes); right = np.zeros(len(boxes), np.int64); free = np.ones(len(gt_boxes), bool)
     for i in np.argsort(-scores, kind="stable"):
@@ -629,7 +629,7 @@ def postprocess(logits, deltas, anchors, image_size, config):
     keep = batched_nms(b, x, c, config.iou_threshold)[: config.max_detections]
     return _out(b[keep], x[keep], c[keep])
 """),
-    Wrong("a4", "postprocess", "a tuple of three in another order", "wanted|order|shape", POST + """
+    Wrong("a4", "postprocess", "a tuple of three in another order", "expected|order|shape", POST + """
 def postprocess(logits, deltas, anchors, image_size, config):
     x, b, c = _all(logits, deltas, anchors, config)
     b = clip_boxes(b, image_size)
