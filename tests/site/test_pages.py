@@ -28,17 +28,6 @@ needs_browser = pytest.mark.skipif(browser.MISSING != "", reason=browser.MISSING
 PAGES = sorted(path.stem for path in build.PLAY.glob("*.html"))
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return build.pages(tmp_path_factory.mktemp("site"))
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    with browser.browser() as started:
-        yield started
-
-
 @pytest.fixture(params=browser.WIDTHS.values(), ids=browser.WIDTHS)
 def open_page(request, chromium, folder):
     """Opens a page by name at one of the two widths; at the end nothing may have been complained about."""

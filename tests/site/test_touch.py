@@ -21,17 +21,6 @@ FINGERTIP = 24
 """CSS pixels: the smallest target that WCAG 2.2 (2.5.8) asks for."""
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return build.pages(tmp_path_factory.mktemp("site"))
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    with browser.browser() as started:
-        yield started
-
-
 @contextmanager
 def phone(chromium: Any, path: Any) -> Iterator[Any]:
     """A page on a telephone with a touch screen; nothing may be complained about."""
