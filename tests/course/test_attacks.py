@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import textwrap
 import time
 from pathlib import Path
@@ -42,12 +43,6 @@ def running(marker: str) -> list[str]:
     return found
 
 
-def folders() -> set[Path]:
-    import tempfile
-
-    return set(Path(tempfile.gettempdir()).glob("minidet-*"))
-
-
 @pytest.fixture(scope="module")
 def graded(tmp_path_factory):
     return grade_class(tmp_path_factory.mktemp("class"))
@@ -55,7 +50,7 @@ def graded(tmp_path_factory):
 
 def grade_class(root: Path):
     """All attacks and a few honest solutions, graded as one class: the results by name, the file of grades that they
-    must not touch, and the folders that are left."""
+    must not touch, and the folders that are left where temporary ones are made: a place that no other grader uses."""
     if sys.platform != "linux":
         pytest.skip("the kernel's means are those of Linux")
     probe = grade("a3", stub("a3"))
@@ -70,10 +65,13 @@ def grade_class(root: Path):
         file.write_text(f"{stub('a3')}\n{text.replace('MARKER', MARKER)}", encoding="utf-8")
     for number in range(HONEST):
         (root / "submissions" / f"honest {number}.py").write_text(solution("a3"), encoding="utf-8")
-    before = folders()
+    temporary = root / "temporary"
+    temporary.mkdir()
     limits = Limits(seconds=0.5, total=6.0)
-    entries = grade_all(root / "submissions", load("a3"), jobs=4, limits=limits)
-    return {entry.name: entry.result for entry in entries}, results, folders() - before
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tempfile, "tempdir", str(temporary))
+        entries = grade_all(root / "submissions", load("a3"), jobs=4, limits=limits)
+    return {entry.name: entry.result for entry in entries}, results, list(temporary.iterdir())
 
 
 def test_no_attack_earns_more_than_the_stub(graded):
@@ -95,7 +93,7 @@ def test_every_attack_ends_in_time(graded):
 def test_nothing_is_left_behind(graded):
     _, file, left = graded
     assert running(MARKER) == []
-    assert left == set()
+    assert left == []
     assert file.read_text() == "untouched"
     assert not Path(f"/tmp/{MARKER}").exists()
 
@@ -130,14 +128,15 @@ def test_what_is_left_behind_is_ended_without_the_kernels_help_too(name):
 @LINUX
 def test_a_grader_that_is_ended_takes_the_submission_with_it(tmp_path):
     (tmp_path / "a3.py").write_text(f"{stub('a3')}\nimport time\ntime.sleep(3600)\n", encoding="utf-8")
-    before = folders()
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
     command = [sys.executable, "-m", "minidet", "assignment", "grade", "a3", str(tmp_path)]
-    grader = subprocess.Popen(command, cwd=ROOT.parent, stdout=subprocess.DEVNULL)
+    environment = os.environ | {"TMPDIR": str(temporary)}
+    grader = subprocess.Popen(command, cwd=ROOT.parent, stdout=subprocess.DEVNULL, env=environment)
     until = time.monotonic() + 60
-    while not (made := folders() - before) and time.monotonic() < until:
+    while not running(f"{temporary}/minidet-") and time.monotonic() < until:
         time.sleep(0.1)
-    (folder,) = made
-    assert running(str(folder))
+    (folder,) = temporary.iterdir()
     grader.send_signal(signal.SIGTERM)
     assert grader.wait(60) == -signal.SIGTERM
     while (running(str(folder)) or folder.exists()) and time.monotonic() < until:
