@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import prange
 from numpy.typing import ArrayLike
 
 from minidet import checks
@@ -36,7 +35,7 @@ def assign_anchors(
     best_of_gt = (
         _best_of_gt(a, g) if force_match else np.full(len(g), np.inf)
     )  # inf: reached by none, nothing is forced
-    _assign(a, g, positive_iou, negative_iou, best_of_gt, out)
+    _assign(-(-len(a) // _BLOCK), len(a) * len(g), a, g, positive_iou, negative_iou, best_of_gt, out)
     return out
 
 
@@ -63,9 +62,9 @@ def assign_pyramid(
 
 
 @parallel_kernel
-def _assign(anchors, gts, positive_iou, negative_iou, best_of_gt, out):
+def _assign(first, stop, anchors, gts, positive_iou, negative_iou, best_of_gt, out):
     """No (N, M) matrix: block after block of anchors meets all boxes, and memory stays O(N + M)."""
-    for block in prange((len(anchors) + _BLOCK - 1) // _BLOCK):
+    for block in range(first, stop):
         some = slice(block * _BLOCK, (block + 1) * _BLOCK)
         _assign_block(anchors[some], gts, positive_iou, negative_iou, best_of_gt, out[some])
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import prange
 from numpy.typing import ArrayLike
 
 from minidet import checks
@@ -32,7 +31,7 @@ def box_iou(boxes1: ArrayLike, boxes2: ArrayLike) -> np.ndarray:
     boxes1, boxes2 = arrays.boxes("boxes1", boxes1), arrays.boxes("boxes2", boxes2)
     dtype = np.result_type(boxes1, boxes2)
     out = np.empty((len(boxes1), len(boxes2)), dtype if dtype == np.float32 else np.float64)
-    _box_iou(wide(boxes1), wide(boxes2.T), out)
+    _box_iou(len(boxes1), out.size, wide(boxes1), wide(boxes2.T), out)
     return out.astype(dtype, copy=False)
 
 
@@ -83,11 +82,11 @@ def _areas(boxes):
 
 
 @parallel_kernel
-def _box_iou(boxes1, columns2, out):
+def _box_iou(first, stop, boxes1, columns2, out):
     """columns2 is (4, M): neighbours in memory are neighbours in the inner loop, so it vectorises."""
     x1, y1, x2, y2 = columns2[0], columns2[1], columns2[2], columns2[3]
     area2 = (x2 - x1) * (y2 - y1)
-    for i in prange(len(boxes1)):
+    for i in range(first, stop):
         a, b, c, d = boxes1[i, 0], boxes1[i, 1], boxes1[i, 2], boxes1[i, 3]
         area1 = (c - a) * (d - b)
         for j in range(len(area2)):

@@ -11,7 +11,6 @@ Maps have their channels last, (B, H, W, C); filters are (O, C / groups, k, k).
 from __future__ import annotations
 
 import numpy as np
-from numba import prange
 
 from minidet.compiled.jit import parallel_kernel, sums
 from minidet.compiled.products import inputs_times_upstream, windows_times_filters
@@ -100,14 +99,14 @@ def _lines(
     """
     share = x.shape[3] // groups
     out = np.zeros((groups, _up(share, 4), stride * stride, _up(len(x) * height * width, 8) + beyond + 16), x.dtype)
-    _move_channels(x, share, stride, padding, height, width, out)
+    _move_channels(len(x) * x.shape[1], x.size, x, share, stride, padding, height, width, out)
     return out
 
 
 @parallel_kernel
-def _move_channels(x, share, stride, padding, height, width, out):
-    for row in prange(x.shape[0] * x.shape[1]):
-        _move_channels_of_row(x, np.int64(row), share, stride, padding, height, width, out)
+def _move_channels(first, stop, x, share, stride, padding, height, width, out):
+    for row in range(first, stop):
+        _move_channels_of_row(x, row, share, stride, padding, height, width, out)
 
 
 @sums

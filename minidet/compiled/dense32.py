@@ -18,7 +18,7 @@ reordered in `_sum` alone; elsewhere that would undo the rounding trick.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 
 from minidet.compiled.jit import compiler, helper, parallel_kernel
 
@@ -134,7 +134,7 @@ def _sum(values):
 
 
 @parallel_kernel
-def background_loss(x, labels, ignored, gamma, factor, sums, grad):
+def background_loss(first, stop, x, labels, ignored, gamma, factor, sums, grad):
     """All logits of (N, K) as background: their gradient times `factor`, and their losses summed per block of rows.
 
     A `gamma` of None stands for 2, for which there is a shorter loop; so only the loop that is used is compiled.
@@ -143,7 +143,7 @@ def background_loss(x, labels, ignored, gamma, factor, sums, grad):
     on the number of threads, so neither does the result.
     """
     rows = max(1, BLOCK // max(1, x.shape[1]))
-    for block in prange(len(sums)):
+    for block in range(first, stop):
         some = slice(block * rows, (block + 1) * rows)
         sums[block] = _block_loss(x[some], labels[some], ignored, gamma, factor, grad[some])
 

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-import ctypes
 import functools
+import itertools
 import os
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from types import FunctionType
 from typing import Any
 
-from numba import get_num_threads, njit
+from numba import config, get_num_threads, njit
+from numba.np.ufunc import threading_layer
 
 from minidet.compiled.cache import KernelCache
 
-_one_at_a_time = threading.Lock()
+_MOST: int = config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
+"""Threads: what the variable NUMBA_NUM_THREADS says, or the number of cores."""
+_WORTH_A_THREAD = 50_000
+"""Steps of an inner loop that take about as long as it takes to wake a thread."""
+_PARTS = 4
+"""Into how many parts the share of a thread is cut, so that one that is held up leaves its last ones to the others."""
 _forked = threading.Event()
 """Whether this process was forked from another one after this module was loaded: then it has none of its threads."""
 if hasattr(os, "register_at_fork"):
@@ -62,49 +69,50 @@ sums = compiler(inner=True, fastmath={"contract", "reassoc", "nsz"})
 
 
 def parallel_kernel(function: Callable[..., Any]) -> Callable[..., Any]:
-    """A `kernel` whose `prange` is spread over the cores.
+    """A `kernel` whose tasks are shared out among the cores.
 
-    It takes longer to compile, so it is used only where it pays, and with little inside. Threads of Python take turns,
-    because not every threading layer of Numba serves several at once. A forked process, which a layer ends as soon as
-    it asks for threads, computes alone: such processes are many, and share the cores already.
+    The function does the tasks from `first` to `stop`, its first two arguments, and tasks may not depend on one
+    another. It is called with the number of tasks and the work in them, in steps of an inner loop, instead; where that
+    is little, no other thread is woken. The threads are Python's: Numba's own would make the kernel take half as long
+    again to compile, spin while they wait, and end a process that was forked. Such a process computes alone, because
+    forked processes are many and share the cores already.
     """
-    compiled = compiler(parallel=True)(function)
-
-    @functools.cache
-    def alone() -> Any:
-        return compiler()(_renamed(function, "alone"))
+    compiled = kernel(function)
 
     @functools.wraps(function)
-    def call(*arguments: Any) -> Any:
-        if _forked.is_set():
-            return alone()(*arguments)
-        with _one_at_a_time:
-            _start_threads()
-            return compiled(*arguments)
+    def call(tasks: int, work: int, *arguments: Any) -> None:
+        threads = min(tasks, work // _WORTH_A_THREAD, _threads())
+        if threads < 2:
+            compiled(0, tasks, *arguments)
+            return
+        parts = threads * _PARTS
+        bounds = [tasks * part // parts for part in range(parts + 1)]
+        ranges = itertools.pairwise(bounds)
+
+        def share() -> None:
+            for first, stop in ranges:  # whoever is free takes the next
+                compiled(first, stop, *arguments)
+
+        others = [_pool().submit(share) for _ in range(threads - 1)]
+        share()
+        for other in others:
+            if not other.cancel():  # it has begun
+                other.result()
 
     return call
 
 
-def _renamed(function: Callable[..., Any], more: str) -> Callable[..., Any]:
-    """The same function under another name, which Numba keeps apart in its cache."""
-    assert isinstance(function, FunctionType)
-    name = f"{function.__name__}_{more}"
-    copy = FunctionType(function.__code__, function.__globals__, name, function.__defaults__, function.__closure__)
-    copy.__qualname__ = name
-    copy.__module__ = function.__module__
-    return copy
-
-
 @functools.cache
-def _start_threads() -> None:
-    """Let Numba start its threads without changing those of others.
+def _pool() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(max(1, _MOST - 1), "minidet")
 
-    With GNU's OpenMP it sets the number of threads of the whole process, which PyTorch then uses too: put that back.
-    """
+
+def _threads() -> int:
+    """How many threads may compute: `_MOST`, or what `numba.set_num_threads` has set in this thread."""
+    if _forked.is_set():
+        return 1
     try:
-        openmp = ctypes.CDLL("libgomp.so.1")
-    except OSError:  # another system, another threading layer
-        return
-    before = openmp.omp_get_max_threads()
-    get_num_threads()
-    openmp.omp_set_num_threads(before)
+        threading_layer()
+    except ValueError:  # nobody has asked Numba for threads, so nobody has set their number
+        return _MOST
+    return int(get_num_threads())

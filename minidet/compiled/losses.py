@@ -10,7 +10,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import prange
 from numpy.typing import ArrayLike
 
 from minidet import checks
@@ -88,15 +87,16 @@ def dense_focal_loss(
     if arranged.dtype == np.float32:
         sums = np.empty(dense32.block_count(*x.shape))
         general = None if gamma == 2 else gamma
-        dense32.background_loss(arranged, label, IGNORED, general, weights[0] * factor, sums, grad)
+        dense32.background_loss(
+            len(sums), x.size, arranged, label, IGNORED, general, weights[0] * factor, sums, grad
+        )  # fmt: skip
         background = weights[0] * sums.sum() if weights[0] else 0.0  # no weight on an infinite loss is none
         total = background + _object_loop(arranged, label, gamma, weights[1], factor, grad)
-        nans = np.isnan(sums).any()
     else:
         sums = np.empty(len(x))
-        nans = _dense_loop(arranged, label, gamma, *weights, factor, sums, grad)
+        _dense_loop(len(x), x.size * 16, arranged, label, gamma, *weights, factor, sums, grad)
         total = sums.sum()
-    if nans:
+    if np.isnan(sums).any():
         checks.class_scores("logits", x)
     return x.dtype.type(total / normaliser), grad.astype(x.dtype, copy=False)
 
@@ -167,14 +167,13 @@ def _object_loop(x, labels, gamma, weight, factor, grad):
 
 
 @parallel_kernel
-def _dense_loop(x, labels, gamma, background_weight, object_weight, factor, sums, grad):
-    """Losses summed row by row, and the gradient, of float64 logits; returns how many are NaN."""
-    nans = 0
-    for i in prange(len(x)):
+def _dense_loop(first, stop, x, labels, gamma, background_weight, object_weight, factor, sums, grad):
+    """Losses summed row by row, and the gradient, of float64 logits. A NaN makes the sum of its row NaN."""
+    for i in range(first, stop):
         total = 0.0
         for k in range(x.shape[1]):
-            nans += x[i, k] != x[i, k]
             if labels[i] == IGNORED:
+                total += 0.0 if x[i, k] == x[i, k] else x[i, k]
                 grad[i, k] = 0.0
                 continue
             slope, weight = (-1.0, object_weight) if labels[i] == k else (1.0, background_weight)
@@ -182,4 +181,3 @@ def _dense_loop(x, labels, gamma, background_weight, object_weight, factor, sums
             total += weighted(0, weight, slope, focal(0, u, 0.0, gamma))
             grad[i, k] = factor * weighted(1, weight, slope, focal(1, u, 0.0, gamma))
         sums[i] = total
-    return nans

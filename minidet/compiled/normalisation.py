@@ -12,7 +12,6 @@ little of a small variance.
 from __future__ import annotations
 
 import numpy as np
-from numba import prange
 
 from minidet.compiled.jit import parallel_kernel, sums
 
@@ -25,7 +24,7 @@ def statistics(x: np.ndarray, groups: int) -> tuple[np.ndarray, np.ndarray]:
     sets, pixels, channels = x.shape
     first = x[:, 0].astype(np.float64)
     totals = np.zeros((sets, -(-pixels // _PIECE), 2, channels))
-    _sum_differences(x, first, totals)
+    _sum_differences(sets * totals.shape[1], x.size, x, first, totals)
     total, squares = np.moveaxis(totals.sum(axis=1) / pixels, 1, 0)
     mean, var = first + total, squares - total * total  # of each channel
     centre = _of_groups(mean, groups)
@@ -39,7 +38,9 @@ def normalise(
     """(x - mean) * scale + bias, plus `other`, at least 0 with `relu`; mean and scale are (S, C), bias is (C,)."""
     out = np.empty_like(x)
     added = np.empty((0, 0, 0), x.dtype) if other is None else other
-    _normalise(x, *(value.astype(x.dtype) for value in (mean, scale, bias)), added, relu, out, -(-x.shape[1] // _PIECE))
+    pieces = -(-x.shape[1] // _PIECE)
+    as_x = (value.astype(x.dtype) for value in (mean, scale, bias))
+    _normalise(len(x) * pieces, x.size, x, *as_x, added, relu, out, pieces)
     return out
 
 
@@ -55,11 +56,13 @@ def normalise_grad(
     sets, pixels, channels = x.shape
     totals = np.zeros((sets, -(-pixels // _PIECE), 2, channels))
     centre, r, w = mean.astype(x.dtype), (1 / s).astype(x.dtype), weight.astype(x.dtype)
-    _sum_gradients(grad, grad if out is None else out, out is not None, x, centre, r, totals)
+    _sum_gradients(
+        sets * totals.shape[1], x.size, grad, grad if out is None else out, out is not None, x, centre, r, totals
+    )
     of_bias, of_weight = np.moveaxis(totals.sum(axis=1), 1, 0)  # (S, C) each
     means = (_of_groups(weight * total / pixels, groups).astype(x.dtype) for total in (of_bias, of_weight))
     result = np.empty_like(x)
-    _normalise_grad(grad, x, centre, r, w, *means, result, totals.shape[1])
+    _normalise_grad(sets * totals.shape[1], x.size, grad, x, centre, r, w, *means, result, totals.shape[1])
     return result, of_weight.sum(axis=0).astype(x.dtype), of_bias.sum(axis=0).astype(x.dtype)
 
 
@@ -78,9 +81,9 @@ def _of_groups(values: np.ndarray, groups: int) -> np.ndarray:
 
 
 @parallel_kernel
-def _sum_differences(x, first, out):
-    for task in prange(len(x) * out.shape[1]):
-        _sum_differences_of(x, first, task // out.shape[1], task % out.shape[1], out)
+def _sum_differences(first, stop, x, near, out):
+    for task in range(first, stop):
+        _sum_differences_of(x, near, task // out.shape[1], task % out.shape[1], out)
 
 
 @sums
@@ -95,8 +98,8 @@ def _sum_differences_of(x, first, s, piece, out):
 
 
 @parallel_kernel
-def _normalise(x, mean, scale, bias, other, relu, out, pieces):
-    for task in prange(len(x) * pieces):
+def _normalise(first, stop, x, mean, scale, bias, other, relu, out, pieces):
+    for task in range(first, stop):
         _normalise_piece(x, mean, scale, bias, other, relu, out, task // pieces, task % pieces * _PIECE)
 
 
@@ -117,8 +120,8 @@ def _normalise_piece(x, mean, scale, bias, other, relu, out, s, start):
 
 
 @parallel_kernel
-def _sum_gradients(grad, y, relu, x, mean, r, out):
-    for task in prange(len(x) * out.shape[1]):
+def _sum_gradients(first, stop, grad, y, relu, x, mean, r, out):
+    for task in range(first, stop):
         _sum_gradients_of(grad, y, relu, x, mean, r, task // out.shape[1], task % out.shape[1], out)
 
 
@@ -141,8 +144,8 @@ def _only_where_positive(grad, y):
 
 
 @parallel_kernel
-def _normalise_grad(grad, x, mean, r, weight, mean_g, mean_gz, out, pieces):
-    for task in prange(len(x) * pieces):
+def _normalise_grad(first, stop, grad, x, mean, r, weight, mean_g, mean_gz, out, pieces):
+    for task in range(first, stop):
         _normalise_grad_piece(grad, x, mean, r, weight, mean_g, mean_gz, out, task // pieces, task % pieces * _PIECE)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numba import prange
 from numpy.typing import ArrayLike
 
 from minidet import checks
@@ -58,7 +57,7 @@ def _best_of_level(
     with np.errstate(over="ignore"):
         bits = np.ascontiguousarray(flat, np.float32).view(np.int32)  # rounded values order like the exact ones, or tie
     highest, lowest = np.empty((2, -(-len(bits) // _BLOCK)), np.int32)
-    _extremes(bits, highest, lowest)
+    _extremes(len(highest), len(bits) // 8, bits, highest, lowest)
     if highest.max(initial=0) > _INFINITY or lowest.min(initial=0) < ~_INFINITY:
         checks.class_scores(f"logits[{level}]", x)
     bound = ~_INFINITY
@@ -78,9 +77,9 @@ def _key(bits):
 
 
 @parallel_kernel
-def _extremes(bits, highest, lowest):
+def _extremes(first, stop, bits, highest, lowest):
     """The highest and the lowest key of each block."""
-    for block in prange(len(highest)):
+    for block in range(first, stop):
         highest[block], lowest[block] = _extremes_of_block(bits[block * _BLOCK : (block + 1) * _BLOCK])
 
 

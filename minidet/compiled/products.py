@@ -10,7 +10,6 @@ threads.
 from __future__ import annotations
 
 import numpy as np
-from numba import prange
 
 from minidet.compiled.jit import parallel_kernel, sums
 
@@ -18,6 +17,8 @@ _PIXELS = 24
 """Output pixels whose windows are laid out at a time: with K = 576 they fill a tenth of the second-level cache."""
 _WEIGHTS = 36
 """Weights of every filter whose gradient is one task."""
+_AT_ONCE = 16
+"""Products that take about as long as a step of an ordinary loop."""
 _CHUNK = 1024
 """Pixels over which a gradient of the filters is summed at a time: seven rows of them fill the first-level cache."""
 
@@ -41,7 +42,9 @@ def windows_times_filters(
     """
     rows, columns = -(-(out.shape[1] - first_y) // step), -(-(out.shape[2] - first_x) // step)
     places = np.array([ky, kx, stride, top, left, first_y, first_x, step, rows, columns])
-    _all_tiles(source, filters, bias, out, places, -(-len(out) * rows * columns // _PIXELS))
+    tiles = -(-len(out) * rows * columns // _PIXELS)
+    work = len(out) * rows * columns * filters.size // _AT_ONCE
+    _all_tiles(len(filters) * tiles, work, source, filters, bias, out, places, tiles)
 
 
 def inputs_times_upstream(
@@ -57,12 +60,13 @@ def inputs_times_upstream(
         width: pixels from one row of a line to the next.
         out: (O, C / G * k * k), is overwritten.
     """
-    _all_weights(inputs, upstream, length, k, stride, width, out, -(-out.shape[1] // _WEIGHTS))
+    tasks, work = -(-out.shape[1] // _WEIGHTS), out.size * length // _AT_ONCE
+    _all_weights(len(upstream) * tasks, work, inputs, upstream, length, k, stride, width, out, tasks)
 
 
 @parallel_kernel
-def _all_tiles(source, filters, bias, out, places, tiles):
-    for task in prange(len(filters) * tiles):
+def _all_tiles(first, stop, source, filters, bias, out, places, tiles):
+    for task in range(first, stop):
         _tile(source, filters, bias, out, places, task // tiles, task % tiles * _PIXELS)
 
 
@@ -198,8 +202,8 @@ def _multiply(a, starts, b, begin, length, out):
 
 
 @parallel_kernel
-def _all_weights(inputs, upstream, length, k, stride, width, out, tasks):
-    for task in prange(len(upstream) * tasks):
+def _all_weights(first, stop, inputs, upstream, length, k, stride, width, out, tasks):
+    for task in range(first, stop):
         _some_weights(inputs, upstream, length, k, stride, width, out, task // tasks, task % tasks * _WEIGHTS)
 
 

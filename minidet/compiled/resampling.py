@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import prange
 
 from minidet.compiled.jit import helper, kernel, parallel_kernel
 
@@ -14,7 +13,7 @@ def max_pool(x: np.ndarray, size: int, stride: int, padding: int) -> tuple[np.nd
     rows, columns = ((length + 2 * padding - size) // stride + 1 for length in (height, width))
     out = np.empty((batch, rows, columns, channels), x.dtype)
     winner = np.empty(out.shape, np.int32)
-    _max_pool(x, size, stride, padding, out, winner)
+    _max_pool(batch * rows, out.size * size, x, size, stride, padding, out, winner)
     return out, winner
 
 
@@ -23,7 +22,7 @@ def max_pool_grad(
 ) -> np.ndarray:  # fmt: skip
     """The gradient of the map, which has the shape `shape`: each pixel asks the windows over it whether it won."""
     out = np.zeros(shape, grad.dtype)
-    _max_pool_grad(grad, winner, size, stride, padding, out)
+    _max_pool_grad(len(out) * out.shape[1], out.size * size, grad, winner, size, stride, padding, out)
     return out
 
 
@@ -42,8 +41,8 @@ def upsample_grad(grad: np.ndarray, height: int, width: int) -> np.ndarray:
 
 
 @parallel_kernel
-def _max_pool(x, size, stride, padding, out, winner):
-    for row in prange(len(x) * out.shape[1]):
+def _max_pool(first, stop, x, size, stride, padding, out, winner):
+    for row in range(first, stop):
         _max_pool_row(x, row // out.shape[1], row % out.shape[1], size, stride, padding, out, winner)
 
 
@@ -66,8 +65,8 @@ def _max_pool_row(x, image, row, size, stride, padding, out, winner):
 
 
 @parallel_kernel
-def _max_pool_grad(grad, winner, size, stride, padding, out):
-    for row in prange(len(out) * out.shape[1]):
+def _max_pool_grad(first, stop, grad, winner, size, stride, padding, out):
+    for row in range(first, stop):
         _max_pool_grad_row(grad, winner, row // out.shape[1], row % out.shape[1], size, stride, padding, out)
 
 
