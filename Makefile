@@ -23,7 +23,7 @@ reproduce: $(INSTALLED)  ## the main job: draw the figures, inspect a synthetic 
 
 test: $(INSTALLED)  ## the main job with a short training, then every test
 	$(BIN)/python -m figures --steps 40 --images 40 --out runs/short
-	$(BIN)/python -m pytest -n auto --dist loadgroup --no-loadscope-reorder
+	$(BIN)/python -m pytest -n auto
 
 chapters: $(INSTALLED)  ## run the chapters of the book and keep their outputs
 	$(BIN)/python chapters/execute.py

@@ -18,6 +18,7 @@ from hypothesis import settings  # noqa: E402
 
 from tests.ops import NAMES, Ops, load  # noqa: E402
 
+EXECUTED = "::test_a_chapter_gives_its_committed_outputs["
 EXAMPLES = int(os.environ.get("MINIDET_EXAMPLES", "60"))  # fewer where time is short
 settings.register_profile("minidet", deadline=None, max_examples=EXAMPLES, derandomize=True)
 settings.load_profile("minidet")
@@ -58,8 +59,8 @@ def pretend():
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config, items):
-    if hasattr(config, "workerinput"):
-        share_out(items)
+    if hasattr(config, "workerinput"):  # long ones first, or one process is busy long after the others
+        items.sort(key=lambda item: (item.get_closest_marker("slow") is None, EXECUTED not in item.nodeid))
     if not config.getoption("ops"):
         return
     about_ops = [item for item in items if "ops" in getattr(item, "fixturenames", ())]
@@ -70,13 +71,20 @@ def pytest_collection_modifyitems(config, items):
     items[:] = about_ops
 
 
-def share_out(items):
-    """For `pytest -n N --dist loadgroup --no-loadscope-reorder`: a file's tests stay together, long ones come first.
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """For `pytest -n N`: a file's tests go to one process, in their order.
 
     So what the tests of a file share is made once, and what is compiled for them is compiled once. The executions of
-    the chapters share nothing and may go to any process.
+    the chapters share nothing and may go to any process. A mark xdist_group would not do: it is lost with pytest 9.
     """
-    for item in items:
-        if item.originalname != "test_a_chapter_gives_its_committed_outputs":
-            item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
-    items.sort(key=lambda item: (item.get_closest_marker("slow") is None, "test_chapters" not in item.nodeid))
+    if config.getvalue("dist") not in ("load", "loadgroup"):
+        return None
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Files(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            return nodeid if EXECUTED in nodeid else nodeid.partition("::")[0]
+
+    config.option.loadscopereorder = False
+    return Files(config, log)
