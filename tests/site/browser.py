@@ -48,6 +48,11 @@ def opened(chromium: Any, path: Path, width: int, dark: bool = False) -> Iterato
     context.close()
 
 
+def wait_for_formulas(page: Any) -> None:
+    """Until a page's formulas are set, with their fonts, which begins after it is loaded; a page may have none."""
+    page.evaluate("async () => { await window.MathJax?.startup.promise; await document.fonts.ready; }")
+
+
 def scrolls_sideways(page: Any) -> bool:
     """Whether the page is wider than the window."""
     return page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth")
