@@ -24,6 +24,7 @@ def cells(name: str, to: str, kind: str = "code", **settings) -> list[str]:
     return ["".join(cell["source"]) for cell in content["cells"] if cell["cell_type"] == kind]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("to", BODIES)
 @pytest.mark.parametrize("name", ["a1", "a2", "a3", "a4", "a5", "a7"])
 def test_the_master_notebook_runs(name, to, capsys):

@@ -75,6 +75,7 @@ def test_the_chapter_names_each_line():
         assert f"| `{mistake.name}` |" in text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["average_precision", "pyramid"])
 def test_an_animation_is_written_with_its_still(name, tmp_path):
     gif, still = animations.write(name, tmp_path)

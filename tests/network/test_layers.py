@@ -254,7 +254,7 @@ def test_a_standardised_channel_has_mean_0_and_variance_1_whatever_shifts_and_st
 # --- types and bad input
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("dtype", [pytest.param(np.float32, marks=pytest.mark.slow), np.float64])  # compiled anew
 def test_results_have_the_type_of_the_arguments(layers, dtype):
     x, weight, bias = (value.astype(dtype) for value in arrays(0, (1, 4, 5, 5), (4, 4, 3, 3), (4,)))
     results = [

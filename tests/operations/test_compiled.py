@@ -185,6 +185,7 @@ def test_suppression_at_the_farthest_that_boxes_may_be_apart(threshold):
         assert 400 < len(kept) < len(boxes)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("gamma", [0.0, 0.5, 2.0, 5.0])
 def test_single_precision_to_the_last_normal_number(gamma):
     """Every part of the range of float32, with the numbers about the least exponential that is normal one by one."""
@@ -216,7 +217,7 @@ def test_a_nan_is_found_where_it_has_no_weight(place, alpha):
         compiled.dense_focal_loss(x, np.array([-1, -2, 1]), 2.0, alpha)
 
 
-@pytest.mark.parametrize("seed", [*range(60), 1314])
+@pytest.mark.parametrize("seed", [0, 1, 2, 1314, *(pytest.param(s, marks=pytest.mark.slow) for s in range(3, 60))])
 def test_suppression_on_awkward_boxes(seed):
     """Mixed scales, ties, hundreds of identical boxes, none of area, far apart, thresholds touched exactly.
 
