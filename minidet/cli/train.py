@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import os
 import sys
+import time
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -90,8 +92,8 @@ def add(commands: Any) -> None:
     )  # fmt: skip
     command.add_argument(
         "--minutes", type=float, metavar="N",
-        help="be done after so many minutes, evaluations included: the schedule fits the time, and follows when the "
-        "computer becomes slower; more, with --resume, let a finished run go on",
+        help="be done after so many minutes, reading and evaluations included: the schedule fits the time, and follows "
+        "when the computer becomes slower; more, with --resume, let a finished run go on",
     )  # fmt: skip
     command.add_argument(
         "--patience", type=int, metavar="N", help="stop after so many evaluations in a row without a better AP"
@@ -111,9 +113,10 @@ def run(options: argparse.Namespace) -> None:
     from minidet.data.batches import TrainingData
     from minidet.paths import new_network
 
+    began = time.monotonic()
     ready = plan(options)
     settings, dataset, unseen = ready
-    train = _trainer(settings)
+    train = _trainer(settings, began)
     first = os.environ.get("RANK", "0") == "0"  # of the processes that torchrun started, the first one tells
     _check(options, ready, first)
     model = new_network(settings, print if first else None)
@@ -176,8 +179,8 @@ def _saying_how_to_go_on(out: Path) -> Iterator[None]:
         raise
 
 
-def _trainer(settings: RunSettings) -> Callable[..., list[dict[str, Any]]]:
-    """What trains with the path of a run."""
+def _trainer(settings: RunSettings, began: float) -> Callable[..., list[dict[str, Any]]]:
+    """What trains with the path of a run, whose minutes, if it has any, began when the command did."""
     if settings.path != "pytorch":
         from minidet.paths import training as without_torch
 
@@ -186,7 +189,7 @@ def _trainer(settings: RunSettings) -> Callable[..., list[dict[str, Any]]]:
     from minidet.pytorch.memory import keep_freed_memory
 
     keep_freed_memory()
-    return training.train
+    return functools.partial(training.train, began=began)
 
 
 def _is_read(ready: Plan) -> bool:

@@ -27,27 +27,33 @@ class Schedule:
 
     With ``minutes`` in the settings the number of steps is found while they are done: at every moment as many are still
     to come as the time that is left has room for, at the pace of the latest ones and without what the last evaluation
-    takes. The learning rate follows that number, so it has fallen as far as it should when the time is up, also on a
-    computer that became busy in between. Without, the number is the setting's, and nothing is measured.
+    takes, and what comes after it: about as long as reading and preparing took before. The learning rate follows that
+    number, so it has fallen as far as it should when the time is up, also on a computer that became busy in between.
+    Without, the number is the setting's, and nothing is measured.
 
     Args:
         training_config: the settings.
         start: steps done before, when the run is resumed.
         spent: seconds of the minutes that were spent before.
         images: in an evaluation, from which follows about how long the first one will take; 0 where it is not known.
+        before: seconds of the minutes that went by before the training could begin.
     """
 
-    def __init__(self, training_config: TrainingConfig, start: int = 0, spent: float = 0.0, images: int = 0) -> None:
+    def __init__(
+        self, training_config: TrainingConfig, start: int = 0, spent: float = 0.0, images: int = 0, before: float = 0.0
+    ) -> None:
         self.asked = self.config = training_config
         self.images = images
         self.done, self.started = start, start
         self.stopped = ""
         """Why the training ends before its last step; empty while it does not."""
         self._timed = training_config.minutes is not None
-        self._began = time.monotonic() - spent
+        self._began = time.monotonic() - spent - before
+        self._after = before  # seconds
         self._last = time.monotonic()
         self._step = 0.0  # seconds, of the latest steps
         self._evaluation = 0.0  # seconds of the last evaluation
+        self._steps = 0.0  # that would have taken as long as it
         self._evaluated = self._part()  # part of the time that was over at the last evaluation
 
     @property
@@ -82,7 +88,7 @@ class Schedule:
             return
         if measured > 0:
             self._step = took if measured == 1 else self._step + (took - self._step) * max(0.05, 1 / measured)
-        left = 60 * float(self.asked.minutes or 0) - self.spent - self._cost()
+        left = 60 * float(self.asked.minutes or 0) - self.spent - self._cost() - self._after
         steps = int(agreed(min(MANY, max(0, math.floor(left / max(self._step, 1e-9))))))
         if measured > 0 or not steps:  # at the very beginning, only whether the time is over already
             self._fit(min(MANY, done + steps))
@@ -106,8 +112,8 @@ class Schedule:
         return self.started > 0 and not there and was_due
 
     def evaluated(self, seconds: float) -> None:
-        """Take down that an evaluation took so long: the last one will again."""
-        self._evaluation = seconds
+        """Take down that an evaluation took so long: the last one will again, and longer if the steps become slower."""
+        self._evaluation, self._steps = seconds, seconds / self._step if self._step else 0.0
         self._evaluated = self._part()
         self._last = time.monotonic()
 
@@ -129,7 +135,9 @@ class Schedule:
 
     def _cost(self) -> float:
         """Seconds that an evaluation will take: what the last one took, or else about what its images will."""
-        return self._evaluation or _OF_A_STEP * self._step * self.images / self.asked.batch_size
+        if not self._evaluation:
+            return _OF_A_STEP * self._step * self.images / self.asked.batch_size
+        return max(self._evaluation, self._steps * self._step)
 
     def _part(self) -> float:
         """The part of the time that is over; 0 where there is no limit."""

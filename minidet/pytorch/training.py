@@ -36,6 +36,7 @@ from minidet.structures import Batch, Diverged
 def train(
     model: RetinaNet, data: Data, training_config: TrainingConfig, out: str | os.PathLike[str], resume: bool = False,
     settings: RunSettings | None = None, evaluate: Callable[[RetinaNet], Mapping[str, float]] | None = None,
+    began: float | None = None,
 ) -> list[dict[str, Any]]:  # fmt: skip
     """Train a model in place and keep the run in a folder (see `minidet.runs`).
 
@@ -61,6 +62,7 @@ def train(
         settings: what the run keeps beside the two configurations: where its data is, and the names of its classes.
         evaluate: given the model every `evaluate_every` steps and at the end; what it returns joins the metrics. A
             training for minutes asks it for the number of its images, ``len(evaluate)``, if it has one.
+        began: when the minutes of a training for minutes began, as `time.monotonic` counts; None for now.
 
     Returns:
         The run's metrics. Every `log_every` steps a dict of "iteration" (steps done), "classification" and "box" (the
@@ -82,7 +84,8 @@ def train(
         first = process.rank == 0
         reporter = Reporter(run if first else None, training_config, start, seconds)
         images = len(evaluate) if isinstance(evaluate, Sized) else 0
-        schedule = Schedule(training_config, start, spent, images)
+        before = 0.0 if began is None else time.monotonic() - began
+        schedule = Schedule(training_config, start, spent, images, before)
         best = Best(run, load_metrics(run.folder))
         if evaluate and first and schedule.evaluation_missing(load_metrics(run.folder)):
             schedule.evaluated(_evaluate(learner, evaluate, reporter, best, start))

@@ -26,11 +26,11 @@ class Clock:
         monkeypatch.setattr(module.time, "monotonic", lambda: self.now)
 
 
-def run_for(clock, minutes, seconds, evaluation=0.0, start=0, spent=0.0, images=0):
+def run_for(clock, minutes, seconds, evaluation=lambda i: 0.0, start=0, spent=0.0, images=0, before=0.0):
     """A training whose step number i takes seconds(i); steps done, evaluations, learning rates and the time at its
     end."""
     config = TrainingConfig.tiny(minutes=minutes)
-    plan = Schedule(config, start, spent, images)
+    plan = Schedule(config, start, spent, images, before)
     evaluations, rates = 0, []
     for iteration in plan.steps:
         rates.append(learning_rate(iteration, plan.config))
@@ -38,8 +38,8 @@ def run_for(clock, minutes, seconds, evaluation=0.0, start=0, spent=0.0, images=
         plan.step(iteration + 1)
         if plan.evaluation_due():
             evaluations += 1
-            clock.now += evaluation
-            plan.evaluated(evaluation)
+            clock.now += evaluation(iteration)
+            plan.evaluated(evaluation(iteration))
         if plan.ended:
             break
     return plan.done, evaluations, rates, clock.now
@@ -47,7 +47,7 @@ def run_for(clock, minutes, seconds, evaluation=0.0, start=0, spent=0.0, images=
 
 @pytest.mark.parametrize("pace", [0.05, 0.5, 3.0])
 def test_minutes_are_kept_and_used(monkeypatch, pace):
-    done, evaluations, rates, end = run_for(Clock(monkeypatch), 5, lambda i: pace, evaluation=4)
+    done, evaluations, rates, end = run_for(Clock(monkeypatch), 5, lambda i: pace, evaluation=lambda i: 4)
     assert 300 - 4 - 2 * pace <= end <= 300 + 2 * pace
     assert evaluations == 5
     assert done == pytest.approx((300 - evaluations * 4) / pace, rel=0.02, abs=2)
@@ -65,7 +65,9 @@ def test_an_evaluation_that_takes_long_is_made_once(monkeypatch):
     pace, images = 5.0, 96
     cost = 0.5 * pace * images / TrainingConfig.tiny().batch_size
     for actual in (0.5 * cost, cost, 2 * cost):
-        _, evaluations, _, end = run_for(Clock(monkeypatch), 2, lambda i: pace, evaluation=actual, images=images)
+        _, evaluations, _, end = run_for(
+            Clock(monkeypatch), 2, lambda i: pace, evaluation=lambda i, actual=actual: actual, images=images
+        )
         assert evaluations == 1
         assert end <= 120 + max(0, actual - cost) + 2 * pace
         assert end >= 120 - cost + actual - 2 * pace
@@ -74,13 +76,31 @@ def test_an_evaluation_that_takes_long_is_made_once(monkeypatch):
 def test_a_computer_that_becomes_busy_or_idle(monkeypatch):
     for later in (2.5, 0.1):
         clock = Clock(monkeypatch)
-        *_, rates, end = run_for(clock, 5, lambda i, later=later: 0.5 if i < 200 else later, evaluation=4)
+        *_, rates, end = run_for(clock, 5, lambda i, later=later: 0.5 if i < 200 else later, evaluation=lambda i: 4)
         assert end <= 300 + 2 * later
         assert rates[-1] < 0.02 * max(rates)
 
 
+def test_an_evaluation_takes_as_much_longer_as_the_steps(monkeypatch):
+    """A computer that becomes four times slower in the middle is slower in the last evaluation too."""
+
+    def slower(i):
+        return 4 if i > 120 else 1
+
+    clock = Clock(monkeypatch)
+    _, evaluations, _, end = run_for(clock, 5, lambda i: 0.8 * slower(i), evaluation=lambda i: 12.0 * slower(i))
+    assert evaluations >= 3
+    assert end <= 300 + 2 * 3.2
+
+
+def test_what_came_before_the_first_step_counts_and_comes_again_at_the_end(monkeypatch):
+    """Reading and preparing took 40 s of five minutes; as much is left for what a command does after its training."""
+    *_, end = run_for(Clock(monkeypatch), 5, lambda i: 0.5, before=40.0)
+    assert 300 - 2 * 40 - 1 <= end <= 300 - 2 * 40 + 1
+
+
 def test_evaluations_that_take_long_are_left_out(monkeypatch):
-    done, evaluations, _, end = run_for(Clock(monkeypatch), 5, lambda i: 0.5, evaluation=100)
+    done, evaluations, _, end = run_for(Clock(monkeypatch), 5, lambda i: 0.5, evaluation=lambda i: 100)
     assert evaluations == 2  # one tells what they cost, and the last one
     assert end <= 301
     assert done > 150
