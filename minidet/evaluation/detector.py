@@ -15,6 +15,8 @@ from minidet.paths.tiles import detect_with
 from minidet.progress import Progress
 from minidet.structures import Categories, Detections
 
+_NAMED = 10  # unknown classes that a message names
+
 
 def evaluate_model(
     model: Any, dataset: Dataset, categories: Categories, resize: ResizeConfig | None = None, tile: int | None = None
@@ -140,7 +142,11 @@ def model_classes(dataset: Dataset, categories: Categories) -> list[int]:
         return list(range(len(names)))
     unknown = [name for name in names if name not in known]
     if unknown:
-        raise ValueError(f"{dataset.name} has classes that the model does not know: {', '.join(unknown)}")
+        raise ValueError(
+            f"{dataset.name} has classes that the model does not know: {_with_files(dataset, unknown)}. "
+            f"The model knows {', '.join(known)}: correct the names in these annotations, or train on "
+            "data that has these classes"
+        )
     twice = sorted({name for name in names if names.count(name) > 1 or known.count(name) > 1})
     if twice:
         raise ValueError(
@@ -148,3 +154,15 @@ def model_classes(dataset: Dataset, categories: Categories) -> list[int]:
             "of the model is meant: rename one of them in the data"
         )
     return [known.index(name) for name in names]
+
+
+def _with_files(dataset: Dataset, unknown: Sequence[str]) -> str:
+    """The names, each with the first image that has such an object, whose annotation is to be looked at."""
+    first: dict[str, str] = {}
+    for i in range(len(dataset)):
+        record = dataset.record(i)
+        for k in set(record.classes.tolist()):
+            first.setdefault(dataset.classes[k], record.file_name)
+    told = [f"{name} (first in {first[name]})" if name in first else f"{name} (no object)" for name in unknown]
+    more = len(told) - _NAMED
+    return ", ".join(told[:_NAMED]) + (f" and {more} more" if more > 0 else "")

@@ -34,7 +34,7 @@ def test_evaluate_agrees_with_the_files_it_writes(run, folder, tmp_path, capsys)
 def test_classes_that_the_model_does_not_know(run, tmp_path, capsys):
     write_voc(tmp_path / "voc", "image", ("cat", (1, 1, 20, 20)))
     assert main(["evaluate", str(run), "--data", str(tmp_path / "voc")]) == 1
-    assert "classes that the model does not know: cat" in capsys.readouterr().err
+    assert "classes that the model does not know: cat (first in image.jpg). The model knows " in capsys.readouterr().err
 
 
 def record(run, name="evaluation.json"):

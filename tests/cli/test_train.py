@@ -360,3 +360,18 @@ def test_a_run_is_not_made_over_the_images_that_it_learns_from(folder, tmp_path,
     assert "curves.png is read by this command and would be overwritten" in capsys.readouterr().err
     assert (images / "curves.png").read_bytes() == before
     assert not (images / "config.json").exists()
+
+
+def test_a_misspelt_class_to_evaluate_on_is_named_with_its_file_and_the_remedy(tmp_path, capsys):
+    write_voc(tmp_path / "learn", "a", ("RBC", (1, 1, 20, 20)), ("WBC", (5, 5, 25, 25)))
+    write_voc(tmp_path / "measure", "b", ("RBC", (1, 1, 20, 20)))
+    write_voc(tmp_path / "measure", "c", ("RCB", (1, 1, 20, 20)))
+    command = train_command(
+        tmp_path / "run", "--val", tmp_path / "measure", data=tmp_path / "learn", settings=["model.width=8"]
+    )
+    assert main(command) == 1
+    assert (
+        "measure has classes that the model does not know: RCB (first in c.jpg). The model knows RBC, WBC: correct the "
+        "names in these annotations, or train on data that has these classes"
+    ) in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()

@@ -247,6 +247,49 @@ def test_verdicts_without_anything() -> None:
     assert verdict[-1].endswith("more classes with boxes that get no anchor")
 
 
+def named(**boxes: int) -> Memory:
+    """So many boxes of each class, every one in an anchor's own place."""
+    labels = [k for k, count in enumerate(boxes.values()) for _ in range(count)]
+    return Memory([record(i, (label, ANCHOR)) for i, label in enumerate(labels)], tuple(boxes))
+
+
+@pytest.mark.parametrize(
+    ("few", "other"),
+    [
+        ("RCB", "RBC"), ("rbc", "RBC"), ("RBCs", "RBC"), ("plateletes", "Platelets"), ("Platelts", "Platelets"),
+        ("plotelets", "Platelets"), ("white blood-cell", "white_blood_cell"), ("cell1", "Cell_1"), ("xRBC", "RBC"),
+    ],
+)  # fmt: skip
+def test_a_rare_class_whose_name_is_near_anothers_is_told(few: str, other: str) -> None:
+    for classes in ({few: 1, other: 29}, {other: 29, few: 1}):
+        told = f"class {few} has 1 box, and its name is near {other} (29 boxes): a misspelling?"
+        assert look(named(**classes)).verdict() == [told]
+
+
+@pytest.mark.parametrize(
+    ("few", "other"),
+    [
+        ("cat", "horse"), ("class1", "class2"), ("class 10", "class"), ("ab", "ac"), ("a1b", "a1c"),
+        ("Platlet", "Platelets"), ("RCB", "RBCs"), ("abcd", "badc"), ("abc", "cba"),
+    ],
+)  # fmt: skip
+def test_other_names_are_not_near(few: str, other: str) -> None:
+    assert look(named(**{few: 1, other: 29})).verdict() == ["nothing to fix"]
+
+
+def test_a_class_that_is_not_rare_is_no_misspelling() -> None:
+    for few, many, told in ((1, 10, False), (1, 11, True), (5, 50, False), (5, 51, True), (6, 99, False)):
+        assert (look(named(RCB=few, RBC=many)).verdict() != ["nothing to fix"]) == told
+    (line,) = look(named(RCB=1, RBC=29, RBCs=40)).verdict()[:1]
+    assert "RBC (29 boxes)" in line  # not the other, which is two edits away
+    assert "RBC (30 boxes)" in look(named(RBD=1, RBE=20, RBC=30)).verdict()[0]  # of several the most frequent
+    cells = look(
+        named(**{f"{'x' * k}cell": 1 for k in range(3, 3 + 24, 2)}, **{f"{'x' * k}cell": 11 for k in range(4, 28, 2)})
+    )
+    assert len(cells.verdict()) == 11
+    assert cells.verdict()[-1] == "and 2 more classes whose names are near another's"
+
+
 @pytest.mark.parametrize("box", [(5, 5, 5, 9), (5, 5, 4, 9), (5, 5, math.nan, 9)])
 def test_boxes_that_no_reader_lets_through(box: tuple[float, ...]) -> None:
     with pytest.raises(ValueError, match=r"boxes of image 7\[0\]"):
