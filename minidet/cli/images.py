@@ -20,18 +20,20 @@ def image_files(words: Iterable[Path], ours: Collection[Path] = ()) -> list[Path
         The paths.
 
     Raises:
-        ValueError: a folder holds no image, or a pattern fits none.
+        ValueError: a file does not exist or a pattern matches none (all of them are named), or a folder holds no image.
     """
     from minidet.data.images import SUFFIXES
     from minidet.data.paths import files_below
 
+    words = list(words)
+    _check_there(words)
     left_out = {path.resolve() for path in ours}
     found: dict[Path, None] = {}
     for word in words:
         if word.is_dir():
             inside = [word / name for name in files_below(word, SUFFIXES)]
         elif not word.exists() and _WILD & set(str(word)):
-            inside = [path for path in sorted(_fitting(word)) if path.is_file()]
+            inside = sorted(_fitting(word))
         else:
             found[word] = None
             continue
@@ -42,8 +44,24 @@ def image_files(words: Iterable[Path], ours: Collection[Path] = ()) -> list[Path
     return list(found)
 
 
+def _check_there(words: Iterable[Path]) -> None:
+    """Refuse words that stand for nothing, all at once."""
+    missing = [word for word in words if not word.exists()]
+    patterns = [word for word in missing if _WILD & set(str(word))]
+    files = [word for word in missing if word not in patterns]
+    unmatched = [word for word in patterns if next(_fitting(word), None) is None]
+    problems = [f"{_listed(files)} {'does' if len(files) == 1 else 'do'} not exist"] if files else []
+    problems += [f"{_listed(unmatched)} {'matches' if len(unmatched) == 1 else 'match'} no file"] if unmatched else []
+    if problems:
+        raise ValueError(f"{'; '.join(problems)}: give a picture, a folder or a pattern")
+
+
+def _listed(words: Iterable[Path]) -> str:
+    return ", ".join(map(str, words))
+
+
 def _fitting(pattern: Path) -> Iterator[Path]:
-    """What fits a pattern, looked for from the last folder before its first wild part."""
+    """The files that fit a pattern, looked for from the last folder before its first wild part."""
     parts = pattern.parts
     first = next(i for i, part in enumerate(parts) if _WILD & set(part))
-    return Path(*parts[:first]).glob(str(Path(*parts[first:])))
+    return (path for path in Path(*parts[:first]).glob(str(Path(*parts[first:]))) if path.is_file())

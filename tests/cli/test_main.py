@@ -11,6 +11,7 @@ import pytest
 from minidet.cli import COMMANDS, main
 from minidet.config import RunSettings
 from minidet.files import write_json
+from tests.datasets import write_image
 
 pytestmark = pytest.mark.slow
 
@@ -66,12 +67,13 @@ def test_symbols_on_a_terminal_that_has_none(monkeypatch):
 
 
 @pytest.mark.parametrize("command", [
-    ["train", "--data", "shapes", "--out", "{}/new"], ["evaluate", "{}"], ["detect", "{}", "a.png"],
+    ["train", "--data", "shapes", "--out", "{}/new"], ["evaluate", "{}"], ["detect", "{}", "{}/a.png"],
 ])  # fmt: skip
 @pytest.mark.subprocess
 def test_without_pytorch_it_says_what_to_install(command, tmp_path):
     """To train with PyTorch, or to open what was trained with it."""
     write_json(tmp_path / "config.json", RunSettings().to_dict())
+    write_image(tmp_path / "a.png")
     code = f"""
 import sys
 sys.modules["torch"] = None
