@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:  # so that --help need not wait for it
     from minidet.config import RetinaNetConfig
 
+RUN = "run_folder"
+"""The name of the argument that names a run."""
 RUNS = Path("runs")
 """Where commands write when they are not told where."""
 PRESETS = ("tiny", "paper", "torchvision")
@@ -18,11 +20,15 @@ PRESETS = ("tiny", "paper", "torchvision")
 
 
 class Help(argparse.ArgumentDefaultsHelpFormatter):
-    """Help that shows a default only where it says something."""
+    """Help that shows a default only where it says something, and in the usage that ``--model`` stands in for RUN."""
 
     def _get_help_string(self, action: argparse.Action) -> str | None:
         says_nothing = action.default is None or action.default is False or action.default == []
         return action.help if says_nothing else super()._get_help_string(action)
+
+    def _format_args(self, action: argparse.Action, default_metavar: str) -> str:
+        text = super()._format_args(action, default_metavar)
+        return f"[{text}]" if action.dest == RUN else text  # with nargs="?" RUN could be taken for the first IMAGE
 
 
 def add_command(

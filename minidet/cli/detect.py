@@ -90,7 +90,9 @@ def run(options: argparse.Namespace) -> None:
     entries = coco_results(found, [image["id"] for image in images], categories.ids)
     file = write_json(options.out / NAME, _content(images, entries, categories))
     what = f"{counted(len(entries), 'detection')} in {counted(len(images), 'image')}"
-    print(f"{what}, {drawn} of them drawn: {file} and the pictures beside it")
+    from_score = "the one with the best F1, for each class" if options.score == "best" else options.score
+    why = f"scores of at least {from_score}; --score changes it"
+    print(f"{what}, {drawn} of them drawn ({why}): {file} and the pictures beside it")
     if failed:
         raise ValueError(f"{len(failed)} of {len(paths)} images could not be read, see above: {', '.join(failed)}")
 

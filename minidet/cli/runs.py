@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import minidet
+from minidet.cli.arguments import RUN
 from minidet.config import PATHS, RunSettings
 
 FILES = (
@@ -23,8 +24,9 @@ _NAMED = "\0"  # stands before a name that is not a path, which no path can
 def add_run(command: argparse.ArgumentParser) -> None:
     """Add the argument that names a run, the option that names a detector of the package instead, and ``--best``."""
     command.add_argument(
-        "run_folder", type=_run, metavar="RUN", help="folder of the run, or the file of a detector (export --npz)"
-    )
+        RUN, type=_run, metavar="RUN",
+        help="folder of the run, or the file of a detector (export --npz); left out where --model names one",
+    )  # fmt: skip
     command.add_argument(
         "--model", metavar="NAME",
         help=f"a detector that comes with the package, in place of RUN: {', '.join(packaged())}",

@@ -139,3 +139,36 @@ def test_annotations_of_that_name_are_not_overwritten(trained, folder, tmp_path,
     assert main(words("detect", trained, photo, "--out", tmp_path)) == 1
     assert "detections.json is another file and would be overwritten" in capsys.readouterr().err
     assert (tmp_path / "detections.json").read_bytes() == before
+
+
+@pytest.mark.parametrize("model", [["--model", "shapes"], ["nowhere"]])
+def test_missing_images_are_told_before_the_model_is_loaded(model, folder, tmp_path, monkeypatch, capsys):
+    """So that the run need not even exist."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("minidet.cli.detect.load_run", lambda *_: pytest.fail("the model was loaded"))
+    images = [folder / "images/000000.png", "nosuch.jpg", "nor_this.jpg"]
+    assert main(words("detect", *model, *images, "--out", "out")) == 1
+    told = capsys.readouterr()
+    assert told.err == "minidet: nosuch.jpg, nor_this.jpg do not exist: give a picture, a folder or a pattern\n"
+    assert told.out == ""
+    assert not (tmp_path / "out").exists()
+
+
+def test_it_says_why_so_many_are_drawn(trained, folder, tmp_path, capsys):
+    command = words("detect", trained, folder / "images/000000.png", "--out", tmp_path / "out")
+    for more, told in (([], "0.3"), (["--score", "0.06"], "0.06"), (["--score=best"], "the one with the best F1, for")):
+        assert main([*command, *more]) == 0
+        assert f" of them drawn (scores of at least {told}" in (line := capsys.readouterr().out)
+        assert "; --score changes it): " in line
+
+
+@pytest.mark.parametrize(("command", "usage"), [("detect", "[RUN] IMAGE [IMAGE ...]"), ("export", "[RUN]")])
+def test_the_usage_shows_that_a_detector_can_stand_in_for_the_run(command, usage, capsys):
+    with pytest.raises(SystemExit):
+        main([command, "--help"])
+    told, _, arguments = capsys.readouterr().out.partition("positional arguments:")
+    assert usage in " ".join(told.split())
+    assert "\n  RUN " in arguments
+    with pytest.raises(SystemExit):
+        main([command])
+    assert "required: RUN" in capsys.readouterr().err
