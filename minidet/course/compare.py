@@ -134,8 +134,25 @@ def show(value: Any, limit: int = 240, digits: int = DIGITS[0]) -> str:
 
 
 def show_call(function: Function, one: Case) -> str:
-    """A call with its arguments by name."""
+    """A call with its arguments by name; where one is not in float64, arrays are shown as such, each with its type."""
     names = list(inspect.signature(function).parameters)
-    given = [f"{name}={show(value)}" for name, value in zip(names, one.args, strict=False)]
-    given += [f"{name}={show(value)}" for name, value in one.kwargs.items()]
-    return f"{function.__name__}({', '.join(given)})"
+    given = [*zip(names, one.args, strict=False), *one.kwargs.items()]
+    shown = _as_array if any(_is_narrow(value) for _, value in given) else show
+    return f"{function.__name__}({', '.join(f'{name}={shown(value)}' for name, value in given)})"
+
+
+def _is_narrow(value: Any) -> bool:
+    """Whether an argument is an array of another floating type than float64, or a list of such."""
+    if isinstance(value, list):
+        return any(map(_is_narrow, value))
+    return isinstance(value, np.ndarray) and value.dtype.kind == "f" and value.dtype != np.float64
+
+
+def _as_array(value: Any) -> str:
+    """An argument as it can be pasted, so that a function gets the type that it got from the grader."""
+    if isinstance(value, list):
+        return f"[{', '.join(map(_as_array, value))}]"
+    if not isinstance(value, np.ndarray):
+        return show(value)
+    inner = show(value) if value.size else f"np.zeros({value.shape}, {value.dtype.str!r})"
+    return f"np.{value.dtype}({inner})" if _is_narrow(value) else f"np.array({inner})"

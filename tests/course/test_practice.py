@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 from pathlib import Path
@@ -9,10 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from minidet.course.check import case
+from minidet.course.compare import show_call
 from minidet.course.practice import check, earned, require
+from minidet.reference import box_iou, clip_boxes, cross_entropy, nms, smooth_l1
 from minidet.reference import box_iou as right_iou
-from minidet.reference import nms
-from tests.course.helpers import load, module_of, solution
+from tests.course.helpers import load, module_of, solution, stub
 
 CHAPTERS = Path(__file__).parents[2] / "chapters"
 EXERCISES = {
@@ -64,6 +67,40 @@ def test_hints_come_in_steps():
     assert "negative sides" in texts[2]
     with pytest.raises(ValueError, match="0, 1 or 2 is expected"):
         check(wrong, hints=3)
+
+
+@pytest.mark.parametrize("function", [box_iou, clip_boxes, cross_entropy, smooth_l1])
+def test_the_shown_call_pasted_repeats_a_failure_of_the_type(function):
+    """Of a function that gives everything in float64."""
+
+    @functools.wraps(function)
+    def wrong(*args, **kwargs):
+        return function(*args, **kwargs).astype(np.float64)
+
+    call = check(wrong).row.failed["type of the result"].call
+    right = eval(call, {"np": np, function.__name__: function})
+    again = eval(call, {"np": np, function.__name__: wrong})
+    assert (right.dtype, again.dtype) == (np.float32, np.float64)
+
+
+def test_arrays_are_shown_with_their_type_where_one_is_narrow():
+    nothing, labels = np.zeros((0, 4), np.float32), np.array([0, 1])
+    lists = [np.ones((1, 2), np.float32), nothing]
+    assert show_call(right_iou, case(lists, np.ones(2), k=labels)) == (
+        "box_iou(boxes1=[np.float32([[1., 1.]]), np.float32(np.zeros((0, 4), '<f4'))], boxes2=np.array([1., 1.]), "
+        "k=np.array([0, 1]))"
+    )
+    assert show_call(right_iou, case(np.ones(2), labels)) == "box_iou(boxes1=[1., 1.], boxes2=[0, 1])"
+
+
+@pytest.mark.parametrize("name", ["a1", "a3", "a7"])
+def test_the_stubs_say_which_type_is_asked_for(name):
+    for one in load(name).exercises:
+        if any(rule.name == "type of the result" and "floating type" in rule.hint for rule in one.checks):
+            said = " ".join((getattr(module_of(stub(name)), one.name).__doc__ or "").split())
+            assert re.search("in the type of|floating type of the (logits|predictions|input)|and type of", said), (
+                one.name
+            )
 
 
 def test_an_error_is_told_with_its_line():

@@ -11,7 +11,7 @@ import numpy as np
 from minidet import reference
 from minidet.config import AnchorConfig
 from minidet.course.check import Case, Check, Exercise, Mistake, case
-from minidet.course.exercises.inputs import NONE, boxes, usual
+from minidet.course.exercises.inputs import IN_THE_TYPE, NONE, boxes, usual
 
 Rng = np.random.Generator
 ONE = np.array([[0.0, 0, 2, 3]])
@@ -210,6 +210,7 @@ IOU = Exercise(
             lambda a, b: _parts(a, b)[0],
         ),
     ),
+    note=IN_THE_TYPE,
     sample=lambda rng: case(boxes(rng, 3, 20), boxes(rng, 4, 20)),
     rows=((0,), (1,)),
     example="my.box_iou(np.array([[0.0, 0, 2, 2]]), np.array([[1.0, 0, 3, 2], [5, 5, 6, 6]]))",
@@ -280,6 +281,7 @@ ENCODE = Exercise(
         ),
         Mistake("log1p(r) is log(1 + r): log(w / wa) is expected", lambda b, a: _encode(b, a, log=np.log1p)),
     ),
+    note=IN_THE_TYPE,
     sample=lambda rng: case(boxes(rng, 3), boxes(rng, 3)),
     rows=((0, 1),),
     example="my.encode_boxes(np.array([[1.0, 2, 5, 6]]), np.array([[0.0, 0, 4, 4]]))",
@@ -388,6 +390,7 @@ DECODE = Exercise(
         ),
         Mistake("th and tw are swapped: the third column is the width", lambda t, a: _decode(t[:, [0, 1, 3, 2]], a)),
     ),
+    note=IN_THE_TYPE,
     sample=lambda rng: case(rng.normal(0, 0.5, (3, 4)).round(2), boxes(rng, 3)),
     rows=((0, 1),),
     example="my.decode_boxes(np.array([[0.5, 0, 0, 0]]), np.array([[0.0, 0, 4, 2]]))",
@@ -459,6 +462,7 @@ CLIP = Exercise(
             lambda b, size: np.stack([_clip(b, size)[:, i] if i % 2 else b[:, i] for i in range(4)], axis=1),
         ),
     ),
+    note=IN_THE_TYPE,
     sample=lambda rng: case(boxes(rng, 4) - 20, (int(rng.integers(20, 60)), int(rng.integers(20, 60)))),
     rows=((0,),),
     example="my.clip_boxes(np.array([[-2.0, 3, 14, 5]]), (10, 12))",

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from minidet.course.check import Case, Check, Exercise, Mistake, case
-from minidet.course.exercises.inputs import defaults, usual
+from minidet.course.exercises.inputs import IN_THE_TYPE, defaults, usual
 from minidet.reference import layers
 
 Array = np.ndarray
@@ -174,6 +174,7 @@ CONV = Exercise(
             lambda x, w, b=None, s=1, p=0, g=1: _conv(x, w, None if b is None else -b, s, p, g),
         ),
     ),
+    note=IN_THE_TYPE,
     sample=lambda rng: _conv_case(rng, 2, 2, (5, 4), 3, 3, True, 2, 1),
     example="my.conv2d(np.arange(9.0).reshape(1, 1, 3, 3), np.ones((1, 1, 2, 2)))",
 )
@@ -331,6 +332,7 @@ CONV_GRAD = Exercise(
     Returns:
         Gradients of the shapes of x and weight, and (O,) for the bias.
     """,
+    note=IN_THE_TYPE,
     sample=lambda rng: _back_case(rng, 2, 2, (5, 4), 2, 3, 2, 1),
     example="my.conv2d_grad(np.ones((1, 1, 2, 2)), np.arange(9.0).reshape(1, 1, 3, 3), np.ones((1, 1, 2, 2)))",
 )
@@ -417,6 +419,7 @@ NORM = Exercise(
         Mistake("the mean is taken away from x: you only divide", lambda *a: _norm(*a, centre=False)),
         Mistake("weight and bias are exchanged", lambda x, w, b, *e: _norm(x, b, w, *e)),
     ),
+    note=IN_THE_TYPE,
     sample=lambda rng: _norm_case(rng, 2, 2, 3, 2),
     example="my.batch_norm(np.arange(8.0).reshape(2, 1, 2, 2), np.ones(1), np.zeros(1))",
 )
@@ -530,6 +533,7 @@ NORM_GRAD = Exercise(
     Returns:
         (B, C, H, W), (C,) and (C,).
     """,
+    note=IN_THE_TYPE,
     sample=lambda rng: _norm_back_case(rng, 2, 2, 3, 2),
     example="my.batch_norm_grad(np.array([[[[1.0, 0], [0, 0]]]]), np.arange(4.0).reshape(1, 1, 2, 2), np.ones(1))",
 )
@@ -609,6 +613,7 @@ POOL = Exercise(
             lambda x, k=3, s=2, p=1: _pool(x, k, k, p),
         ),
     ),
+    note=IN_THE_TYPE,
     sample=lambda rng: _pool_case(rng, 2, 2, 6, 5),
     example="my.max_pool2d(np.arange(16.0).reshape(1, 1, 4, 4))",
 )
@@ -716,6 +721,7 @@ POOL_GRAD = Exercise(
             lambda *a: _pool_back(*a, shift=-1) if a[-1] else _pool_back(*a),
         ),
     ),
+    note=IN_THE_TYPE,
     sample=lambda rng: _pool_back_case(rng, 2, 1, 6, 5),
     example="my.max_pool2d_grad(np.ones((1, 1, 2, 2)), np.arange(16.0).reshape(1, 1, 4, 4))",
 )
@@ -790,6 +796,7 @@ UP = Exercise(
         Mistake("every pixel is repeated beside itself: you repeat the whole map", lambda *a: _up(*a, rule="tile")),
         Mistake("size is (H', W'), height first: you have exchanged them", lambda *a: _up(*a, swap=True)),
     ),
+    note=IN_THE_TYPE,
     sample=lambda rng: case(_map(rng, 2, 1, 3, 4), (5, 7)),
     example="my.upsample_nearest(np.arange(4.0).reshape(1, 1, 2, 2), (4, 4))",
 )
@@ -865,6 +872,7 @@ UP_GRAD = Exercise(
     Returns:
         (B, C, H, W).
     """,
+    note=IN_THE_TYPE,
     sample=lambda rng: case(_map(rng, 2, 1, 5, 7), _map(rng, 2, 1, 3, 4)),
     example="my.upsample_nearest_grad(np.ones((1, 1, 4, 4)), np.zeros((1, 1, 2, 2)))",
 )

@@ -11,6 +11,8 @@ from minidet.course.check import Case, Check
 
 NONE = np.zeros((0, 4))
 """No boxes."""
+IN_THE_TYPE = "The result is in the floating type of the input: float32 for float32."
+"""What a stub's docstring says where the reference's own does not say it."""
 
 
 def boxes(rng: np.random.Generator, n: int, extent: float = 60.0) -> np.ndarray:
