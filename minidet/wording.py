@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 LINE = 100
 """Characters in a line of a report."""
@@ -94,3 +95,21 @@ def wrapped(text: str, bullet: str = "") -> list[str]:
         bullet: what the first line begins with; the others are indented by as much.
     """
     return textwrap.wrap(text, LINE, initial_indent=bullet, subsequent_indent=" " * len(bullet))
+
+
+def did_you_mean(name: str, known: Iterable[str], rest: str, before: str = "") -> str:
+    """What is said of a name that is not known: the nearest one, if any is near, and then the rest.
+
+    Args:
+        name: the one that is not known.
+        known: the names that are.
+        rest: what is said in any case, beginning with a small letter.
+        before: stands before the nearest name.
+
+    >>> did_you_mean("los.kind", ["loss.kind", "loss.gamma"], "there are loss", "training.")
+    'did you mean training.loss.kind? There are loss'
+    >>> did_you_mean("colour", ["loss.kind", "loss.gamma"], "there are loss")
+    'there are loss'
+    """
+    near = difflib.get_close_matches(name, known, n=1)
+    return f"did you mean {before}{near[0]}? {rest[0].upper()}{rest[1:]}" if near else rest

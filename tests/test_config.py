@@ -261,7 +261,21 @@ def test_changes_of_a_runs_settings():
     (lambda: setting_changes(["training.steps"]), "give SECTION.FIELD=VALUE"),
     (lambda: setting_changes(["loss.gamma=2"]), "SECTION being one of model, training, data, val"),
     (lambda: RunSettings().changed(setting_changes(["val.images=3"])), "val.images cannot be set: this run has no val"),
-    (lambda: SETTINGS.changed(setting_changes(["model.dept=3"])), "dept is not a setting"),
+    (
+        lambda: SETTINGS.changed(setting_changes(["model.dept=3"])),
+        r"^model\.dept is not a setting: did you mean model\.depth\? There are num_classes, depth, ",
+    ),
+    (
+        lambda: SETTINGS.changed(setting_changes(["training.los.kind=hinge"])),
+        r"^training\.los\.kind is not a setting: did you mean training\.loss\.kind\? There are iterations, ",
+    ),
+    (
+        lambda: SETTINGS.changed(setting_changes(["training.loss.gama=1"])),
+        r"did you mean training\.loss\.gamma\? There are kind, gamma",
+    ),
+    (lambda: SETTINGS.changed(setting_changes(["model.xyz=1"])), r"^model\.xyz is not a setting: there are num_cl"),
+    (lambda: TrainingConfig().with_changes({"iteration": 3}), r"^iteration is not .*: did you mean iterations\? There"),
+    (lambda: setting_changes(["trainin.iterations=3"]), r"iterations=3: did you mean training\? Give SECTION.FIELD"),
     (lambda: RunSettings(data="shapes"), "data = 'shapes' must be the arguments of open_dataset"),
     (lambda: RunSettings(val={"images": 3}), "val = .* with a source"),
     (lambda: RunSettings(classes="disk"), "classes = 'disk' must be a list of names"),

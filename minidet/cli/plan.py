@@ -97,9 +97,9 @@ def _begun(options: argparse.Namespace, changes: dict[str, dict[str, Any]]) -> P
         training = replace(training, resize=ResizeConfig(options.shorter_side, longer))
     if options.preset == "paper" and options.backbone_weights:
         training = replace(training, freeze_at=2)  # as its authors do
-    training = training.with_changes(changes["training"])
+    training = training.with_changes(changes["training"], "training")
     if options.anchors:
-        anchors = _anchors(options.anchors, dataset, model.with_changes(changes["model"]), training)
+        anchors = _anchors(options.anchors, dataset, model.with_changes(changes["model"], "model"), training)
         model = replace(model, anchors=anchors)
     if val and training.evaluate_every is None and training.minutes is None:
         training = replace(training, evaluate_every=max(1, training.iterations // 5))
@@ -107,7 +107,7 @@ def _begun(options: argparse.Namespace, changes: dict[str, dict[str, Any]]) -> P
         raise ValueError("--weights and --backbone-weights contradict each other: give one of them")
     weights = str(weights_of(options.weights)) if options.weights else None
     backbone = str(weights_of(options.backbone_weights)) if options.backbone_weights else None
-    model = model.with_changes(changes["model"])
+    model = model.with_changes(changes["model"], "model")
     settings = RunSettings(
         data, val, dataset.classes, tuple(dataset.category_ids), backbone, weights, model, training, path
     )  # fmt: skip

@@ -79,7 +79,7 @@ class RunSettings(Settings):
             ValueError: a name is no setting, a value is not allowed, or the run has no such section (no data, no val).
         """
         parts: dict[str, Any] = {
-            name: getattr(self, name).with_changes(changes.get(name, {})) for name in ("model", "training")
+            name: getattr(self, name).with_changes(changes.get(name, {}), name) for name in ("model", "training")
         }
         for name in ("data", "val"):
             if changes.get(name):

@@ -10,6 +10,7 @@ from numbers import Real
 from typing import Any, Self
 
 from minidet import checks
+from minidet.wording import did_you_mean
 
 SECTIONS = ("model", "training", "data", "val")
 """The parts of a run that ``SECTION.FIELD=VALUE`` can change."""
@@ -60,7 +61,7 @@ class Settings:
             raise ValueError(f"settings lack {', '.join(missing)}: give a value for each")
         return cls(**{**settings, **_parts(cls, settings)})
 
-    def with_changes(self, changes: Mapping[str, Any]) -> Self:
+    def with_changes(self, changes: Mapping[str, Any], section: str = "") -> Self:
         """The configuration with some settings changed, all at once.
 
         >>> from minidet.config import RetinaNetConfig
@@ -69,23 +70,26 @@ class Settings:
 
         Args:
             changes: values, as JSON types, by dotted name.
+            section: one of SECTIONS, where the changes are those of a run: a message then names it too.
 
         Raises:
-            ValueError: a name is not a setting (the message lists those that are), or the setting cannot have the
-                value.
+            ValueError: a name is not a setting (the message has the nearest one, then lists those that are), or the
+                setting cannot have the value.
         """
         if not changes:
             return self
         settings = self.to_dict()
+        prefix = f"{section}." if section else ""
         for name, value in changes.items():
-            section: Any = settings
+            within: Any = settings
             *outer, field = name.split(".")
             for part in outer:
-                section = section.get(part) if isinstance(section, dict) else None
-            if not isinstance(section, dict) or field not in section:
-                known = section if isinstance(section, dict) else settings
-                raise ValueError(f"{name} is not a setting: there are {', '.join(known)}")
-            section[field] = value
+                within = within.get(part) if isinstance(within, dict) else None
+            if not isinstance(within, dict) or field not in within:
+                known = within if isinstance(within, dict) else settings
+                told = did_you_mean(name, _dotted(settings), f"there are {', '.join(known)}", prefix)
+                raise ValueError(f"{prefix}{name} is not a setting: {told}")
+            within[field] = value
         return self.from_dict(settings)
 
 
@@ -109,7 +113,8 @@ def setting_changes(texts: Sequence[str]) -> dict[str, dict[str, Any]]:
         name, equals, value = text.partition("=")
         section, dot, field = name.partition(".")
         if not (equals and dot and field) or section not in changes:
-            raise ValueError(f"--set {text}: give SECTION.FIELD=VALUE, SECTION being one of {', '.join(changes)}")
+            form = f"give SECTION.FIELD=VALUE, SECTION being one of {', '.join(changes)}"
+            raise ValueError(f"--set {text}: {did_you_mean(section, changes, form) if equals and dot else form}")
         try:
             changes[section][field] = json.loads(value)
         except json.JSONDecodeError:
@@ -132,6 +137,15 @@ def _parts(config: type[Settings], settings: Mapping[str, Any]) -> dict[str, Set
             except ValueError as error:
                 raise ValueError(f"{name}.{error}") from error
     return parts
+
+
+def _dotted(settings: Mapping[str, Any], prefix: str = "") -> list[str]:
+    """The names of all settings as changes name them, those of nested configurations too."""
+    names = []
+    for name, value in settings.items():
+        names.append(f"{prefix}{name}")
+        names += _dotted(value, f"{prefix}{name}.") if isinstance(value, Mapping) else []
+    return names
 
 
 def _unknown(config: type[Settings], settings: Any, prefix: str = "") -> list[str]:

@@ -20,7 +20,7 @@ from minidet.data.voc import Voc
 from minidet.data.voc_files import annotation_folder, class_names, image_lists
 from minidet.data.yolo import Yolo
 from minidet.data.yolo_files import NAME_FILES, SPLIT_FOLDERS, describe, description_file
-from minidet.wording import counted
+from minidet.wording import counted, did_you_mean
 
 READERS: dict[str, Callable[..., Dataset]] = {"shapes": Shapes, "coco": Coco, "voc": Voc, "yolo": Yolo}
 """Who reads which kind."""
@@ -74,9 +74,9 @@ class Layout:
         known = [name for name in inspect.signature(READERS[self.kind]).parameters if name not in ("path", "root")]
         for name in options:
             if name not in known:
+                told = did_you_mean(name, known, f"it has {known}")
                 raise ValueError(
-                    f"{name} is not an option of {self.path}, which is read by {READERS[self.kind].__name__}: "
-                    f"it has {known}"
+                    f"{name} is not an option of {self.path}, which is read by {READERS[self.kind].__name__}: {told}"
                 )
         if split is not None and not self.splits:
             raise ValueError(f"split = {split!r}: {self.says} has no parts; leave split out")

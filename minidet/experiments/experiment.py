@@ -64,8 +64,8 @@ class Experiment:
         return replace(
             self,
             name=name,
-            model=self.model.with_changes(model or {}),
-            training=self.training.with_changes(training or {}),
+            model=self.model.with_changes(model or {}, "model"),
+            training=self.training.with_changes(training or {}, "training"),
             data={**self.data, **(both or {}), **(data or {})},
             val={**self.val, **(both or {}), **(val or {})},
         )

@@ -128,10 +128,13 @@ def test_train_on_voc_at_a_size_of_its_own(tmp_path):
 
 
 @pytest.mark.parametrize(("more", "message"), [
-    (["--set", "model.dept=18"], "dept is not a setting: there are num_classes, depth"),
-    (["--set", "training.resize.side=18"], "resize.side is not a setting: there are shorter_side, longer_side"),
+    (["--set", "model.dept=18"], "model.dept is not a setting: did you mean model.depth? There are num_classes, depth"),
+    (["--set", "training.resize.side=18"], " There are shorter_side, longer_side"),
     (["--set", "training.channels_last=no"], "channels_last = 'no' must be true or false"),
     (["--set", "training.optimizer=lion"], "optimizer = 'lion' must be one of 'sgd', 'adamw'"),
+    (["--set", "training.los.kind=hinge"], "did you mean training.loss.kind? There are iterations"),
+    (["--set", "data.imags=3"], "imags is not an option of shapes, which is read by Shapes: did you mean images? It"),
+    (["--set", "val.imags=3"], "did you mean images? It has"),
     (["--set", "data.colour=1"], "colour is not an option of shapes"),
     (["--set", "learning_rate=1"], "give SECTION.FIELD=VALUE, SECTION being one of model, training, data, val"),
     (["--set", "schedule.rate=1"], "give SECTION.FIELD=VALUE"),
@@ -155,7 +158,7 @@ def test_wrong_settings_are_told_in_a_line(tmp_path, capsys, more, message):
     (["train", "--out", "{}", "--resume"], "does not exist: give the folder of a run"),
     (["train", "--out", "{}", "--resume", "--anchors", "tiny"], "--anchors: a run that is resumed keeps"),
     (["evaluate", "{}"], "does not exist: give the folder of a"),
-    (["detect", "{}", "a.png"], "does not exist: give the folder of a"),
+    (["detect", "{}", __file__], "does not exist: give the folder of a"),
 ])  # fmt: skip
 def test_what_is_missing_is_told(tmp_path, capsys, words, message):
     assert main([word.format(tmp_path / "none") for word in words]) == 1
