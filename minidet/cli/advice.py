@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 FEW_IMAGES = 100
 """Fewer images than this are told to be few."""
+FEW_TO_EVALUATE = 10
+"""Where fewer images than this are evaluated on, it is said first, and no trend is read from their AP."""
 FEW_OBJECTS = 20
 """A class of fewer objects than this is named."""
 UNCOVERED = 0.05
@@ -38,7 +40,9 @@ class Advice(NamedTuple):
     """What to do about it."""
 
 
-def advice(out: str, metrics: Sequence[Mapping[str, Any]], dataset: Dataset, settings: RunSettings) -> list[Advice]:
+def advice(
+    out: str, metrics: Sequence[Mapping[str, Any]], dataset: Dataset, settings: RunSettings, measured: int | None = None
+) -> list[Advice]:
     """What to do for a better detector.
 
     Args:
@@ -46,11 +50,14 @@ def advice(out: str, metrics: Sequence[Mapping[str, Any]], dataset: Dataset, set
         metrics: of the run, in order.
         dataset: what was trained on.
         settings: of the run.
+        measured: how many images the run was evaluated on; None: their number is not known, or there were none.
 
     Returns:
         Rows; none where nothing was noticed.
     """
-    return [*_of_the_curve(out, metrics, settings), *_of_the_data(dataset, settings)]
+    few = measured if measured is not None and measured < FEW_TO_EVALUATE else None
+    rows = [] if few is None else [_of_the_evaluation(few, settings)]
+    return [*rows, *_of_the_curve(out, metrics, settings, few is None), *_of_the_data(dataset, settings)]
 
 
 def table(rows: Sequence[Advice]) -> str:
@@ -65,7 +72,20 @@ def table(rows: Sequence[Advice]) -> str:
     return "\n".join(["what to do next", *lines]) if rows else ""
 
 
-def _of_the_curve(out: str, metrics: Sequence[Mapping[str, Any]], settings: RunSettings) -> Iterator[Advice]:
+def _of_the_evaluation(images: int, settings: RunSettings) -> Advice:
+    """What to say of images to evaluate on that are too few."""
+    drawn = settings.val is not None and settings.val["source"] == "shapes"
+    more = "--val-images 200" if drawn else "annotate more, or hold out a larger part of them (--val-fraction)"
+    return Advice(
+        f"{counted(images, 'image')} to evaluate on: {'its' if images == 1 else 'their'} AP says next to nothing",
+        f"evaluate on {FEW_TO_EVALUATE} at the very least: {more}",
+    )
+
+
+def _of_the_curve(
+    out: str, metrics: Sequence[Mapping[str, Any]], settings: RunSettings, trend: bool
+) -> Iterator[Advice]:  # fmt: skip
+    """What the losses say, and AP; how it rose and fell only where there is a trend to be read."""
     points = [(record["AP"], record["iteration"]) for record in metrics if "AP" in record]
     losses = [record["classification"] for record in metrics if "classification" in record]
     if len(losses) >= 10 and np.mean(losses[-3:]) > 0.9 * np.mean(losses[:3]):
@@ -80,7 +100,7 @@ def _of_the_curve(out: str, metrics: Sequence[Mapping[str, Any]], settings: RunS
             f"train longer: {_longer(out, points[-1][1], settings, 10)}",
         )
         return
-    if len(points) < 2:
+    if len(points) < 2 or not trend:
         return
     (before, _), (last, steps), (best, at) = (
         points[-2],

@@ -246,5 +246,5 @@ def _tell(out: Path, ready: Plan, metrics: list[dict[str, Any]], measure: _Measu
         content = scores.record(result, settings.categories, unseen, settings.val or {}, thresholds)
         outputs.append(write_json(out / "evaluation.json", content))
         print(scores.table(result, settings.categories))
-    told = table(advice(str(out), metrics, dataset, settings))
+    told = table(advice(str(out), metrics, dataset, settings, None if unseen is None else len(unseen)))
     print("\n".join(["", *([told, ""] if told else []), *map(str, outputs)]))

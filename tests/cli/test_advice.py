@@ -15,10 +15,10 @@ def curve(*values, losses=()):
     return metrics + [{"iteration": 10 * i, "AP": value} for i, value in enumerate(values, start=1)]
 
 
-def on_shapes(metrics, **changes):
-    training = TrainingConfig.tiny(**changes)
-    settings = RunSettings({"source": "shapes"}, model=RetinaNetConfig.tiny(6), training=training)
-    return [row.seen + " | " + row.remedy for row in advice("RUN", metrics, open_dataset("shapes"), settings)]
+def on_shapes(metrics, measured=None, **changes):
+    training, shapes = TrainingConfig.tiny(**changes), {"source": "shapes"}
+    settings = RunSettings(shapes, shapes, model=RetinaNetConfig.tiny(6), training=training)
+    return [row.seen + " | " + row.remedy for row in advice("RUN", metrics, open_dataset("shapes"), settings, measured)]
 
 
 @pytest.mark.parametrize(("metrics", "words"), [
@@ -36,6 +36,22 @@ def test_curves(metrics, words):
     assert all(word in told[0] for word in words)
 
 
+@pytest.mark.parametrize("metrics", [curve(0.1, 0.2, 0.5), curve(0.1, 0.5, 0.4), curve(0.5, 0.5), []])
+@pytest.mark.parametrize(
+    ("images", "whose"), [(1, "1 image to evaluate on: its"), (9, "9 images to evaluate on: their")]
+)
+def test_no_trend_is_read_from_a_few_images(images, whose, metrics):
+    (told,) = on_shapes(metrics, images)
+    assert told == f"{whose} AP says next to nothing | evaluate on 10 at the very least: --val-images 200"
+    assert on_shapes(metrics, 10) == on_shapes(metrics)
+
+
+def test_few_images_to_evaluate_on_are_told_first():
+    told = on_shapes(curve(0.1, 0.2, 0.5, losses=[1.0] * 12), 1)
+    assert [row.partition(" ")[0] for row in told] == ["1", "the"]
+    assert "hardly fallen" in told[1]  # what the losses of training say holds
+
+
 def test_a_run_for_minutes_goes_on_for_minutes():
     (told,) = on_shapes(curve(0.1, 0.2, 0.5), minutes=2.5)
     assert told.endswith("train longer: minidet train --out RUN --resume --minutes 5")
@@ -46,7 +62,9 @@ def test_data(tmp_path):
         write_voc(tmp_path, f"a{i}", ("cat", (1, 1, 30, 25)), *([("dog", (3, 3, 5, 5))] if i == 0 else []))
     dataset = open_dataset(tmp_path)
     settings = RunSettings({"source": str(tmp_path)}, model=RetinaNetConfig.tiny(2), training=TrainingConfig.tiny())
-    few, rare, *rest = advice("RUN", [], dataset, settings)
+    first, few, rare, *rest = advice("RUN", [], dataset, settings, 3)
+    assert "hold out a larger part of them (--val-fraction)" in first.remedy
+    assert [few, rare, *rest] == advice("RUN", [], dataset, settings)
     assert few.seen == "4 images to learn from: few"
     assert rare.seen == "classes of few objects: dog (1), cat (4)"
     assert rest == []
