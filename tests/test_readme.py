@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from minidet.experiments import rows
+from minidet.experiments.imbalance import inspected
 from minidet.experiments.results import load_results
 from tests.benchmarks import tables
 
@@ -98,6 +99,17 @@ def test_the_readme_says_when_the_focal_loss_paid():
         gain[objects] = ap["focal"] - max(ap["ce"], ap["balanced"])
     assert f"it is {gain[1]:.0f} points of AP ahead of the better cross entropy with one object per image" in README
     assert f"and {-gain[16]:.0f} points behind with sixteen" in README
+    around = {}
+    for side in rows.BACKGROUND_SIDES:
+        ap = {loss: results.score(rows.background(side, loss)).mean for loss in ("focal", "ce", "balanced")}
+        around[side] = ap["focal"] - max(ap["ce"], ap["balanced"])
+    assert min(around.values()) > 0  # "ahead everywhere"
+    least, most = (
+        (around[side], inspected(rows.background(side, "focal")).imbalance)
+        for side in (96, max(around, key=around.get))
+    )
+    assert "by {:.0f} points at {:,.0f} background anchors per positive one".format(*least) in " ".join(README.split())
+    assert "and by {:.0f} at {:,.0f}".format(*most) in " ".join(README.split())
 
 
 DEVICE = ROOT / "figures" / "results" / "device"

@@ -21,14 +21,14 @@ def background(base: Experiment) -> Iterator[Experiment]:
     Every image has one object and 2 to 4 distractors of the same sizes whatever its side, and all rows see equally many
     images, so that the number of anchors on the background alone changes. 50 to 400 s per run:
 
-        background/side=96,loss=focal    not run     background/side=96,loss=ce    not run
-        background/side=96,loss=balanced not run     background/side=128,loss=focal not run
-        background/side=128,loss=ce    not run       background/side=128,loss=balanced not run
-        background/side=160,loss=focal not run       background/side=160,loss=ce    not run
-        background/side=160,loss=balanced not run    background/side=224,loss=focal not run
-        background/side=224,loss=ce    not run       background/side=224,loss=balanced not run
-        background/side=320,loss=focal not run       background/side=320,loss=ce    not run
-        background/side=320,loss=balanced not run
+        background/side=96,loss=focal     21    background/side=96,loss=ce        13
+        background/side=96,loss=balanced  16    background/side=128,loss=focal    29
+        background/side=128,loss=ce       15    background/side=128,loss=balanced 18
+        background/side=160,loss=focal    34    background/side=160,loss=ce       12
+        background/side=160,loss=balanced 17    background/side=224,loss=focal    31
+        background/side=224,loss=ce       10    background/side=224,loss=balanced 9
+        background/side=320,loss=focal    16    background/side=320,loss=ce       7
+        background/side=320,loss=balanced 9
     """
     losses: dict[str, dict[str, Any]] = {
         "focal": {}, "ce": {"loss.kind": "cross_entropy"}, "balanced": {"loss.gamma": 0.0, "loss.alpha": 0.75},
@@ -100,7 +100,7 @@ def plateau(base: Experiment) -> Iterator[Experiment]:
 
     17 minutes per run:
 
-        plateau/1b/gamma=2         50         plateau/1d/ohem-32-0.5     50
+        plateau/1b/gamma=2         51         plateau/1d/ohem-32-0.5     50
         plateau/1d/ohem-64-0.7     51         plateau/1a/alpha=0.9       46
     """
     sampled: dict[str, Any] = {"loss.kind": "ohem"}
