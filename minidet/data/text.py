@@ -89,7 +89,8 @@ def read_json(path: str | os.PathLike[str]) -> Any:
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
-        problem = "it is empty" if not text.strip() else str(error)
+        deep = "its lists and objects are nested too deeply" if isinstance(error, RecursionError) else str(error)
+        problem = deep if text.strip() else "it is empty"
         raise ValueError(f"{path} is not JSON ({problem}): repair the file, or write it anew") from error
 
 

@@ -234,15 +234,18 @@ def test_another_seed_is_another_order():
     assert ids[0] != ids[1]
 
 
+class Broken(Pictures):
+    """Pictures that cannot be read. A worker that is not forked has to find the class in its module."""
+
+    def __getitem__(self, index):
+        raise DatasetError(Fault("unreadable image", 5, "a.png", "a.png is truncated: replace it"))
+
+
 def test_bad_data_is_named():
     with pytest.raises(ValueError, match="holds no images"):
         TrainingData(Shapes(0), TINY, TrainingConfig())
     with pytest.raises(ValueError, match="num_classes = 2 is too few for shapes, which has 6"):
         TrainingData(Shapes(1), RetinaNetConfig.tiny(2), TrainingConfig())
-
-    class Broken(Pictures):
-        def __getitem__(self, index):
-            raise DatasetError(Fault("unreadable image", 5, "a.png", "a.png is truncated: replace it"))
 
     data = TrainingData(Broken(painted(8, 8, (0, 0, 4, 4))), TINY, TrainingConfig(batch_size=1))
     for workers in (0, 1):

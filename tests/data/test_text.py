@@ -135,7 +135,7 @@ def test_other_flags_are_faults(tmp_path: Path) -> None:
     [
         (b"", "it is empty"), (b'{"images": [', "Expecting value"), (b"{'images': []}", "property name"),
         (b"\xff\xfe{", "is not UTF-16-LE"), ('{"name": "Kätzchen"}'.encode("cp1252"), "is not UTF-8"),
-        (b"[" * 100_000, "recursion"),
+        (b"[" * 100_000, "nested too deeply"),
     ],
 )  # fmt: skip
 def test_broken_json_names_its_file(tmp_path: Path, content: bytes, problem: str) -> None:
