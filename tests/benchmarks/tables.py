@@ -89,6 +89,21 @@ def digits() -> str:
     return _table(["", *(f"{kind} {what}" for kind, what in columns), "not finite, at worst"], rows)
 
 
+def ulp() -> str:
+    """The errors of the dense focal loss over the float32 logits, in units in the last place."""
+    found: dict[float, dict[str, Any]] = {}
+    for row in _load("ulp")["rows"]:
+        found.setdefault(row["gamma"], {})[row["what"]] = row
+    rows = []
+    for gamma, both in sorted(found.items()):
+        every = both["value"]["every"]
+        cells = [f"{gamma:g}", "all" if every == 1 else f"1 of {every}"]
+        for row in both.values():
+            cells += [f"{row['largest']:.2f}", f"{row['at']:.6g}", f"{row['mean']:.2f}"]
+        rows.append(cells)
+    return _table(["gamma", "logits", *("value: largest", "at", "mean"), *("gradient: largest", "at", "mean")], rows)
+
+
 def files() -> str:
     """Average precision from two files."""
     found = _load("files")["rows"]
@@ -102,7 +117,7 @@ def files() -> str:
     return _table(["", "first call", "again", "memory", "of it after the import"], rows)
 
 
-TABLES: dict[str, Callable[[], str]] = {"peers": beside_peers, "digits": digits, "files": files}
+TABLES: dict[str, Callable[[], str]] = {"peers": beside_peers, "digits": digits, "ulp": ulp, "files": files}
 
 
 def filled(page: str) -> str:
