@@ -92,7 +92,7 @@ def run(options: argparse.Namespace) -> None:
     what = f"{counted(len(entries), 'detection')} in {counted(len(images), 'image')}"
     from_score = "the one with the best F1, for each class" if options.score == "best" else options.score
     why = f"scores of at least {from_score}; --score changes it"
-    print(f"{what}, {drawn} of them drawn ({why}): {file} and the pictures beside it")
+    print(f"{what}, {drawn} of them drawn ({why})\n{file} and the pictures beside it")
     if failed:
         raise ValueError(f"{len(failed)} of {len(paths)} images could not be read, see above: {', '.join(failed)}")
 

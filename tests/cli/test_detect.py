@@ -159,7 +159,7 @@ def test_it_says_why_so_many_are_drawn(trained, folder, tmp_path, capsys):
     for more, told in (([], "0.3"), (["--score", "0.06"], "0.06"), (["--score=best"], "the one with the best F1, for")):
         assert main([*command, *more]) == 0
         assert f" of them drawn (scores of at least {told}" in (line := capsys.readouterr().out)
-        assert "; --score changes it): " in line
+        assert "; --score changes it)\n" in line
 
 
 @pytest.mark.parametrize(("command", "usage"), [("detect", "[RUN] IMAGE [IMAGE ...]"), ("export", "[RUN]")])

@@ -77,14 +77,14 @@ def test_train_keeps_everything_and_names_it(tmp_path, capsys):
 
 
 def test_resuming_gives_the_same_weights(tmp_path, monkeypatch, capsys):
-    def interrupted(model, data, *arguments):
+    def interrupted(model, data, *arguments, **more):
         class Interrupted:
             def batch(self, iteration, rank=0, processes=1):
                 if iteration == 3:
                     raise KeyboardInterrupt
                 return data.batch(iteration, rank, processes)
 
-        return train(model, Interrupted(), *arguments)
+        return train(model, Interrupted(), *arguments, **more)
 
     assert main(train_command(tmp_path / "whole")) == 0
     with monkeypatch.context() as patch:
