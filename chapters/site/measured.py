@@ -15,7 +15,8 @@ PATHS = ("reference", "compiled", "pytorch")
 
 def page() -> str:
     """The page as Markdown; its links lead from chapters/site."""
-    accuracy, half, operations = (_load(f"benchmark_{name}.json") for name in ("accuracy", "half", "operations"))
+    names = "accuracy", "half", "operations", "ulp"
+    accuracy, half, operations, ulp = (_load(f"benchmark_{name}.json") for name in names)
     return f"""# Digits and times
 
 Measured by scripts that anybody can run again; [chapter 7](../07_numerics.ipynb) explains the digits,
@@ -36,6 +37,12 @@ where two numbers near each other are subtracted. NumPy has no bfloat16.
 [`bench_half.py`](../../tests/benchmarks/bench_half.py), {_machine(half)}.
 
 {half_width(half["rows"])}
+
+`dense_focal_loss` of the compiled path is the one function that computes in float32, for the sake of speed. Its errors
+over every float32 logit there is, in units in the last place, as background:
+[`bench_ulp.py`](../../tests/benchmarks/bench_ulp.py), {_machine(ulp)}.
+
+{every_logit(ulp["rows"])}
 
 ## How long the operations take
 
@@ -81,6 +88,19 @@ def half_width(rows: Sequence[Mapping[str, Any]]) -> str:
 
     body = ([f"`{name[0]}`, {name[1]}", *(cell(name, column) for column in columns)] for name in names)
     return _table(["", "reference and compiled, float16", "pytorch, float16", "pytorch, bfloat16"], body)
+
+
+def every_logit(rows: Sequence[Mapping[str, Any]]) -> str:
+    """The largest error of the dense focal loss, where it is, and the mean, by gamma, as a table in Markdown."""
+    found = {(row["gamma"], row["what"]): row for row in rows}
+    kinds = ("value", "gradient")
+
+    def cells(row: Mapping[str, Any]) -> list[str]:
+        return [f"{row['largest']:.2f}", f"{row['at']:.6g}", f"{row['mean']:.2f}"]
+
+    gammas = sorted({gamma for gamma, _ in found})
+    body = ([f"{gamma:g}", *(cell for what in kinds for cell in cells(found[gamma, what]))] for gamma in gammas)
+    return _table(["γ", *(f"{what}: {part}" for what in kinds for part in ("largest", "at", "mean"))], body)
 
 
 def times(medians: Mapping[str, Mapping[str, float]]) -> str:
