@@ -75,7 +75,7 @@ def table(rows: Sequence[Advice]) -> str:
 def _of_the_evaluation(images: int, settings: RunSettings) -> Advice:
     """What to say of images to evaluate on that are too few."""
     drawn = settings.val is not None and settings.val["source"] == "shapes"
-    more = "--val-images 200" if drawn else "annotate more, or hold out a larger part of them (--val-fraction)"
+    more = "--val-images 200" if drawn else "annotate more, or hold out more (--val-fraction)"
     return Advice(
         f"{counted(images, 'image')} to evaluate on: {'its' if images == 1 else 'their'} AP says next to nothing",
         f"evaluate on {FEW_TO_EVALUATE} at the very least: {more}",
