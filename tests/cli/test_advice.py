@@ -63,7 +63,7 @@ def test_data(tmp_path):
     dataset = open_dataset(tmp_path)
     settings = RunSettings({"source": str(tmp_path)}, model=RetinaNetConfig.tiny(2), training=TrainingConfig.tiny())
     first, few, rare, *rest = advice("RUN", [], dataset, settings, 3)
-    assert "hold out a larger part of them (--val-fraction)" in first.remedy
+    assert "hold out more (--val-fraction)" in first.remedy
     assert [few, rare, *rest] == advice("RUN", [], dataset, settings)
     assert few.seen == "4 images to learn from: few"
     assert rare.seen == "classes of few objects: dog (1), cat (4)"
