@@ -38,8 +38,8 @@ where two numbers near each other are subtracted. NumPy has no bfloat16.
 
 {half_width(half["rows"])}
 
-`dense_focal_loss` of the compiled path is the one function that computes in float32, for the sake of speed. Its errors
-over every float32 logit there is, in units in the last place, as background:
+Of the compiled losses, `dense_focal_loss` is the one that computes in float32, for the sake of speed. Its errors over
+every float32 logit there is, in units in the last place, as background:
 [`bench_ulp.py`](../../tests/benchmarks/bench_ulp.py), {_machine(ulp)}.
 
 {every_logit(ulp["rows"])}

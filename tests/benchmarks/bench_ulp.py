@@ -7,7 +7,8 @@ in units in the last place (ulp) of float32: up to 0.5 a result is the nearest n
 of the float64 formula, which is right to 1e-15. Results that are too small to be normal numbers (below 2**-126) have
 fewer digits, and are counted apart. What FILE knows already is not run again; Ctrl-C keeps the gammas that are done.
 
-The other functions compute in float64 whatever they are given, and round once (`tests/operations/test_ulp.py`).
+The other losses of the compiled path compute in float64 whatever they are given, and round once
+(`tests/operations/test_ulp.py`).
 """
 
 from __future__ import annotations

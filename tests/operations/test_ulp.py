@@ -1,4 +1,4 @@
-"""Units in the last place of float32: what the exhaustive run found still holds, and other functions round once."""
+"""Units in the last place of float32: what the exhaustive run found still holds, and the other losses round once."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_the_worst_logits_are_still_the_worst(gamma):
         *(("quality_focal_loss" + suffix, {}) for suffix in ("", "_grad", "_hess")),
     ],
 )
-def test_the_other_functions_round_once(name, parameters):
+def test_the_other_losses_round_once(name, parameters):
     """In float32 they give the float32 number nearest to what they give in float64: half a unit, at every logit."""
     x = logits(np.random.default_rng(1))
     y = np.arange(len(x)) % 2
