@@ -32,7 +32,7 @@ CURVES = {
     rows.ohem("ohem", 512, 0.7): ("OHEM, 64, NMS .7", COLOURS["ohem"]),
     rows.ce(0.9): ("CE, α = .9", COLOURS["balanced"]),
 }  # fmt: skip
-"""What is trained until it no longer improves."""
+"""What is trained for ten times as many steps."""
 
 
 def draw(results: Results | None = None) -> Figure:

@@ -49,7 +49,8 @@ from minidet.plotting import STYLE
 FIGURES: tuple[tuple[str, Callable[[Results], Figure], str], ...] = (
     ("Ours beside the published rows", ablations.draw, "AP of each row as a fraction of the best row's AP."),
     ("Where the focal loss starts to pay", imbalance.draw,
-     "Not in the paper: the same images with fewer and fewer objects. Left the AP, right what the focal loss gains."),
+     "Not in the paper: fewer and fewer objects per image, and so fewer seen in training. Left the AP, right what the "
+     "focal loss gains."),
     ("What the tables leave open", questions.draw,
      "Not in the paper: background around one object, steps, OHEM's batch beside a tuned focal loss, hard negatives."),
     ("Cross entropy with and without the prior", prior.draw,
@@ -60,7 +61,7 @@ FIGURES: tuple[tuple[str, Callable[[Results], Figure], str], ...] = (
      "Published: AP on COCO and time on an M40. Ours: time on our device, with random weights."),
     ("Figure 3: RetinaNet", lambda _: figure3.draw(), "The architecture, with the shapes of a real forward pass."),
     ("Figure 4: who carries the loss", lambda _: figure4.draw(),
-     "A detector trained with γ = 2 for 1,800 steps: the loss of its outputs under four gammas, sorted and summed up."),
+     "A detector trained with γ = 2 for 6,000 steps: the loss of its outputs under four gammas, sorted and summed up."),
     ("Figure 5: FL*", lambda _: figure5.draw(), "Appendix A: another loss of the same kind."),
     ("Figure 6: derivatives", lambda _: figure6.draw(), "Appendix B."),
     ("Figure 7: a grid of FL*", figure7.draw,
@@ -132,8 +133,8 @@ def differences() -> str:
         f"{many / few:.1f} times each, after which AP still rises; detections with a score below "
         f"{model.postprocess.score_threshold:g} are dropped, which costs losses with low scores more. The backbone was "
         f"trained by a detector with the focal loss, and is the same for all seeds, so that the spread over the seeds "
-        "does not include it. The rows about the prior under AdamW, the anchors, the imbalance, the learning rate, the "
-        "number of steps and the size of the image change what their names say, and nothing else."
+        "does not include it. The other rows change what their names say and nothing else, but for two: AdamW has a "
+        "learning rate of 0.001 and clips gradients, and the images of the background rows have 2 to 4 distractors."
     )
 
 
@@ -146,10 +147,11 @@ def effort(results: Results) -> str:
     configurations = sum(1 for runs in results.by_identity.values() if any(run in used for run in runs.values()))
     hours = sum(run["cpu_seconds"] for run in used) / 3600
     devices = ", ".join(sorted({f"{run['device']} in {run['precision']}" for run in used}))
-    commits = sorted({(run["commit"] or "unknown")[:7] for run in used})
+    hashes = sorted({(run["commit"] or "unknown")[:7] for run in used})
+    commits = f"{'commit' if len(hashes) == 1 else 'commits'} {', '.join(hashes)}"
     return (
         f"Behind it are {len(used)} runs of {configurations} configurations, up to {seeds} seeds per configuration: "
-        f"{hours:.1f} hours of processor time on {devices}, at commit {', '.join(commits)}. Every run is a JSON file "
+        f"{hours:.1f} hours of processor time on {devices}, at {commits}. Every run is a JSON file "
         "in minidet/experiments/runs; it holds the command that runs it again."
     )
 
@@ -159,7 +161,7 @@ def _claim(claim: Claim, verdict: verdicts.Verdict, why: str) -> str:
         f'<div class="claim {CLASSES[verdict.kind]}"><p><b>{verdict.kind}</b>{escape(claim.text)}.</p>'
         f'<p class="soft">The paper ({escape(claim.section)}): {escape(claim.published)}. Here{_links(claim)}: '
         f"{escape(str(verdict))}.</p>"
-        + (f'<p class="soft">A look into why: {escape(why)}.</p>' if why else "")
+        + (f'<p class="soft">What else was measured: {escape(why)}.</p>' if why else "")
         + "</div>"
     )
 

@@ -41,10 +41,12 @@ TESTS = {
     "boxes": ["boxes", "assignment", "nms"], "star": ["losses"], "regression": ["losses", "half"],
     "softmax": ["losses"], "stable": ["losses", "quality"], "losses": ["losses", "half"],
     "quality": ["quality", "half"], "anchors": ["anchors", "assignment"],
+    "dense32": ["losses", "half", "compiled"], "forced": ["assignment"], "grid": ["assignment", "anchors"],
 }  # fmt: skip
 SUBJECTS = (
     *(f"reference/{name}.py" for name in (*FILES, "average_precision")),
-    *(f"compiled/{name}.py" for name in FILES),
+    *(f"compiled/{name}.py" for name in (*FILES, "dense32", "forced", "grid")),
+    *(f"pytorch/{name}.py" for name in FILES),
 )
 SLOWEST = 4.0
 """Seconds of a processor that a test may take to be among those that are run."""

@@ -43,6 +43,9 @@ def test_the_papers_numbers():
     assert PostprocessConfig() == PostprocessConfig(0.05, 1000, 0.5, 100)
     assert AssignmentConfig() == AssignmentConfig(0.5, 0.4, False)
     assert LossConfig() == LossConfig("focal", gamma=2.0, alpha=0.25, box_weight=1.0, smooth_l1_beta=1.0)
+    training = TrainingConfig()
+    assert (training.batch_size, training.iterations, training.learning_rate) == (16, 90_000, 0.01)
+    assert (training.momentum, training.weight_decay, training.flip) == (0.9, 1e-4, 0.5)
     assert RetinaNetConfig().prior == 0.01
     assert 1 / (1 + math.exp(-RetinaNetConfig().prior_logit)) == pytest.approx(0.01, rel=1e-14)
 

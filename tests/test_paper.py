@@ -43,7 +43,8 @@ def test_a_link_leads_to_what_it_names(text, target):
 
 
 @pytest.mark.parametrize("place", [f"Equation {n}" for n in (1, 3, 4, 5, 6)] + [
-    "equation 2", "Equations 7 and 8", "the rule of assignment", "offsets", "prior", "Inference",
+    "equation 2", "Equations 7 and 8", "the rule of assignment", "The offsets", "Section 3.3, the prior", "Inference",
+    "Section 5.1, cross entropy without and with the prior", "Section 5.1, the hinge loss",
     *(f"Figure {n}" for n in (1, 2, 3, 4, 7)), "Figures 5 and 6", *(f"Table 1{part}" for part in "cde"),
     "Tables 1a and 1b", "Table 2", "Table 3", "Appendix B",
 ])  # fmt: skip

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from minidet.cli import scores
 from minidet.cli.arguments import RUNS, add_command, add_pixel_limit, add_tiles
+from minidet.cli.identity import IMAGES, learnt_too
 from minidet.cli.outputs import check_outputs, slug
 from minidet.cli.runs import FILES, add_path, add_run, load_run, written_beside
 from minidet.cli.sources import SOURCES, absolute, add_source_options, source_options
@@ -65,6 +66,9 @@ def run(options: argparse.Namespace) -> None:
     print(recognise(source["source"]).says)
     if dataset.faults:
         told = f"{dataset.name}: {counted(dataset.faults)}; minidet inspect lists them"
+        print(told, file=sys.stderr)
+    images = options.run_folder / IMAGES
+    if images.exists() and (told := learnt_too(json.loads(images.read_bytes()), dataset)):
         print(told, file=sys.stderr)
     own = source == settings.val and not options.best
     json_file = options.json or _record_path(folder, dataset, source, own)

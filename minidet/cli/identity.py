@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from minidet.wording import counted
+
 if TYPE_CHECKING:
     from minidet.config import RunSettings
     from minidet.data import Dataset
 
-NAME = "images.json"
+IMAGES = "images.json"
 """The file of a run that lists the images it learns from."""
 FAULTS = "faults.json"
 """The file of a run that lists what is wrong in its data."""
@@ -57,7 +59,7 @@ def check_images(run: Path, dataset: Dataset, allowed: bool) -> str | None:
     Raises:
         ValueError: something changed and is not allowed to.
     """
-    path = run / NAME
+    path = run / IMAGES
     if not path.exists():
         return None
     before, now = dict(json.loads(path.read_bytes())), dict(image_list(dataset))
@@ -75,6 +77,31 @@ def check_images(run: Path, dataset: Dataset, allowed: bool) -> str | None:
     return text
 
 
+def learnt_too(images: Iterable[Sequence[Any]], dataset: Dataset) -> str | None:
+    """Whether images to evaluate on are among those that a run learns from, by their names, sizes and boxes.
+
+    Args:
+        images: what is learnt from, as from `image_list`.
+        dataset: what is evaluated on.
+
+    Returns:
+        A sentence that says how many; None when there are none. An image without objects is not counted: another one
+        may have its name and size.
+    """
+    learnt = {content for _, content in images}
+    both = [
+        dataset.record(i).file_name
+        for i, (_, content) in enumerate(image_list(dataset))
+        if content in learnt and len(dataset.record(i).boxes)
+    ]
+    if not both:
+        return None
+    return (
+        f"also learnt from: {len(both):,} of {counted(len(dataset), 'image')} to evaluate on ({_some(both)}); AP on "
+        "them does not tell what the detector finds in others"
+    )
+
+
 @contextmanager
 def remembered(run: Path, dataset: Dataset, unseen: Dataset | None) -> Iterator[None]:
     """Keep the list of images in the folder of a run while it is trained, and a list of faults where there are any.
@@ -89,7 +116,7 @@ def remembered(run: Path, dataset: Dataset, unseen: Dataset | None) -> Iterator[
     from minidet.files import write_json, write_text
 
     config, there = run / "config.json", run.exists()
-    written = [write_text(run / NAME, json.dumps(image_list(dataset)) + "\n")]
+    written = [write_text(run / IMAGES, json.dumps(image_list(dataset)) + "\n")]
     faults = {
         name: [asdict(fault) for fault in read.faults]
         for name, read in (("data", dataset), ("val", unseen))

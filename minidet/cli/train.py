@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from minidet.cli import scores
 from minidet.cli.advice import advice, table
 from minidet.cli.arguments import PRESETS, add_command, add_pixel_limit, add_settings
-from minidet.cli.identity import FAULTS, check_images, remembered
+from minidet.cli.identity import FAULTS, check_images, image_list, learnt_too, remembered
 from minidet.cli.outputs import check_outputs
 from minidet.cli.plan import Plan, plan
 from minidet.cli.runs import FILES
@@ -211,8 +211,12 @@ def _check(options: argparse.Namespace, ready: Plan, first: bool) -> None:
             if read is not None and not (read is settings.val and read["source"] == (settings.data or {})["source"]):
                 print(recognise(read["source"]).says)
         print(summary(dataset))
-        if unseen is not None and unseen.faults:
+        if unseen is None:
+            print("nothing to evaluate on: --val-fraction 0.2 keeps a fifth of the images for that, --val takes others")
+        elif unseen.faults:
             print(f"to evaluate on: {summary(unseen)}")
+        if unseen is not None and _is_read(ready) and (told := learnt_too(image_list(dataset), unseen)):
+            print(told, file=sys.stderr)
         if any(read.faults for read in data):
             print(f"the faults are listed in {options.out / FAULTS}", file=sys.stderr)
         if changed:

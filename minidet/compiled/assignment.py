@@ -65,15 +65,15 @@ def assign_pyramid(
 def _assign(first, stop, anchors, gts, positive_iou, negative_iou, best_of_gt, out):
     """No (N, M) matrix: block after block of anchors meets all boxes, and memory stays O(N + M)."""
     for block in range(first, stop):
-        some = slice(block * _BLOCK, (block + 1) * _BLOCK)
-        _assign_block(anchors[some], gts, positive_iou, negative_iou, best_of_gt, out[some])
+        start = block * _BLOCK
+        n = min(_BLOCK, len(anchors) - start)
+        _assign_block(anchors, start, n, gts, positive_iou, negative_iou, best_of_gt, out)
 
 
 @helper
-def _assign_block(anchors, gts, positive_iou, negative_iou, best_of_gt, out):
-    """One box at a time over all anchors, without branches, so that the inner loop runs on vectors."""
-    n = len(anchors)
-    x1, y1, x2, y2, area = _columns(anchors)
+def _assign_block(anchors, start, n, gts, positive_iou, negative_iou, best_of_gt, out):
+    """One box at a time over n anchors, without branches, so that the inner loop runs on vectors."""
+    x1, y1, x2, y2, area = _columns(anchors, start, n)
     best, matched, forced = np.zeros(n), np.zeros(n, np.int64), np.zeros(n, np.int64)
     for j in range(len(gts)):
         a, b, c, d, top = gts[j, 0], gts[j, 1], gts[j, 2], gts[j, 3], best_of_gt[j]
@@ -86,9 +86,9 @@ def _assign_block(anchors, gts, positive_iou, negative_iou, best_of_gt, out):
             forced[i] |= (iou == top) & (iou > 0.0)
     for i in range(n):
         if forced[i] or best[i] >= positive_iou:
-            out[i] = matched[i]
+            out[start + i] = matched[i]
         else:
-            out[i] = BACKGROUND if best[i] < negative_iou else IGNORED
+            out[start + i] = BACKGROUND if best[i] < negative_iou else IGNORED
 
 
 @kernel
@@ -97,24 +97,25 @@ def _best_of_gt(anchors, gts):
     best = np.zeros(len(gts))
     iou = np.empty(_BLOCK)
     for start in range(0, len(anchors), _BLOCK):
-        x1, y1, x2, y2, area = _columns(anchors[start : start + _BLOCK])
+        n = min(_BLOCK, len(anchors) - start)
+        x1, y1, x2, y2, area = _columns(anchors, start, n)
         for j in range(len(gts)):
             a, b, c, d = gts[j, 0], gts[j, 1], gts[j, 2], gts[j, 3]
             gt_area = (c - a) * (d - b)
-            for i in range(len(area)):
+            for i in range(n):
                 iou[i] = iou_of(x1[i], y1[i], x2[i], y2[i], area[i], a, b, c, d, gt_area)
-            for i in range(len(area)):
+            for i in range(n):
                 best[j] = max(best[j], iou[i])
     return best
 
 
 @helper
-def _columns(anchors):
-    """x1, y1, x2, y2 and area of some anchors, each contiguous float64."""
-    n = len(anchors)
+def _columns(anchors, start, n):
+    """x1, y1, x2, y2 and area of n anchors, each contiguous float64."""
     x1, y1, x2, y2, area = np.empty(n), np.empty(n), np.empty(n), np.empty(n), np.empty(n)
     for i in range(n):
-        x1[i], y1[i], x2[i], y2[i] = anchors[i, 0], anchors[i, 1], anchors[i, 2], anchors[i, 3]
+        j = start + i
+        x1[i], y1[i], x2[i], y2[i] = anchors[j, 0], anchors[j, 1], anchors[j, 2], anchors[j, 3]
         area[i] = (x2[i] - x1[i]) * (y2[i] - y1[i])
     return x1, y1, x2, y2, area
 
@@ -128,11 +129,11 @@ def _assign_pyramid(cells, places, first, offset, gts, rounded, positive_iou, ne
         rows, row_length = place[0], place[1] * per_cell
         near = candidates(cells[level], place, offset, gts, negative_iou)
         height = max(1, _BAND // row_length)
-        best = np.empty(height * row_length)  # IoU with gts[band], where band >= 0
+        best = np.empty(height * row_length)  # IoU with the object that an anchor of the band has, if it has one
         for top in range(0, rows, height):
             bottom = min(top + height, rows)
-            band = out[first[level] + top * row_length : first[level] + bottom * row_length]
-            for i in range(len(band)):
+            start, n = first[level] + top * row_length, (bottom - top) * row_length
+            for i in range(n):
                 best[i] = 0.0
             for c in range(len(near)):
                 j, a, low, high = near[c, 0], near[c, 1], max(near[c, 2], top), min(near[c, 3], bottom)
@@ -142,6 +143,6 @@ def _assign_pyramid(cells, places, first, offset, gts, rounded, positive_iou, ne
                         i = (row - top) * row_length + column * per_cell + a
                         iou = iou_at(cell, place, offset, row, column, rounded, gt)
                         if iou >= negative_iou and iou > best[i]:  # strictly: of equal ones the first stays
-                            band[i], best[i] = j, iou
-            for i in range(len(band)):
-                band[i] = IGNORED if (band[i] >= 0) & (best[i] < positive_iou) else band[i]
+                            out[start + i], best[i] = j, iou
+            for i in range(start, start + n):
+                out[i] = IGNORED if (out[i] >= 0) & (best[i - start] < positive_iou) else out[i]

@@ -54,7 +54,8 @@ def _suppress(boxes, starts, threshold):
         start, stop = starts[g], starts[g + 1]
         low_x, low_y, scale, columns, rows, widest, highest, margin = _grid(boxes, start, stop)
         first_in_cell = np.empty(rows * columns, np.int64)
-        first_in_cell[:] = -1
+        for home in range(rows * columns):
+            first_in_cell[home] = -1
         for i in range(start, stop):
             x1, y1, x2, y2 = boxes[i, 0], boxes[i, 1], boxes[i, 2], boxes[i, 3]
             w, h = x2 - x1, y2 - y1
@@ -105,8 +106,8 @@ def _grid(boxes, start, stop):
         widest, highest, total = max(widest, w), max(highest, h), total + w + h
     count = stop - start
     if max(high_x - low_x, high_y - low_y) * count > 4 * total * math.sqrt(count):
-        low_x, high_x = _core(boxes[start:stop, 0], boxes[start:stop, 2], low_x, high_x)
-        low_y, high_y = _core(boxes[start:stop, 1], boxes[start:stop, 3], low_y, high_y)
+        low_x, high_x = _core(boxes, start, stop, 0, low_x, high_x)
+        low_y, high_y = _core(boxes, start, stop, 1, low_y, high_y)
     side = max(high_x - low_x, high_y - low_y)
     cell = max(total / (2 * count), side / math.sqrt(count), side / 1024, 1e-300)
     margin = 1e-6 + 1e-15 * max(abs(low_x), abs(high_x), abs(low_y), abs(high_y)) / cell  # far more than rounding
@@ -116,28 +117,33 @@ def _grid(boxes, start, stop):
 
 
 @helper
-def _core(starts, ends, low, high):
+def _core(boxes, start, stop, axis, low, high):
     """The part of an axis, from low to high, in which nine of ten centres lie, without what is far from all others.
 
     Far is more than four times the mean distance from the mean, which nothing is among centres spread evenly.
     """
-    inside = len(starts)
+    count = inside = stop - start
     for _ in range(8):
         total = away = 0.0
-        for i in range(len(starts)):
-            centre = starts[i] + (ends[i] - starts[i]) / 2
+        for i in range(start, stop):
+            centre = _centre(boxes, i, axis)
             total += centre if low <= centre <= high else 0.0
         mean = total / inside
-        for i in range(len(starts)):
-            centre = starts[i] + (ends[i] - starts[i]) / 2
+        for i in range(start, stop):
+            centre = _centre(boxes, i, axis)
             away += abs(centre - mean) if low <= centre <= high else 0.0
         nearer, farther, inside = max(low, mean - 4 * away / inside), min(high, mean + 4 * away / inside), 0
-        for i in range(len(starts)):
-            inside += nearer <= starts[i] + (ends[i] - starts[i]) / 2 <= farther
-        if inside < 0.9 * len(starts) or (nearer == low and farther == high):
+        for i in range(start, stop):
+            inside += nearer <= _centre(boxes, i, axis) <= farther
+        if inside < 0.9 * count or (nearer == low and farther == high):
             break
         low, high = nearer, farther
     return low, high
+
+
+@helper
+def _centre(boxes, i, axis):
+    return boxes[i, axis] + (boxes[i, axis + 2] - boxes[i, axis]) / 2
 
 
 @helper

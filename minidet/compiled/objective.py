@@ -112,7 +112,9 @@ def _elementwise(settings: LossConfig) -> tuple[Any, Any, tuple[float | None, ..
             return focal_loss_star, focal_loss_star_grad, (settings.gamma, settings.beta, settings.alpha)
         case "hinge":
             return hinge_loss, hinge_loss_grad, (settings.margin,)
-    return cross_entropy, cross_entropy_grad, (None,)  # of the anchors that OHEM chooses
+        case "ohem" | "ohem_1_3":  # of the anchors that it chooses
+            return cross_entropy, cross_entropy_grad, (None,)
+    raise ValueError(f"loss.kind = {settings.kind!r} is not known to minidet.compiled: give another path")
 
 
 def _hard_examples(

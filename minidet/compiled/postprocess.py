@@ -11,7 +11,7 @@ from minidet import checks
 from minidet.compiled import arrays
 from minidet.compiled.arrays import descending, native, wide
 from minidet.compiled.boxes import clip_boxes, decode_boxes
-from minidet.compiled.jit import helper, kernel, parallel_kernel
+from minidet.compiled.jit import kernel
 from minidet.compiled.nms import batched_nms
 from minidet.compiled.stable import sigmoid
 from minidet.config import PostprocessConfig
@@ -19,9 +19,6 @@ from minidet.structures import Detections
 
 _BLOCK = 256
 """How many logits form a block, of which only the highest is looked at first."""
-_MAGNITUDE = np.int32(0x7FFFFFFF)
-_INFINITY = 0x7F800000
-"""The key of inf; that of -inf is ~_INFINITY."""
 
 
 def postprocess(
@@ -53,61 +50,22 @@ def _best_of_level(
     shaped = x.ndim == 2 and offsets.ndim == 2 and offsets.shape[1] == 4 and len(x) == len(offsets) == len(corners)
     if not shaped or not arrays.all_finite(native(offsets.ravel())):
         x, offsets, corners = checks.level(level, logits, deltas, anchors)
-    flat = x.ravel()
-    with np.errstate(over="ignore"):
-        bits = np.ascontiguousarray(flat, np.float32).view(np.int32)  # rounded values order like the exact ones, or tie
-    highest, lowest = np.empty((2, -(-len(bits) // _BLOCK)), np.int32)
-    _extremes(len(highest), len(bits) // 8, bits, highest, lowest)
-    if highest.max(initial=0) > _INFINITY or lowest.min(initial=0) < ~_INFINITY:
+    flat = native(x.ravel())  # index = anchor * K + class
+    highest = np.maximum.reduceat(flat, np.arange(0, len(flat), _BLOCK))  # of each block; NaN where it has one
+    if np.isnan(highest).any():
         checks.class_scores(f"logits[{level}]", x)
-    bound = ~_INFINITY
+    threshold = np.float64(config.logit_threshold)
+    bound = np.float64(-np.inf)
     if len(highest) > config.max_per_level:
-        bound = np.partition(highest, -config.max_per_level)[-config.max_per_level] - 1  # 0.0 and -0.0 are neighbours
-    candidates = _reaching(bits, highest, bound)  # index = anchor * K + class
-    candidates = candidates[flat[candidates] > np.float64(config.logit_threshold)]
+        bound = np.partition(highest, -config.max_per_level)[-config.max_per_level]
+    near = np.flatnonzero((highest >= bound) & (highest > threshold))
+    candidates = (near[:, None] * _BLOCK + np.arange(_BLOCK)).ravel()
+    candidates = candidates[candidates < len(flat)]  # the last block may be shorter
+    values = flat[candidates]
+    candidates = candidates[(values >= bound) & (values > threshold)]
     best = candidates[descending(flat[candidates])][: config.max_per_level]
     anchor, klass = np.divmod(best, max(1, x.shape[1]))
-    return flat[best], decode_boxes(offsets[anchor], corners[anchor]), klass
-
-
-@helper
-def _key(bits):
-    """The bits of a float32 as an integer that has the order of the number; NaN lies beyond the infinities."""
-    return np.int32(bits ^ np.int32(np.int32(bits >> np.int32(31)) & _MAGNITUDE))
-
-
-@parallel_kernel
-def _extremes(first, stop, bits, highest, lowest):
-    """The highest and the lowest key of each block."""
-    for block in range(first, stop):
-        highest[block], lowest[block] = _extremes_of_block(bits[block * _BLOCK : (block + 1) * _BLOCK])
-
-
-@helper
-def _extremes_of_block(bits):
-    high, low = np.int32(-_MAGNITUDE), _MAGNITUDE
-    for i in range(len(bits)):
-        key = _key(bits[i])
-        high = key if key > high else high
-        low = key if key < low else low
-    return high, low
-
-
-@kernel
-def _reaching(bits, highest, bound):
-    """Indices, in order, of the keys that are at least `bound`."""
-    near = 0
-    for block in range(len(highest)):
-        near += highest[block] >= bound
-    out = np.empty(near * _BLOCK, np.int64)
-    count = 0
-    for block in range(len(highest)):
-        if highest[block] >= bound:
-            for i in range(block * _BLOCK, min((block + 1) * _BLOCK, len(bits))):
-                if _key(bits[i]) >= bound:
-                    out[count] = i
-                    count += 1
-    return out[:count]
+    return x.ravel()[best], decode_boxes(offsets[anchor], corners[anchor]), klass
 
 
 @kernel

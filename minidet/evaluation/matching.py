@@ -1,4 +1,8 @@
-"""COCO's matching and its curves: the part of the evaluation that has to be fast, compiled."""
+"""COCO's matching and its curves: the part of the evaluation that has to be fast, compiled.
+
+NumPy makes the arrays that the kernels fill: in a kernel, a line that makes or compares whole arrays costs as much
+compilation as twenty that count.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,6 @@ import numpy as np
 from minidet.compiled.jit import helper, kernel
 
 
-@kernel
 def match(boxes, order, gt_boxes, gt_areas, gt_crowd, bounds, iou_thresholds, area_ranges):
     """Who takes which object: the outcome of every detection for every area range and IoU threshold.
 
@@ -27,22 +30,43 @@ def match(boxes, order, gt_boxes, gt_areas, gt_crowd, bounds, iou_thresholds, ar
         positive and where it is ignored. It is a false positive where neither is set.
     """
     right, ignored = np.zeros((2, len(area_ranges), len(boxes)), np.uint16)
+    most = int((bounds[:, 3] - bounds[:, 2]).max(initial=0)), int((bounds[:, 1] - bounds[:, 0]).max(initial=0))
+    ious, aside = np.empty(most[::-1]), np.empty(most[0], np.bool_)
+    taken = np.empty((len(iou_thresholds), most[0]), np.bool_)
+    _match(
+        boxes, order, gt_boxes, gt_areas, gt_crowd, bounds, iou_thresholds, area_ranges, ious, aside, taken,
+        right, ignored,
+    )  # fmt: skip
+    return right, ignored
+
+
+@kernel
+def _match(
+    boxes, order, gt_boxes, gt_areas, gt_crowd, bounds, iou_thresholds, area_ranges, ious, aside, taken, right, ignored
+):
+    """`match` into the last two arguments; the three before them are room for one class in one image."""
     everywhere = (1 << len(iou_thresholds)) - 1
-    lowest = iou_thresholds.min()
+    lowest = np.inf
+    for t in range(len(iou_thresholds)):
+        lowest = min(lowest, iou_thresholds[t])
     for i in range(len(bounds)):
-        first, last, gt_first, gt_last = bounds[i]
-        crowd = gt_crowd[gt_first:gt_last]
-        own = order[first:last]
-        ious = box_iou(boxes, own, gt_boxes[gt_first:gt_last], crowd)
+        first, last, gt_first, gt_last = bounds[i, 0], bounds[i, 1], bounds[i, 2], bounds[i, 3]
+        objects = gt_last - gt_first
+        for d in range(first, last):
+            for g in range(objects):
+                ious[d - first, g] = iou_with_object(boxes, order[d], gt_boxes, gt_first + g, gt_crowd[gt_first + g])
         for a in range(len(area_ranges)):
-            low, high = area_ranges[a]
-            aside = crowd | (gt_areas[gt_first:gt_last] < low) | (gt_areas[gt_first:gt_last] > high)
-            taken = np.zeros((len(iou_thresholds), len(crowd)), np.bool_)
+            low, high = area_ranges[a, 0], area_ranges[a, 1]
+            for g in range(objects):
+                area = gt_areas[gt_first + g]
+                aside[g] = gt_crowd[gt_first + g] or area < low or area > high
+                for t in range(len(iou_thresholds)):
+                    taken[t, g] = False
             for d in range(last - first):
-                area = boxes[own[d], 2] * boxes[own[d], 3]
+                area = boxes[order[first + d], 2] * boxes[order[first + d], 3]
                 outside = area < low or area > high
                 near = False
-                for g in range(len(crowd)):
+                for g in range(objects):
                     near |= ious[d, g] >= lowest
                 if not near:  # the usual case: nothing to be matched at any threshold
                     if outside:
@@ -53,9 +77,10 @@ def match(boxes, order, gt_boxes, gt_areas, gt_crowd, bounds, iou_thresholds, ar
                     for last_resort in (False, True):  # an ignored object is matched only where no other one is
                         if match >= 0:
                             break
-                        for g in range(len(crowd)):
+                        for g in range(objects):
+                            free = gt_crowd[gt_first + g] or not taken[t, g]
                             # "not <": of equal IoUs, the later object wins, as in pycocotools
-                            if aside[g] == last_resort and (crowd[g] or not taken[t, g]) and not ious[d, g] < best:
+                            if aside[g] == last_resort and free and not ious[d, g] < best:
                                 match, best = g, ious[d, g]
                     if match >= 0:
                         taken[t, match] = True
@@ -63,36 +88,24 @@ def match(boxes, order, gt_boxes, gt_areas, gt_crowd, bounds, iou_thresholds, ar
                         ignored[a, first + d] |= 1 << t
                     elif match >= 0:
                         right[a, first + d] |= 1 << t
-    return right, ignored
 
 
 @helper
-def box_iou(boxes, own, gt_boxes, gt_crowd):
-    """IoU of (x, y, width, height) boxes, every rounding as in ``bbIou`` of COCO's maskApi.c.
+def iou_with_object(boxes, i, gt_boxes, g, crowd):
+    """The IoU of two (x, y, width, height) boxes, every rounding as in ``bbIou`` of COCO's maskApi.c.
 
-    Args:
-        boxes: (N, 4) detections.
-        own: (D,) which of them.
-        gt_boxes: (G, 4) objects.
-        gt_crowd: (G,) bool; with a crowd it is intersection / area of the detection.
-
-    Returns:
-        (D, G) float64 in [0, 1].
+    With a crowd it is intersection / area of the detection.
     """
-    ious = np.zeros((len(own), len(gt_boxes)))
-    for d in range(len(own)):
-        x, y, w, h = boxes[own[d]]
-        for g in range(len(gt_boxes)):
-            gt_x, gt_y, gt_w, gt_h = gt_boxes[g]
-            width = min(w + x, gt_w + gt_x) - max(x, gt_x)
-            height = min(h + y, gt_h + gt_y) - max(y, gt_y)
-            if width > 0 and height > 0:
-                intersection = width * height
-                ious[d, g] = intersection / (w * h if gt_crowd[g] else w * h + gt_w * gt_h - intersection)
-    return ious
+    x, y, w, h = boxes[i, 0], boxes[i, 1], boxes[i, 2], boxes[i, 3]
+    gt_x, gt_y, gt_w, gt_h = gt_boxes[g, 0], gt_boxes[g, 1], gt_boxes[g, 2], gt_boxes[g, 3]
+    width = min(w + x, gt_w + gt_x) - max(x, gt_x)
+    height = min(h + y, gt_h + gt_y) - max(y, gt_y)
+    if not (width > 0 and height > 0):
+        return 0.0
+    intersection = width * height
+    return intersection / (w * h if crowd else w * h + gt_w * gt_h - intersection)
 
 
-@kernel
 def accumulate(right, ignored, by_score, scores, rank, bounds, objects, thresholds, recall_thresholds, max_detections):
     """The curves of all classes from what became of their detections.
 
@@ -115,21 +128,40 @@ def accumulate(right, ignored, by_score, scores, rank, bounds, objects, threshol
         Precision (T, R, K, A, M), the envelope; recall (T, K, A, M) at the end of the list; and (T, R, K, A, M) the
         score at which each recall is reached; -1 without objects.
     """
-    A, T = len(right), thresholds
-    K, R, M = len(bounds) - 1, len(recall_thresholds), len(max_detections)
-    precision, recall, reached = (
-        np.full((T, R, K, A, M), -1.0),
-        np.full((T, K, A, M), -1.0),
-        np.full((T, R, K, A, M), -1.0),
-    )
-    for k in range(K):
-        for a in range(A):
+    shape = len(bounds) - 1, len(right), len(max_detections)
+    precision, reached = np.full((2, thresholds, len(recall_thresholds), *shape), -1.0)
+    recall = np.full((thresholds, *shape), -1.0)
+    curve, score = np.empty((2, thresholds, len(max_detections), objects.max(initial=0)))
+    counts = np.empty((2, thresholds, len(max_detections)), np.int64)
+    first, seen = np.empty(len(max_detections)), np.empty(len(max_detections), np.int64)
+    _accumulate(
+        right, ignored, by_score, scores, rank, bounds, objects, recall_thresholds, max_detections, curve, score,
+        *counts, first, seen, precision, recall, reached,
+    )  # fmt: skip
+    return precision, recall, reached
+
+
+@kernel
+def _accumulate(
+    right, ignored, by_score, scores, rank, bounds, objects, recall_thresholds, max_detections, curve, score,
+    found, left_out, first, seen, precision, recall, reached,
+):  # fmt: skip
+    """`accumulate` into the last three arguments; the six before them are room for one class in one area range.
+
+    ``curve`` (T, M, objects) is the precision after the (j + 1)-th true positive, and ``score`` its score; ``found``
+    and ``left_out`` (T, M) count true positives and ignored detections, ``seen`` (M,) all, and ``first`` (M,) is the
+    best score, where pycocotools has the recall 0.
+    """
+    T, M = found.shape
+    for k in range(len(bounds) - 1):
+        for a in range(len(right)):
             count = objects[k, a]
             if not count:
                 continue
-            curve, score = np.empty((2, T, M, count))  # precision after the (j + 1)-th true positive, and its score
-            first = np.zeros(M)  # the best score; it is where pycocotools has the recall 0
-            seen, left_out, found = np.zeros(M, np.int64), np.zeros((T, M), np.int64), np.zeros((T, M), np.int64)
+            for m in range(M):
+                first[m], seen[m] = 0.0, 0
+                for t in range(T):
+                    found[t, m], left_out[t, m] = 0, 0
             for place in range(bounds[k], bounds[k + 1]):
                 d = by_score[place]
                 hits, aside = right[a, d], ignored[a, d]
@@ -149,16 +181,15 @@ def accumulate(right, ignored, by_score, scores, rank, bounds, objects, threshol
                                 score[t, m, found[t, m] - 1] = scores[place]
             for t in range(T):
                 for m in range(M):
-                    envelope = curve[t, m, : found[t, m]]
-                    for j in range(len(envelope) - 1, 0, -1):
-                        envelope[j - 1] = max(envelope[j - 1], envelope[j])
+                    length = found[t, m]
+                    for j in range(length - 1, 0, -1):  # the envelope
+                        curve[t, m, j - 1] = max(curve[t, m, j - 1], curve[t, m, j])
                     j = 0
-                    for r in range(R):
-                        while j < len(envelope) and (j + 1) / count < recall_thresholds[r]:
+                    for r in range(len(recall_thresholds)):
+                        while j < length and (j + 1) / count < recall_thresholds[r]:
                             j += 1
-                        precision[t, r, k, a, m] = envelope[j] if j < len(envelope) else 0.0
-                        reached[t, r, k, a, m] = score[t, m, j] if j < len(envelope) else 0.0
+                        precision[t, r, k, a, m] = curve[t, m, j] if j < length else 0.0
+                        reached[t, r, k, a, m] = score[t, m, j] if j < length else 0.0
                         if recall_thresholds[r] <= 0:
                             reached[t, r, k, a, m] = first[m]
-                    recall[t, k, a, m] = len(envelope) / count
-    return precision, recall, reached
+                    recall[t, k, a, m] = length / count

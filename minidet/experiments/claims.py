@@ -155,6 +155,11 @@ TESTED = (
         measurements.hardest_positives,
     ),
     Claim(
+        "Figure 4", "At γ = 0 the distributions of the positive and of the negative loss are similar",
+        "no numbers", (), (25,),
+        measurements.similar_without_gamma,
+    ),
+    Claim(
         "Figure 4, right", "For negatives γ concentrates the loss on a few hard ones, far more than for positives",
         "no numbers", (), (26,),
         measurements.hardest_negatives,
@@ -190,7 +195,7 @@ TESTED = (
         measurements.sigmoid_inside,
     ),
     Claim(
-        "appendix B", "For effective settings the derivatives are small as soon as x_t is above 0",
+        "appendix B", "For effective settings the derivatives are small where x_t is above 0 (here: at x_t = 1)",
         "no numbers", (), (46,),
         measurements.small_derivatives,
     ),

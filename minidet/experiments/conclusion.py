@@ -17,15 +17,19 @@ def conclusion(judged: Sequence[tuple[Claim, verdicts.Verdict]]) -> str:
     """
     counts = {kind: sum(verdict.kind == kind for _, verdict in judged) for kind in verdicts.KINDS}
     shown = len(judged) - counts[verdicts.NOT_TESTABLE]
+    by_runs = sum(verdict.kind == verdicts.SUPPORTED and verdict.probability is not None for _, verdict in judged)
+    not_run = sum(bool(verdict.missing) for _, verdict in judged)
     return (
-        f"Of the {shown} claims that these runs can speak about, {counts[verdicts.SUPPORTED]} are supported, "
-        f"{counts[verdicts.CONTRADICTED]} contradicted, and {counts[verdicts.UNDECIDED]} stay undecided with so few "
-        "seeds once the number of claims is taken into account."
+        f"Of the {shown} claims that can be judged here, {counts[verdicts.SUPPORTED]} are supported ({by_runs} by runs "
+        "with several seeds, the others by arithmetic, a time or one detector), "
+        f"{counts[verdicts.CONTRADICTED]} contradicted, and {counts[verdicts.UNDECIDED]} undecided, most because few "
+        f"seeds cannot decide so many claims. {counts[verdicts.NOT_TESTABLE]} more are not testable here, of which "
+        f"{not_run} for want of runs alone."
     )
 
 
 def best_of_each(results: Results) -> str:
-    """The AP of the focal loss and of the best of its rivals, in one sentence; empty where a kind was never run.
+    """The AP of the focal loss and of the best of its rivals, soon and late; empty where a kind was never run.
 
     Args:
         results: the runs.
@@ -38,7 +42,11 @@ def best_of_each(results: Results) -> str:
         if focal is None or score is None:
             return ""
         told.append(f"{kind} {score} ({name})")
+    steps = results.known[rows.FL].training.iterations
+    late = {"the focal loss": rows.FL} | {f"OHEM ({name})": name for name in rows.PLATEAU_OHEM}
+    late |= {"cross entropy": rows.PLATEAU_CE}
+    at_end = [f"{kind} {results.score(rows.plateau(name))}" for kind, name in late.items()]
     return (
-        f"AP, mean ± standard deviation (number of seeds): the focal loss, untuned, {focal}; the best of several "
-        f"settings of {', of '.join(told)}."
+        f"AP after {steps:,} steps, mean ± standard deviation (number of seeds): the focal loss, untuned, {focal}; the "
+        f"best of several settings of {', of '.join(told)}. After {rows.PLATEAU * steps:,} steps: {'; '.join(at_end)}."
     )

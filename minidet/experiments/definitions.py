@@ -21,7 +21,7 @@ from minidet.experiments.setting import BACKBONE, BASE
 def table_1a(base: Experiment) -> Iterator[Experiment]:
     """Table 1a: cross entropy, the positives weighted by alpha and the negatives by 1 - alpha.
 
-    100 s per run:
+    About 100 s per run:
 
         1a/alpha=0.1             0     1a/alpha=0.25            7
         1a/alpha=0.5             11    1a/alpha=0.75            12
@@ -35,7 +35,7 @@ def table_1a(base: Experiment) -> Iterator[Experiment]:
 def table_1b(base: Experiment) -> Iterator[Experiment]:
     """Table 1b: the focal loss, each gamma with the alpha that the paper found best for it; two more alphas.
 
-    100 s per run:
+    About 100 s per run:
 
         1b/gamma=0               = 1a/alpha=0.75    1b/gamma=0.1             13
         1b/gamma=0.2             13                 1b/gamma=0.5             14
@@ -52,7 +52,7 @@ def table_1b(base: Experiment) -> Iterator[Experiment]:
 def table_1c(base: Experiment) -> Iterator[Experiment]:
     """Table 1c: the focal loss, varying the scales and the aspect ratios of the anchors.
 
-    80 s per run:
+    About 100 s per run:
 
         1c/scales=1,ratios=1     7               1c/scales=2,ratios=1     20
         1c/scales=3,ratios=1     20              1c/scales=1,ratios=3     14
@@ -68,7 +68,7 @@ def table_1c(base: Experiment) -> Iterator[Experiment]:
 def table_1d(base: Experiment) -> Iterator[Experiment]:
     """Table 1d: online hard example mining, in place of the focal loss.
 
-    130 s per run; the names have our batch sizes, `rows.OHEM_BATCH` the paper's:
+    About 130 s per run; the names have our batch sizes, `rows.OHEM_BATCH` the paper's:
 
         1d/ohem-16-0.7           3     1d/ohem-32-0.7           19
         1d/ohem-64-0.7           24    1d/ohem-16-0.5           22
@@ -88,7 +88,7 @@ def table_1d(base: Experiment) -> Iterator[Experiment]:
 def table_3_and_figure_7(base: Experiment) -> Iterator[Experiment]:
     """Table 3 and Figure 7: FL* in place of the focal loss, over a grid of gamma and beta.
 
-    90 s per run:
+    About 100 s per run:
 
         3/gamma=2,beta=1         20    3/gamma=4,beta=0         13
         7/gamma=1,beta=-1        3                  7/gamma=1,beta=0         = 1a/alpha=0.25
@@ -110,7 +110,7 @@ def table_3_and_figure_7(base: Experiment) -> Iterator[Experiment]:
 def priors(base: Experiment) -> Iterator[Experiment]:
     """Section 5.1: cross entropy and the focal loss, varying the prior pi of the initialisation.
 
-    80 s per run:
+    About 110 s per run:
 
         pi/ce-0.5                0               pi/ce-0.1                2
         pi/ce-0.01               10              pi/ce-0.001              12
@@ -130,7 +130,7 @@ def priors(base: Experiment) -> Iterator[Experiment]:
 def hinges(base: Experiment) -> Iterator[Experiment]:
     """Section 5.1: the hinge loss on p_t.
 
-    90 s per run:
+    About 110 s per run:
 
         hinge/margin=0.5         1        hinge/margin=0.9         3
     """
@@ -141,7 +141,7 @@ def hinges(base: Experiment) -> Iterator[Experiment]:
 def imbalance(base: Experiment) -> Iterator[Experiment]:
     """Not in the paper: the focal loss and two cross entropies, from many objects per image to one.
 
-    115 s per run:
+    About 115 s per run:
 
         imbalance/objects=16,loss=focal 22                   imbalance/objects=16,loss=ce 31
         imbalance/objects=16,loss=balanced 27                imbalance/objects=8,loss=focal 28
@@ -163,7 +163,7 @@ def imbalance(base: Experiment) -> Iterator[Experiment]:
 def table_1e(base: Experiment) -> Iterator[Experiment]:
     """Table 1e at small scale: the focal loss, varying the size of the image.
 
-    70 to 110 s per run:
+    About 85 s per run:
 
         1e/depth=18,scale=128    3     1e/depth=18,scale=160    20
         1e/depth=18,scale=192    28
@@ -177,7 +177,7 @@ def table_1e(base: Experiment) -> Iterator[Experiment]:
 def more_steps(base: Experiment) -> Iterator[Experiment]:
     """Not in the paper, but for Figure 4 and Table 2: the rivals, trained for three times as many steps.
 
-    5 minutes per run:
+    About 4 minutes per run:
 
         longer/1b/gamma=2        35         longer/1a/alpha=0.75     not run
         longer/1d/ohem-32-0.5    39         longer/3/gamma=2,beta=1  not run
@@ -189,7 +189,7 @@ def more_steps(base: Experiment) -> Iterator[Experiment]:
 def learning_rates(base: Experiment) -> Iterator[Experiment]:
     """Not in the paper: the rivals at half and at twice the learning rate.
 
-    100 s per run:
+    About 90 s per run:
 
         lr/1b/gamma=2,0.01       20    lr/1b/gamma=2,0.04       19
         lr/1a/alpha=0.75,0.01    13    lr/1a/alpha=0.75,0.04    13

@@ -119,9 +119,13 @@ def otherwise(results: Results, rival: str, family: Iterable[str]) -> str:
         f"at the learning rate {rate:g}": (rows.rate(rows.FL, rate), rows.rate(rival, rate)) for rate in rows.RATES
     }
     pairs[f"after {rows.LONGER} times as many steps"] = (rows.longer(rows.FL), rows.longer(rival))
+    pairs[f"after {rows.PLATEAU} times as many steps"] = (rows.plateau(rows.FL), rows.plateau(rival))
+    for few, many in rows.DISTRACTORS if rival == rows.RIVALS.ohem else ():
+        names = rows.distractors(few, many, "focal"), rows.distractors(few, many, "ohem")
+        pairs[f"with {few} to {many} distractors" if many else "without distractors"] = names
     told = []
     for what, (focal, other) in pairs.items():
-        scores = results.score(focal), results.score(other)
+        scores = [results.score(name) if name in results.known else None for name in (focal, other)]
         if all(scores):
             told.append(f"{what}: FL {scores[0]}, {rival} {scores[1]}")
     first = best(results, family)

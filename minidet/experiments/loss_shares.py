@@ -14,7 +14,7 @@ from minidet.experiments.definitions import experiments
 from minidet.geometry import resize_image, scale_boxes
 from minidet.reference import focal_loss
 
-DETECTOR = rows.longer(rows.FL)
+DETECTOR = rows.plateau(rows.FL)
 """The experiment whose detector is measured."""
 LOGITS = Path(__file__).parent / "measured" / "loss_shares.npz"
 """The measurement."""

@@ -10,15 +10,19 @@ from minidet.experiments import published as paper
 from minidet.experiments.differences import difference
 from minidet.experiments.results import Results, spearman
 from minidet.experiments.setting import BASE
-from minidet.experiments.verdicts import CONTRADICTED, NOT_TESTABLE, SUPPORTED, UNDECIDED, Finding, missing
+from minidet.experiments.verdicts import (
+    ABOUT,
+    CONTRADICTED,
+    EASY,
+    NOT_TESTABLE,
+    SMALL,
+    SUPPORTED,
+    SURE,
+    UNDECIDED,
+    Finding,
+    missing,
+)
 from minidet.reference import cross_entropy, cross_entropy_grad, focal_loss, focal_loss_grad, focal_loss_star_grad
-
-SURE = 0.9
-"""Rank correlation from which on two orders are called the same."""
-EASY = 0.6
-"""p_t from which on an example is called well classified (Figure 1)."""
-SMALL = 0.25
-"""A derivative is called small at x_t = 1 below this fraction of cross entropy's."""
 
 
 def rarer_objects(results: Results) -> Finding:
@@ -34,8 +38,8 @@ def rarer_objects(results: Results) -> Finding:
     slopes = [float(np.polyfit(rarity, [gains[n][seed] for n in rows.OBJECTS], 1)[0])
               for seed in range(min(map(len, gains.values())))]  # fmt: skip
     slope = difference(slopes, [0.0] * len(slopes), paired=True)
-    told = ", ".join(f"{objects} objects {np.mean(gains[objects]):+.1f}" for objects in rows.OBJECTS)
-    numbers = f"FL minus the better CE, per image {told}; {slope} points per halving of the objects"
+    told = ", ".join(f"{np.mean(gains[objects]):+.1f} with {objects}" for objects in rows.OBJECTS)
+    numbers = f"FL minus the better CE, by the objects per image: {told}; {slope} points per halving of the objects"
     seen = rows.OBJECTS[0] // rows.OBJECTS[-1]
     reason = (
         f"after equally many steps the first has seen {seen} times as many objects as the last, so that two things "
@@ -57,8 +61,8 @@ def more_background(results: Results) -> Finding:
     slopes = [float(np.polyfit(2 * np.log2(sides), [gains[side][seed] for side in sides], 1)[0])
               for seed in range(seeds)]  # fmt: skip
     slope = difference(slopes, [0.0] * len(slopes), paired=True)
-    told = ", ".join(f"{side} pixels {np.mean(gains[side]):+.1f}" for side in sides)
-    numbers = f"FL minus the better CE, by the image's side {told}; {slope} points per doubling of the background"
+    told = ", ".join(f"{np.mean(gains[side]):+.1f} with {side} pixels" for side in sides)
+    numbers = f"FL minus the better CE, by the image's side: {told}; {slope} points per doubling of the background"
     return Finding(numbers, min(1.0, 2 * slope.above(0)), min(1.0, 2 * slope.below(0)))
 
 
@@ -133,8 +137,21 @@ def hardest_positives(_: Results) -> Finding:
         return Finding(loss_shares.MISSING, settled=NOT_TESTABLE)
     shares = [loss_shares.hardest(logits["positive"], gamma, paper.HARDEST_POSITIVES) for gamma in loss_shares.GAMMAS]
     told = ", ".join(f"{share:.0%} (γ = {g:g})" for g, share in zip(loss_shares.GAMMAS, shares, strict=True))
-    numbers = f"the hardest {paper.HARDEST_POSITIVES:.0%} carry {told}, of a detector that has not converged"
-    return Finding(numbers, settled=UNDECIDED if shares == sorted(shares) else CONTRADICTED)
+    numbers = f"the hardest {paper.HARDEST_POSITIVES:.0%} carry {told}, of one detector"
+    half = all(abs(share - paper.THEIR_SHARE) <= ABOUT for share in shares)
+    return Finding(numbers, settled=SUPPORTED if half and shares == sorted(shares) else CONTRADICTED)
+
+
+def similar_without_gamma(_: Results) -> Finding:
+    """At gamma = 0, do the hardest of the positives and of the negatives carry about the same share of their loss?"""
+    logits = loss_shares.load()
+    if logits is None:
+        return Finding(loss_shares.MISSING, settled=NOT_TESTABLE)
+    kinds = ("positive", "negative")
+    shares = [loss_shares.hardest(logits[kind], 0.0, paper.HARDEST_POSITIVES) for kind in kinds]
+    told = " and ".join(f"{share:.0%} of the {kind} loss" for share, kind in zip(shares, kinds, strict=True))
+    numbers = f"the hardest {paper.HARDEST_POSITIVES:.0%} of each carry {told} at γ = 0, of one detector"
+    return Finding(numbers, settled=SUPPORTED if abs(shares[0] - shares[1]) <= ABOUT else CONTRADICTED)
 
 
 def hardest_negatives(_: Results) -> Finding:
@@ -148,7 +165,7 @@ def hardest_negatives(_: Results) -> Finding:
     effect, minor = shares[0] / shares[-1], positives[0] / positives[-1]
     numbers = (
         f"90% of the negative loss is carried by {told} of the negatives: {effect:,.1f} times fewer at γ = 2 than at "
-        f"γ = 0; of the positives {minor:.1f} times fewer"
+        f"γ = 0; of the positives {minor:.1f} times fewer; of one detector"
     )
     falling = shares == sorted(shares, reverse=True)
     return Finding(numbers, settled=CONTRADICTED if not falling or effect <= minor else SUPPORTED)

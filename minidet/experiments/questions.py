@@ -19,7 +19,7 @@ def background(base: Experiment) -> Iterator[Experiment]:
     """Imbalance at constant supervision: one object per image, and more and more background around it.
 
     Every image has one object and 2 to 4 distractors of the same sizes whatever its side, and all rows see equally many
-    images, so that the number of anchors on the background alone changes. 50 to 400 s per run:
+    images, so that the number of anchors on the background alone changes. About 150 s per run:
 
         background/side=96,loss=focal     21    background/side=96,loss=ce        13
         background/side=96,loss=balanced  16    background/side=128,loss=focal    29
@@ -43,7 +43,7 @@ def background(base: Experiment) -> Iterator[Experiment]:
 def bracketed_ohem(base: Experiment) -> Iterator[Experiment]:
     """OHEM with fewer and with more anchors than in Table 1d: 6, 12 and 24 are the paper's shares of the anchors.
 
-    130 s per run:
+    About 130 s per run:
 
         ohem/batch=6,nms=0.5    not run    ohem/batch=6,nms=0.7    not run
         ohem/batch=12,nms=0.5   not run    ohem/batch=12,nms=0.7   not run
@@ -61,7 +61,7 @@ def bracketed_ohem(base: Experiment) -> Iterator[Experiment]:
 def tuned_focal(base: Experiment) -> Iterator[Experiment]:
     """The focal loss tuned as OHEM is: each gamma with several alphas.
 
-    100 s per run:
+    About 100 s per run:
 
         tuned/gamma=1,alpha=0.1    not run           tuned/gamma=1,alpha=0.25   = 1b/gamma=1
         tuned/gamma=1,alpha=0.5    not run           tuned/gamma=2,alpha=0.1    not run
@@ -77,13 +77,18 @@ def tuned_focal(base: Experiment) -> Iterator[Experiment]:
 def hard_negatives(base: Experiment) -> Iterator[Experiment]:
     """No, some and many distractors: OHEM learns from a fixed number of hard negatives, the focal loss from all.
 
-    115 s per run:
+    About 210 s per run:
 
         distractors/0-0,loss=focal   34              distractors/0-0,loss=ohem   61
         distractors/0-0,loss=ce   22                 distractors/6-12,loss=focal   = 1b/gamma=2
         distractors/6-12,loss=ohem   = 1d/ohem-32-0.5    distractors/6-12,loss=ce   = 1a/alpha=0.75
         distractors/30-40,loss=focal   10            distractors/30-40,loss=ohem   0
         distractors/30-40,loss=ce   3
+
+    With many, does OHEM only start later? Three times as many steps:
+
+        longer/distractors/30-40,loss=focal not run
+        longer/distractors/30-40,loss=ohem  not run
     """
     losses: dict[str, dict[str, Any]] = {
         "focal": {}, "ohem": {"loss.kind": "ohem", "loss.ohem_batch_size": 32, "loss.ohem_iou_threshold": 0.5},
@@ -91,14 +96,17 @@ def hard_negatives(base: Experiment) -> Iterator[Experiment]:
     }  # fmt: skip
     for few, many in rows.DISTRACTORS:
         for loss, changes in losses.items():
-            images = {"distractors": [few, many]}
-            yield base.changed(rows.distractors(few, many, loss), both=images, training=changes)
+            images, name = {"distractors": [few, many]}, rows.distractors(few, many, loss)
+            yield base.changed(name, both=images, training=changes)
+            if (few, many) == rows.DISTRACTORS[-1] and loss != "ce":
+                steps = {"iterations": rows.LONGER * base.training.iterations}
+                yield base.changed(rows.longer(name), both=images, training=changes | steps)
 
 
 def plateau(base: Experiment) -> Iterator[Experiment]:
     """Ten times as many steps, measured at every sixth of them: does AP still rise at the end?
 
-    17 minutes per run:
+    About 20 minutes per run:
 
         plateau/1b/gamma=2         51         plateau/1d/ohem-32-0.5     50
         plateau/1d/ohem-64-0.7     51         plateau/1a/alpha=0.9       46
@@ -119,7 +127,7 @@ def plateau(base: Experiment) -> Iterator[Experiment]:
 def classified(base: Experiment) -> Iterator[Experiment]:
     """The rivals on backbones that learnt to classify single shapes, of which every seed has its own.
 
-    100 s per run, and 10 minutes per seed for the backbone:
+    About 100 s per run, and 10 minutes per seed for the backbone:
 
         classifier/1b/gamma=2      not run    classifier/1a/alpha=0.75        not run
         classifier/1d/ohem-32-0.5  not run    classifier/3/gamma=2,beta=1     not run
@@ -136,7 +144,7 @@ def classified(base: Experiment) -> Iterator[Experiment]:
 def design(base: Experiment) -> Iterator[Experiment]:
     """What the text of sections 3 to 5 says of the design, as far as the small setting can vary it.
 
-    70 to 200 s per run, and 10 to 20 minutes per seed for each depth's backbone:
+    About 100 s per run, and 10 to 20 minutes per seed for each depth's backbone:
 
         design/alpha=none          not run    design/head-convs=1        not run
         design/last-layer-alone    not run    design/jitter              not run

@@ -171,6 +171,8 @@ class Rivals(NamedTuple):
 
 RIVALS = Rivals(FL, ce(0.75), ohem("ohem", 256, 0.5), star(2, 1))
 """The experiments that are also run at other learning rates, and for longer."""
+PLATEAU_OHEM, PLATEAU_CE = (ohem("ohem", 512, 0.7), ohem("ohem", 256, 0.5)), ce(0.9)
+"""The other ones that are trained for PLATEAU times as many steps, beside the focal loss."""
 
 
 ALSO = {

@@ -5,6 +5,7 @@ The published numbers are COCO's, ours are of shapes at small scale: what can be
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -12,6 +13,8 @@ from minidet.experiments import claims, imbalance, rows, speed
 from minidet.experiments import published as paper
 from minidet.experiments.layout import TABLES, Row, Table
 from minidet.experiments.results import Results, spearman
+from minidet.experiments.student import tail
+from minidet.experiments.verdicts import LEVEL
 
 NAMES = ("1a", "1b", "1c", "1d", "1e", "1e-small", "2", "3", "7", "pi", "hinge", "imbalance", "lr", "longer",
          "background", "ohem", "tuned", "distractors", "plateau", "classifier", "design")  # fmt: skip
@@ -113,14 +116,21 @@ def beside(table: Table, results: Results) -> Printed:
 
 
 def correlation(table_rows: Sequence[Row], results: Results) -> str:
-    """Spearman's rank correlation between the published APs and ours, in words; empty for fewer than three rows."""
+    """Spearman's rank correlation between the published APs and ours, in words; empty for fewer than seven rows.
+
+    Of fewer, even the same order would say little.
+    """
     pairs = [(row.published[0], results.score(row.name)) for row in table_rows if row.published]
     both = [(published, ours.mean) for published, ours in pairs if ours is not None]
-    if len(both) < 3:
+    if len(both) < 7:
         return ""
-    return (
-        f"rank correlation of our AP with the paper's: {spearman(*zip(*both, strict=True)):.2f} over {len(both)} rows"
-    )
+    rho, degrees = spearman(*zip(*both, strict=True)), len(both) - 2
+    if math.isnan(rho):  # all APs are equal
+        return ""
+    t = rho * math.sqrt(degrees / (1 - rho**2)) if abs(rho) < 1 else math.copysign(math.inf, rho)
+    probability = 2 * tail(abs(t), degrees)
+    seen = "" if probability < LEVEL and rho > 0 else ", so that the paper's order is not seen here"
+    return f"rank correlation of our AP with the paper's: {rho:.2f} over {len(both)} rows (p = {probability:.2g}){seen}"
 
 
 def _ours(results: Results, name: str, metrics: Sequence[str], more: Sequence[str]) -> list[str]:

@@ -39,8 +39,6 @@ UNTESTED = (
              "our images are too small for levels above 5"),
     Untested((51,), "section 4", "Boxes that know no class are equally effective", "no numbers",
              "no path predicts boxes class by class"),
-    Untested((25,), "Figure 4, left", "At γ = 0 the distributions of the positive and of the negative loss are similar",
-             "no numbers", "it is about a converged detector, and the one that was measured still improves"),
     Untested((47,), "section 3.2", "Any other loss of a similar shape works equally well", "no numbers",
              "a claim about all losses; Table 3 and Figure 7 have some", ("3",)),
 )  # fmt: skip

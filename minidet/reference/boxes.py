@@ -49,10 +49,9 @@ def box_iou(boxes1: ArrayLike, boxes2: ArrayLike) -> np.ndarray:
     """
     boxes1, boxes2 = checks.boxes("boxes1", boxes1), checks.boxes("boxes2", boxes2)
     a, b = boxes1.astype(np.float64), boxes2.astype(np.float64)
-    top_left = np.maximum(a[:, None, :2], b[None, :, :2])  # (N, M, 2)
-    bottom_right = np.minimum(a[:, None, 2:], b[None, :, 2:])  # (N, M, 2)
-    sides = np.maximum(bottom_right - top_left, 0)  # (N, M, 2)
-    intersection = sides[..., 0] * sides[..., 1]  # (N, M)
+    left, top = (np.maximum.outer(a[:, k], b[:, k]) for k in (0, 1))  # (N, M) each
+    right, bottom = (np.minimum.outer(a[:, k], b[:, k]) for k in (2, 3))  # (N, M) each
+    intersection = np.maximum(right - left, 0) * np.maximum(bottom - top, 0)  # (N, M)
     union = _area(a)[:, None] + _area(b)[None, :] - intersection  # (N, M)
     iou = np.divide(intersection, union, out=np.zeros_like(union), where=union > 0)
     return iou.astype(np.result_type(boxes1, boxes2))

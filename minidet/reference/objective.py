@@ -116,7 +116,9 @@ def _class_loss(settings: LossConfig) -> tuple[Any, Any, tuple[float | None, ...
             return hinge_loss, hinge_loss_grad, (settings.margin,)
         case "balanced_cross_entropy":
             return cross_entropy, cross_entropy_grad, (alpha,)
-    return cross_entropy, cross_entropy_grad, (None,)  # with OHEM too
+        case "cross_entropy" | "ohem" | "ohem_1_3":
+            return cross_entropy, cross_entropy_grad, (None,)
+    raise ValueError(f"loss.kind = {settings.kind!r} is not known to minidet.reference: give another path")
 
 
 def _hard_examples(

@@ -329,6 +329,23 @@ def test_faults_of_both_data_sets_are_told(folder, tmp_path, capsys):
     assert record["faults"] == {"missing image": 1}
 
 
+def test_what_is_learnt_from_is_no_measure_and_that_is_told(folder, tmp_path, capsys):
+    def first_moved(content):
+        content["annotations"][0]["bbox"][2] -= 1
+
+    assert main(train_command(tmp_path / "unmeasured", data=folder, settings=[])) == 0
+    said = capsys.readouterr()
+    assert "nothing to evaluate on: --val-fraction 0.2" in said.out
+    assert "also learnt from" not in said.err
+    assert main(words("evaluate", tmp_path / "unmeasured", "--data", folder)) == 0
+    assert "also learnt from: 3 of 3 images to evaluate on (" in capsys.readouterr().err
+    val, _ = small_coco(folder, tmp_path, first_moved)
+    assert main(train_command(tmp_path / "run", "--val", val, data=folder, settings=[])) == 0
+    said = capsys.readouterr()
+    assert "also learnt from: 2 of 3 images to evaluate on (" in said.err
+    assert "nothing to evaluate on" not in said.out
+
+
 def test_options_of_data_sets_are_those_of_every_command(folder, tmp_path):
     """--image-folder for the data and for what is evaluated on, as `inspect` has it."""
     data = shutil.copytree(folder, tmp_path / "coco")

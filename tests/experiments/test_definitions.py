@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from minidet.experiments import definitions, rows, tables
@@ -77,6 +78,8 @@ def test_another_data_set_changes_the_data_and_the_classes(tiny):
     assert {(e.data["source"], e.val["source"], e.model.num_classes) for e in there.values()} == {("a", "b", 2)}
 
 
+DURATION = re.compile(r"About (\d+) (s|minutes) per run")
+"""The processor time of a table's runs, in its docstring."""
 LISTED = re.compile(r"(\S+/\S+) +(= \S+|not run|\d+)(?= |$)", re.MULTILINE)
 """A row in the docstring of a table, and its AP."""
 
@@ -85,6 +88,16 @@ LISTED = re.compile(r"(\S+/\S+) +(= \S+|not run|\d+)(?= |$)", re.MULTILINE)
 def results():
     """The committed runs."""
     return load_results()
+
+
+@pytest.mark.parametrize("table", definitions.TABLES, ids=lambda table: table.__name__)
+def test_the_docstring_of_a_table_says_how_long_a_run_takes(table, results):
+    """Within a quarter of the median: a processor is not equally fast on all days."""
+    number, unit = DURATION.search(table.__doc__).groups()
+    runs = [run for experiment in table(definitions.BASE) for run in results.of(experiment.name).values()]
+    if runs:
+        told = int(number) * {"s": 1, "minutes": 60}[unit]
+        assert told == pytest.approx(np.median([run["cpu_seconds"] for run in runs]), rel=0.25)
 
 
 @pytest.mark.parametrize("table", definitions.TABLES, ids=lambda table: table.__name__)

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from figures import cells, figure1, figure5, figure6, lockstep
+from figures import cells, figure1, figure2, figure5, figure6, lockstep
 from minidet import reference
+from minidet.experiments import published
 from minidet.plotting import GAMMA_COLOURS, draw_boxes, draw_image, new_figure, save_figure
 
 pytestmark = pytest.mark.slow
@@ -58,6 +59,21 @@ def test_figure_1_draws_the_loss():
     p, loss = lines["γ = 2"].get_data()
     np.testing.assert_allclose(loss, -((1 - p) ** 2) * np.log(p), rtol=1e-9)
     assert lines["γ = 2"].get_color() == GAMMA_COLOURS[2.0]
+
+
+def test_figure_2_draws_what_is_published():
+    lines = {line.get_label(): line for line in figure2.draw().axes[0].get_lines()}
+    for depth in (50, 101):
+        rows = [row for (of, _), row in published.TABLE_1E.items() if of == depth]
+        assert len(rows) == 5
+        np.testing.assert_array_equal(
+            lines[f"RetinaNet-{depth}"].get_xydata(), [(row.milliseconds, row.ap) for row in rows]
+        )
+    others = lines["others"].get_xydata()
+    np.testing.assert_array_equal(others, [(row.milliseconds, row.ap) for row in published.FIGURE_2.values()])
+    ours = np.array([(row.milliseconds, row.ap) for row in published.TABLE_1E.values()])
+    for milliseconds, ap in others[others[:, 0] >= ours[:, 0].min()]:  # "the upper envelope of all current detectors"
+        assert ap < ours[ours[:, 0] <= milliseconds, 1].max()
 
 
 def test_figures_5_and_6_belong_together():

@@ -7,7 +7,18 @@ import math
 import numpy as np
 import pytest
 
-from minidet.experiments import claims, evidence, imbalance, loss_shares, measurements, rows, speed, tables, verdicts
+from minidet.experiments import (
+    claims,
+    evidence,
+    imbalance,
+    loss_shares,
+    measurements,
+    results,
+    rows,
+    speed,
+    tables,
+    verdicts,
+)
 from minidet.experiments import published as paper
 from minidet.experiments.definitions import experiments
 from minidet.experiments.differences import difference
@@ -224,6 +235,29 @@ def test_the_claim_of_figure_7_is_about_every_loss_that_reduces_easy_examples():
 def setting_of(name):
     """(gamma, beta) of an experiment with FL*."""
     return tuple(float(part.partition("=")[2]) for part in name.partition("/")[2].split(","))
+
+
+def test_ohem_with_a_ratio_fills_neither_of_two_batches():
+    """What the note under Table 1d says: the two rows are one training."""
+    found = results.load_results()
+    middle, large = (found.of(rows.ohem("ohem_1_3", batch, 0.5))[0] for batch in (256, 512))
+    assert middle["config"] != large["config"]
+    assert (middle["metrics"], middle["curve"]) == (large["metrics"], large["curve"])
+
+
+def test_a_rank_correlation_says_what_it_shows():
+    table = tables.TABLES["1a"].rows
+    theirs = [row.published[0] for row in table]
+
+    def told(aps, rows_of_it=table):
+        return tables.correlation(rows_of_it, made_up({row.name: (ap,) for row, ap in zip(table, aps, strict=True)}))
+
+    assert told(theirs).endswith(" 1.00 over 7 rows (p = 0)")
+    assert told([50 - ap for ap in theirs]).endswith(
+        "-1.00 over 7 rows (p = 0), so that the paper's order is not seen here"
+    )
+    assert told([10, 11, 12, 10, 11, 12, 10]).endswith("so that the paper's order is not seen here")
+    assert told([10] * 7) == told(theirs, table[:6]) == ""
 
 
 def test_a_claim_is_looked_into():

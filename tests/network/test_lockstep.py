@@ -11,6 +11,7 @@ import torch
 
 from minidet import pytorch
 from minidet.config import AnchorConfig, AssignmentConfig, LossConfig, RetinaNetConfig, TrainingConfig
+from minidet.config.loss import LOSSES
 from minidet.pytorch import optimization
 from minidet.pytorch.objective import detection_loss as torch_detection_loss
 from minidet.reference import pyramid_anchors
@@ -90,9 +91,7 @@ def test_step_after_step_is_torchs(model, training, steps, tmp_path):
     assert np.mean(total[-10:]) < np.mean(total[:10])  # it learns
 
 
-@pytest.mark.parametrize("kind", [
-    "focal", "cross_entropy", "balanced_cross_entropy", "focal_star", "hinge", "ohem", "ohem_1_3",
-])  # fmt: skip
+@pytest.mark.parametrize("kind", LOSSES)
 def test_every_loss_is_torchs(kind, tmp_path):
     loss = LossConfig(kind, ohem_batch_size=16, box_weight=2.0, smooth_l1_beta=0.11)
     training = dataclasses.replace(TRAINING, loss=loss)

@@ -101,13 +101,17 @@ def test_focal_loss_to_the_last_digits(ops, dtype, gamma, order, name):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("alpha", [None, 0.25, 0.75])
 @pytest.mark.parametrize(
     ("order", "name"), list(enumerate(["cross_entropy", "cross_entropy_grad", "cross_entropy_hess"]))
 )
-def test_cross_entropy_to_the_last_digits(ops, dtype, order, name):
+def test_cross_entropy_to_the_last_digits(ops, dtype, alpha, order, name):
+    """Equations 1 and 3."""
     for target in (0, 1):
-        values = getattr(ops, name)(LOGIT_TABLE.astype(dtype), np.full(len(LOGIT_TABLE), target))
-        assert worst_relative_error(values, exact_focal(order, target, 0.0)) <= ALLOWED[dtype]
+        alpha_t = 1.0 if alpha is None else alpha if target else 1 - alpha
+        values = getattr(ops, name)(LOGIT_TABLE.astype(dtype), np.full(len(LOGIT_TABLE), target), alpha)
+        exact = [alpha_t * value for value in exact_focal(order, target, 0.0)]
+        assert worst_relative_error(values, exact) <= ALLOWED[dtype]
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -480,6 +484,13 @@ def test_one_class_is_certain(ops):
 def test_bad_input(ops, name, x, y, settings, message):
     with pytest.raises(ValueError, match=message):
         getattr(ops, name)(np.array(x), np.array(y), **settings)
+
+
+def test_the_hinge_by_hand(ops):
+    """max(0, margin - p_t), where p_t is 1/2, 3/4 and 1/4."""
+    logits, targets = np.log([1.0, 3.0, 3.0]), np.array([1, 1, 0])
+    np.testing.assert_allclose(ops.hinge_loss(logits, targets, 0.875), [0.375, 0.125, 0.625], rtol=1e-14)
+    np.testing.assert_allclose(ops.hinge_loss(logits, targets, 0.5), [0, 0, 0.25], rtol=1e-14)
 
 
 def test_at_its_margin_the_hinge_is_flat(ops):
