@@ -70,8 +70,8 @@ def _tables() -> dict[str, Table]:
                 )
                 for (loss, batch, threshold), published in paper.TABLE_1D.items()
             ) + (Row(("FL", "", "", ""), paper.TABLE_1D_FOCAL, focal),),
-            f"The paper chooses from about 100,000 anchors, ours from {anchors:,}; its network had 101 layers. OHEM 1:3 "
-            "with our batches of 32 and of 64 is one and the same training: an image has too few positives to fill either.",
+            f"The paper chooses from about 100,000 anchors, ours from {anchors:,}; its network had 101 layers. OHEM "
+            "1:3 with our batches of 32 and of 64 is one training: an image has too few positives to fill either.",
         ),
         "3": Table("Table 3: FL* in the place of FL", ("loss", "γ", "β"), tuple(
             Row(
