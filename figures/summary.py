@@ -42,6 +42,7 @@ from minidet.experiments import claims, layout, tables, verdicts
 from minidet.experiments.claim import Claim
 from minidet.experiments.conclusion import best_of_each, conclusion
 from minidet.experiments.results import RESULTS, Results, load_results
+from minidet.experiments.rule import RULE
 from minidet.experiments.setting import BASE, anchors_per_image
 from minidet.files import write_text
 from minidet.plotting import STYLE
@@ -186,7 +187,7 @@ def _links(claim: Claim) -> str:
 
 def _rule() -> str:
     """The rule as HTML."""
-    items = "".join(f"<li>{escape(item)}</li>" for item in verdicts.RULE)
+    items = "".join(f"<li>{escape(item)}</li>" for item in RULE)
     return re.sub(r"\*\*(.+?)\*\*", r"<b>\1</b>", f"<ul>{items}</ul>")
 
 

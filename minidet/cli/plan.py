@@ -32,6 +32,11 @@ class Plan(NamedTuple):
     unseen: Dataset | None
     """What is evaluated on."""
 
+    @property
+    def is_read(self) -> bool:
+        """Whether the data comes from files, which can change; shapes are what their settings say."""
+        return self.settings.data is not None and self.settings.data["source"] != "shapes"
+
 
 def plan(options: argparse.Namespace) -> Plan:
     """The run that the arguments ask for.

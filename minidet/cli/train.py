@@ -123,7 +123,7 @@ def run(options: argparse.Namespace) -> None:
     measure = _Measure(ready) if unseen is not None else None
     begins = options.resume or not (options.out / "config.json").exists()  # else it is refused
     data = TrainingData(dataset, settings.model, settings.training)
-    kept = remembered(options.out, dataset, unseen) if first and begins and _is_read(ready) else nullcontext()
+    kept = remembered(options.out, dataset, unseen) if first and begins and ready.is_read else nullcontext()
     with _alone(options.out) if first else nullcontext(), kept, _saying_how_to_go_on(options.out):
         metrics = train(model, data, settings.training, options.out, options.resume, settings, measure)
     if first:
@@ -192,22 +192,17 @@ def _trainer(settings: RunSettings, began: float) -> Callable[..., list[dict[str
     return functools.partial(training.train, began=began)
 
 
-def _is_read(ready: Plan) -> bool:
-    """Whether the data comes from files, which can change; shapes are what their settings say."""
-    return ready.settings.data is not None and ready.settings.data["source"] != "shapes"
-
-
 def _check(options: argparse.Namespace, ready: Plan, first: bool) -> None:
     """Say what is trained on, and refuse data that has changed and a folder in which the run would destroy data."""
     from minidet.data import recognise
     from minidet.data.summary import summary
 
     settings, dataset, unseen = ready
-    changed = check_images(options.out, dataset, options.changed_data) if options.resume and _is_read(ready) else None
+    changed = check_images(options.out, dataset, options.changed_data) if options.resume and ready.is_read else None
     data = [dataset] + ([unseen] if unseen is not None else [])
     check_outputs((options.out / name for name in FILES), data)
     if first:
-        for read in (settings.data, settings.val) if _is_read(ready) else ():
+        for read in (settings.data, settings.val) if ready.is_read else ():
             if read is not None and not (read is settings.val and read["source"] == (settings.data or {})["source"]):
                 print(recognise(read["source"]).says)
         print(summary(dataset))
@@ -215,12 +210,11 @@ def _check(options: argparse.Namespace, ready: Plan, first: bool) -> None:
             print("nothing to evaluate on: --val-fraction 0.2 keeps a fifth of the images for that, --val takes others")
         elif unseen.faults:
             print(f"to evaluate on: {summary(unseen)}")
-        if unseen is not None and _is_read(ready) and (told := learnt_too(image_list(dataset), unseen)):
-            print(told, file=sys.stderr)
+        told = learnt_too(image_list(dataset), unseen) if unseen is not None and ready.is_read else None
         if any(read.faults for read in data):
             print(f"the faults are listed in {options.out / FAULTS}", file=sys.stderr)
-        if changed:
-            print(changed, file=sys.stderr)
+        for warning in filter(None, (told, changed)):
+            print(warning, file=sys.stderr)
 
 
 def _tell(out: Path, ready: Plan, metrics: list[dict[str, Any]], measure: _Measure | None) -> None:

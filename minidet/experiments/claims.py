@@ -6,13 +6,12 @@ Those that no run of the small setting can test are listed in `untested`, with t
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 from minidet.experiments import evidence, measurements, rows, untested
 from minidet.experiments import published as paper
 from minidet.experiments.claim import Claim
 from minidet.experiments.results import Results
-from minidet.experiments.verdicts import NOT_TESTABLE, Finding, Verdict, about_as_good, better, decided, every, fails
+from minidet.experiments.verdicts import Verdict, about_as_good, better, decided, every, fails
 
 
 def judged(results: Results) -> list[tuple[Claim, Verdict]]:
@@ -243,13 +242,5 @@ TESTED = (
 """Those that the runs speak about."""
 
 
-def _because(reason: str) -> Callable[[Results], Finding]:
-    """Finds that a claim is not testable."""
-    return lambda _: Finding(reason, settled=NOT_TESTABLE)
-
-
-CLAIMS = TESTED + tuple(
-    Claim(row.section, row.text, row.published, row.tables, row.numbers, _because(row.reason))
-    for row in untested.UNTESTED
-)
+CLAIMS = TESTED + tuple(row.claim() for row in untested.UNTESTED)
 """All claims, in the order in which they are shown."""

@@ -9,19 +9,9 @@ from minidet.experiments import imbalance, loss_shares, rows, speed
 from minidet.experiments import published as paper
 from minidet.experiments.differences import difference
 from minidet.experiments.results import Results, spearman
+from minidet.experiments.rule import ABOUT, EASY, SMALL, SURE
 from minidet.experiments.setting import BASE
-from minidet.experiments.verdicts import (
-    ABOUT,
-    CONTRADICTED,
-    EASY,
-    NOT_TESTABLE,
-    SMALL,
-    SUPPORTED,
-    SURE,
-    UNDECIDED,
-    Finding,
-    missing,
-)
+from minidet.experiments.verdicts import CONTRADICTED, NOT_TESTABLE, SUPPORTED, UNDECIDED, Finding, missing
 from minidet.reference import cross_entropy, cross_entropy_grad, focal_loss, focal_loss_grad, focal_loss_star_grad
 
 

@@ -13,8 +13,8 @@ from minidet.experiments import claims, imbalance, rows, speed
 from minidet.experiments import published as paper
 from minidet.experiments.layout import TABLES, Row, Table
 from minidet.experiments.results import Results, spearman
+from minidet.experiments.rule import LEVEL
 from minidet.experiments.student import tail
-from minidet.experiments.verdicts import LEVEL
 
 NAMES = ("1a", "1b", "1c", "1d", "1e", "1e-small", "2", "3", "7", "pi", "hinge", "imbalance", "lr", "longer",
          "background", "ohem", "tuned", "distractors", "plateau", "classifier", "design")  # fmt: skip

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from minidet.experiments.claim import Claim
+from minidet.experiments.verdicts import NOT_TESTABLE, Finding
+
 
 class Untested(NamedTuple):
     """A claim, and why it is not tested."""
@@ -17,6 +20,11 @@ class Untested(NamedTuple):
     reason: str
     tables: tuple[str, ...] = ()
     """Tables under which it is printed."""
+
+    def claim(self) -> Claim:
+        """The claim, which no runs change."""
+        found = Finding(self.reason, settled=NOT_TESTABLE)
+        return Claim(self.section, self.text, self.published, self.tables, self.numbers, lambda _: found)
 
 
 _COCO = "it is about COCO: minidet experiments run TABLE --preset paper trains it, given GPUs"

@@ -16,7 +16,7 @@ import minidet
 from figures import ablations, figure3, figure4, figure7, prior, questions, summary
 from figures import imbalance as imbalance_figure
 from figures import tables as tables_script
-from minidet.experiments import claims, imbalance, loss_shares, results, rows, runner, tables, verdicts
+from minidet.experiments import claims, imbalance, loss_shares, results, rows, rule, runner, tables, verdicts
 from minidet.experiments.conclusion import best_of_each, conclusion
 from minidet.experiments.definitions import experiments
 from minidet.experiments.results import load_results
@@ -177,4 +177,4 @@ def test_the_page_has_its_rule_where_docstrings_are_removed():
     command = [sys.executable, "-OO", "-c", code]
     told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert told.startswith("None <ul><li>")
-    assert told.count("<li>") == len(verdicts.RULE)
+    assert told.count("<li>") == len(rule.RULE)
