@@ -77,7 +77,7 @@ def tuned_focal(base: Experiment) -> Iterator[Experiment]:
 def hard_negatives(base: Experiment) -> Iterator[Experiment]:
     """No, some and many distractors: OHEM learns from a fixed number of hard negatives, the focal loss from all.
 
-    About 210 s per run:
+    About 150 s per run:
 
         distractors/0-0,loss=focal   34              distractors/0-0,loss=ohem   61
         distractors/0-0,loss=ce   22                 distractors/6-12,loss=focal   = 1b/gamma=2
