@@ -106,8 +106,11 @@ def _grid(boxes, start, stop):
         widest, highest, total = max(widest, w), max(highest, h), total + w + h
     count = stop - start
     if max(high_x - low_x, high_y - low_y) * count > 4 * total * math.sqrt(count):
-        low_x, high_x = _core(boxes, start, stop, 0, low_x, high_x)
-        low_y, high_y = _core(boxes, start, stop, 1, low_y, high_y)
+        for axis in range(2):  # not two calls with 0 and with 1, which would be compiled apart
+            if axis == 0:
+                low_x, high_x = _core(boxes, start, stop, axis, low_x, high_x)
+            else:
+                low_y, high_y = _core(boxes, start, stop, axis, low_y, high_y)
     side = max(high_x - low_x, high_y - low_y)
     cell = max(total / (2 * count), side / math.sqrt(count), side / 1024, 1e-300)
     margin = 1e-6 + 1e-15 * max(abs(low_x), abs(high_x), abs(low_y), abs(high_y)) / cell  # far more than rounding
