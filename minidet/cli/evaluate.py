@@ -14,7 +14,7 @@ from minidet.cli.arguments import RUNS, add_command, add_pixel_limit, add_tiles
 from minidet.cli.identity import IMAGES, learnt_too
 from minidet.cli.outputs import check_outputs, slug
 from minidet.cli.runs import FILES, add_path, add_run, load_run, written_beside
-from minidet.cli.sources import SOURCES, absolute, add_source_options, source_options
+from minidet.cli.sources import SOURCES, add_source_options, from_anywhere, read_alike, source_options
 from minidet.config import RunSettings
 
 if TYPE_CHECKING:
@@ -100,14 +100,15 @@ def run(options: argparse.Namespace) -> None:
 def _source(options: argparse.Namespace, settings: RunSettings) -> dict[str, Any]:
     """The data set to measure on, as `open_dataset` takes it: the one that is named, or the run's own, or a part."""
     if options.data:
-        source: dict[str, Any] = {"source": absolute(options.data)}
+        source: dict[str, Any] = from_anywhere({"source": options.data})
         if options.data == "shapes":
             source |= {"images": 200, "seed": 1}
+        source = read_alike(source, settings.data)
     elif settings.val:
         source = settings.val
     else:
         raise ValueError(f"{options.run_folder} was trained without images to evaluate on: give --data")
-    return {**source, **source_options(options, source["source"])}
+    return source | from_anywhere(source_options(options, source["source"]))
 
 
 def _record_path(run: Path, dataset: Dataset, source: dict[str, Any], own: bool) -> Path:

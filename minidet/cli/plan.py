@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from minidet.cli.arguments import preset
 from minidet.cli.identity import check_classes
 from minidet.cli.runs import weights_of
-from minidet.cli.sources import FILES, SHAPES, absolute, source_options
+from minidet.cli.sources import FILES, SHAPES, from_anywhere, read_alike, source_options
 from minidet.config import AnchorConfig, ResizeConfig, RetinaNetConfig, RunSettings, TrainingConfig, setting_changes
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ def plan(options: argparse.Namespace) -> Plan:
         ValueError: options contradict each other or the run, or the data cannot be trained or measured on.
     """
     changes = setting_changes(options.set)
+    changes |= {name: from_anywhere(changes[name]) for name in ("data", "val")}
     for name, setting in zip(LONGER, ("iterations", "minutes", "patience"), strict=True):
         if getattr(options, name) is not None:
             changes["training"].setdefault(setting, getattr(options, name))
@@ -135,21 +136,22 @@ def _sources(
     options: argparse.Namespace, changes: dict[str, dict[str, Any]]
 ) -> tuple[dict[str, Any], dict[str, Any] | None]:
     """What to train on, and what to evaluate on if anything, as `open_dataset` takes them."""
-    data: dict[str, Any] = {"source": absolute(options.data)}
+    data: dict[str, Any] = {"source": options.data}
     if options.data == "shapes":
         data |= TRAINING_SHAPES
-    data |= source_options(options, data["source"]) | changes["data"]
+    data = from_anywhere(data | source_options(options, options.data) | changes["data"])
     part = any(getattr(options, f"val_{name}") is not None for name in (*FILES, *SHAPES))
     if not (options.val or part or options.data == "shapes"):
         if changes["val"]:
             raise ValueError(f"--set val.{next(iter(changes['val']))}: there is nothing to evaluate on: give --val")
         return data, None
-    val: dict[str, Any] = {"source": absolute(options.val or options.data)}
+    val = from_anywhere({"source": options.val or options.data})
     if val["source"] == "shapes":
         shared = ("image_size", "min_size", "max_size", "classes")
         val |= {name: data[name] for name in shared if name in data}
         val |= {"images": 200, "seed": data.get("seed", 0) + 1}
-    return data, val | source_options(options, val["source"], "val-") | changes["val"]
+    val |= source_options(options, val["source"], "val-") | changes["val"]
+    return data, from_anywhere(read_alike(from_anywhere(val), data))
 
 
 def _divided(

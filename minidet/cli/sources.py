@@ -10,6 +10,8 @@ SOURCES = "a data set in Pascal VOC, COCO or YOLO form (a folder or a file), or:
 """What can be given as a data set."""
 FILES = {"split": "split", "image_folder": "images", "first_pixel": "first_pixel", "as_stored": "oriented"}
 """Options of data sets that are read from files, and what `open_dataset` calls them."""
+_OF_A_PART = ("split", "only", "without")
+"""What `open_dataset` takes that says which images are meant, not how they are read."""
 SHAPES = {"images": "images", "seed": "seed", "min_size": "min_size", "max_size": "max_size"}
 """Options of the synthetic data set, and what `open_dataset` calls them."""
 
@@ -82,6 +84,28 @@ def source_options(options: argparse.Namespace, source: str, prefix: str = "") -
 def absolute(source: str) -> str:
     """A source that means the same from any folder, so that a run finds its data from anywhere."""
     return source if source == "shapes" else str(Path(source).resolve())
+
+
+def from_anywhere(source: dict[str, Any]) -> dict[str, Any]:
+    """The arguments of `open_dataset` with paths that mean the same from any folder; shapes' ``images`` is a number."""
+    paths = {name: source[name] for name in ("source", "images") if isinstance(source.get(name), str)}
+    return {**source, **{name: absolute(path) for name, path in paths.items()}}
+
+
+def read_alike(source: dict[str, Any], known: dict[str, Any] | None) -> dict[str, Any]:
+    """Read one part of a data set as another part of it is read: from where pixels are counted, where images lie.
+
+    Args:
+        source: arguments of `open_dataset` for the one.
+        known: those for the other, if there are any.
+
+    Returns:
+        The arguments, with those that are not given taken from the other, if both are of one data set that comes from
+        files.
+    """
+    if known is None or source["source"] == "shapes" or source["source"] != known["source"]:
+        return source
+    return {name: value for name, value in known.items() if name not in _OF_A_PART} | source
 
 
 def _given(options: argparse.Namespace, prefix: str, name: str) -> Any:
