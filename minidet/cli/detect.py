@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -141,13 +140,15 @@ def earlier_pictures(out: Path) -> set[str]:
     Raises:
         ValueError: the folder holds a detections.json that this command did not write.
     """
+    from minidet.data.drawn import detected_pictures
+
     path = out / NAME
     if not path.exists():
         return set()
-    try:
-        return {image["picture"] for image in json.loads(path.read_bytes())["images"]}
-    except (ValueError, KeyError, TypeError):
-        raise ValueError(f"{path} is another file and would be overwritten: move it, or give another --out") from None
+    pictures = detected_pictures(path)
+    if pictures is None:
+        raise ValueError(f"{path} is another file and would be overwritten: move it, or give another --out")
+    return pictures
 
 
 def _content(images: list[dict[str, Any]], entries: list[dict[str, Any]], categories: Categories) -> dict[str, Any]:

@@ -52,6 +52,7 @@ def add(commands: Any) -> None:
 def run(options: argparse.Namespace) -> None:
     """Measure, print the table and write the numbers."""
     from minidet.data import open_dataset, recognise
+    from minidet.data.drawn import list_pictures
     from minidet.data.faults import counted
     from minidet.evaluation.detector import evaluate_model
     from minidet.evaluation.mistakes import best_thresholds, confusion_matrix, worst_mistakes
@@ -91,6 +92,7 @@ def run(options: argparse.Namespace) -> None:
         confusion_page(matrix, categories.names, f"{title}: IoU 0.5, each class from its best score on"),
         mistakes_page(worst, dataset, categories.names, f"{title}: the worst mistakes"),
     )
+    list_pictures(pages)
     for page, figure in zip(pages, figures, strict=True):
         print(*save_figure(figure, page.parent, page.stem, ("png",)))
     if options.detections:

@@ -14,7 +14,7 @@ def image_files(words: Iterable[Path], ours: Collection[Path] = ()) -> list[Path
     Args:
         words: files, which are taken as they are; folders, of which all images are taken, those in folders below too;
             patterns such as ``photos/*.jpg``, for terminals that leave them as they are.
-        ours: pictures that are not taken from folders and patterns: those that the command itself once wrote.
+        ours: files that are not taken from folders and patterns; pictures that minidet has drawn never are.
 
     Returns:
         The paths.
@@ -22,6 +22,7 @@ def image_files(words: Iterable[Path], ours: Collection[Path] = ()) -> list[Path
     Raises:
         ValueError: a file does not exist or a pattern matches none (all of them are named), or a folder holds no image.
     """
+    from minidet.data.drawn import drawn_in
     from minidet.data.images import SUFFIXES
     from minidet.data.paths import files_below
 
@@ -34,12 +35,17 @@ def image_files(words: Iterable[Path], ours: Collection[Path] = ()) -> list[Path
             inside = [word / name for name in files_below(word, SUFFIXES)]
         elif not word.exists() and _WILD & set(str(word)):
             inside = sorted(_fitting(word))
+            drawn = {folder: drawn_in(folder) for folder in {path.parent for path in inside}}
+            inside = [path for path in inside if path.name not in drawn[path.parent]]
         else:
             found[word] = None
             continue
         images = [path for path in inside if path.resolve() not in left_out and not path.name.startswith(".")]
         if not images:
-            raise ValueError(f"{word}: no image is there, give image files, a folder that holds some, or a pattern")
+            raise ValueError(
+                f"{word}: no image is there (pictures that minidet drew do not count): give image files, a folder that "
+                "holds some, or a pattern"
+            )
         found |= dict.fromkeys(images)
     return list(found)
 

@@ -55,6 +55,7 @@ def add(commands: Any) -> None:
 def run(options: argparse.Namespace) -> None:
     """Print the table and write the page, and the anchors that fit better where they are asked for."""
     from minidet.data import open_dataset, recognise
+    from minidet.data.drawn import list_pictures
     from minidet.files import write_json
     from minidet.inspection import compared, inspect
     from minidet.inspection.page import inspection_page
@@ -78,6 +79,7 @@ def run(options: argparse.Namespace) -> None:
     print(recognise(options.source).says)
     report = inspect(dataset, anchors, rule, resize=resize, check_images=not options.skip_images)
     print(report.table())
+    list_pictures(options.out / f"{page}.png" for page in names)
     pages = save_figure(inspection_page(report, dataset), options.out, name, ("png",))
     content = report.to_dict()
     if options.suggest:

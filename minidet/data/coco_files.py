@@ -5,6 +5,7 @@ from __future__ import annotations
 import mmap
 from pathlib import Path
 
+from minidet.data.drawn import detected_pictures
 from minidet.data.paths import files_in
 from minidet.data.text import MARKS
 
@@ -22,6 +23,8 @@ def instances(folder: Path) -> list[Path]:
 def is_coco(path: Path) -> bool:
     """Whether the three lists of a COCO file are named in it; quick, whatever its size.
 
+    A file that `minidet detect` wrote is none: detections are no annotations, and the AP on them would be 1.
+
     Args:
         path: a JSON file.
     """
@@ -30,4 +33,5 @@ def is_coco(path: Path) -> bool:
     keys = ('"images"', '"annotations"', '"categories"')
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
         encoding = next((name for mark, name in MARKS if content[:4].startswith(mark)), "utf-8")
-        return all(content.find(key.encode(encoding)) >= 0 for key in keys)
+        named = all(content.find(key.encode(encoding)) >= 0 for key in keys)
+    return named and detected_pictures(path) is None

@@ -8,8 +8,10 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
+from minidet.data.drawn import drawn_in
 from minidet.data.images import SUFFIXES
 
+_SYSTEM = (".", "__MACOSX", "lost+found", "System Volume Information", "$RECYCLE.BIN")  # folders of no data set
 _LOOKED_FOR = 50
 """How many images are looked for to find out which folder holds them."""
 
@@ -80,7 +82,7 @@ def child(root: Path, names: Iterable[str]) -> Path | None:
 
 
 def files_below(root: Path, suffixes: Sequence[str]) -> list[str]:
-    """The files in a folder and in those below it, hidden ones left out, links to folders followed.
+    """The files in a folder and in those below it but hidden ones and pictures of minidet's own; links are followed.
 
     Args:
         root: the folder.
@@ -88,17 +90,25 @@ def files_below(root: Path, suffixes: Sequence[str]) -> list[str]:
 
     Returns:
         Names relative to the folder with forward slashes, sorted by their stem.
+
+    Raises:
+        ValueError: a folder cannot be looked into, so that what it holds would be missing.
     """
-    found = []
-    linked: set[Path] = set()
-    for folder, below, names in os.walk(root, followlinks=True):
+    found, linked = [], set[Path]()
+    for folder, below, names in os.walk(root, followlinks=True, onerror=_closed):
         below[:] = [
-            name for name in below
-            if not name.startswith((".", "__MACOSX")) and _leads_on(Path(folder) / name, root, linked)
-        ]  # fmt: skip
+            name for name in below if not name.startswith(_SYSTEM) and _leads_on(Path(folder) / name, root, linked)
+        ]
+        drawn = drawn_in(Path(folder), names)
         chosen = [name for name in names if name.lower().endswith(tuple(suffixes)) and not name.startswith(".")]
-        found += [(Path(folder) / name).relative_to(root).as_posix() for name in chosen]
+        found += [(Path(folder) / name).relative_to(root).as_posix() for name in chosen if name not in drawn]
     return sorted(found, key=lambda name: (stem(name), name))
+
+
+def _closed(error: OSError) -> None:
+    if not isinstance(error, FileNotFoundError):  # removed since it was listed
+        told = f"{error.filename} cannot be looked into ({error.strerror})"
+        raise ValueError(f"{told}: make the folder readable, or move it elsewhere") from error
 
 
 def _leads_on(folder: Path, root: Path, linked: set[Path]) -> bool:
