@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,9 @@ from typing import Any
 def write_bytes(path: str | os.PathLike[str], data: bytes) -> Path:
     """Write a file in one step, so that neither a kill nor a loss of power leaves half of it.
 
-    The data goes to a file beside it, is brought to the disk and only then renamed. Folders are made as needed.
+    The data goes to a file beside it, is brought to the disk and only then renamed. Folders are made as needed. A link
+    stays one, and the file that it leads to is replaced, which keeps its permissions. What is no file, such as
+    ``/dev/null`` or a pipe, is never replaced but written to.
 
     Args:
         path: the file to write or to replace.
@@ -24,16 +28,24 @@ def write_bytes(path: str | os.PathLike[str], data: bytes) -> Path:
         OSError: it could not be written (a full disk); the former file is then as it was.
     """
     path = Path(path)
-    unfinished = path.with_name(f".{path.name}.unfinished")
+    target = Path(os.path.realpath(path))
+    unfinished = target.with_name(f".{target.name}.unfinished")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.exists() and not path.is_file():
+            with path.open("wb") as stream:
+                stream.write(data)
+            return path
+        target.parent.mkdir(parents=True, exist_ok=True)
         with unfinished.open("wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        unfinished.replace(path)
+        if target.exists():
+            shutil.copymode(target, unfinished)
+        unfinished.replace(target)
     except OSError as error:
-        unfinished.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # where there is no such folder
+            unfinished.unlink()
         kept = "; the former file is as it was" if path.exists() else ""
         raise OSError(error.errno, f"{path} could not be written, {error.strerror}{kept}") from error
     return path

@@ -14,7 +14,7 @@ from minidet.data.text import read_json
 DETECTIONS = "detections.json"
 """What `minidet detect` writes beside its pictures."""
 LIST = ".minidet_pictures"
-"""A hidden file: the names of the pictures beside it that `minidet inspect` and `minidet evaluate` drew, one per line."""
+"""A hidden file that names, one per line, the pictures beside it that `minidet inspect` and `minidet evaluate` drew."""
 _RUN = {"config.json", "metrics.jsonl"}
 """Files that are together in the folder of a run alone."""
 _OF_RUNS = re.compile(r"(curves|detections|(confusion|mistakes)(_.*)?)\.png")

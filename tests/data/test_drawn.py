@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from pathlib import Path
 
 import pytest
 
@@ -146,7 +147,7 @@ def test_a_folder_that_cannot_be_read_is_told(flat, monkeypatch):
     whole = os.scandir
 
     def scandir(path):
-        if os.path.basename(path) in ("more", "lost+found"):
+        if Path(path).name in ("more", "lost+found"):
             raise PermissionError(13, "Permission denied", os.fspath(path))
         return whole(path)
 
