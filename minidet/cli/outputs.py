@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def check_outputs(
     outputs: Iterable[Path | None], data: Iterable[Dataset] = (), files: Iterable[Path | None] = ()
 ) -> None:  # fmt: skip
-    """Refuse to write over an input, or twice to one file, before anything is written.
+    """Refuse to write over an input, twice to one file, or where nothing can be written, before any work is done.
 
     Args:
         outputs: the files that will be written; None stands for one that is not asked for.
@@ -22,11 +22,12 @@ def check_outputs(
         files: other files that are read; None stands for one that is not given.
 
     Raises:
-        ValueError: an output is an input, or is given twice.
+        ValueError: an output is an input, is given twice, is a folder, or lies where it cannot be written.
     """
     paths = [path for path in outputs if path is not None]
     places: set[str] = set()
     for path in paths:
+        _check_writable(path)
         place = os.path.normcase(path.resolve())
         if place in places:
             raise ValueError(f"{path} would be written twice: give each output a path of its own")
@@ -38,6 +39,22 @@ def check_outputs(
     for file in inputs:
         if (identity := file_identity(file)) in there:
             raise ValueError(f"{there[identity]} is read by this command and would be overwritten: give another path")
+
+
+def _check_writable(path: Path) -> None:
+    """Refuse a path that no file can be written to; what is missing of its folders will be made."""
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder: give the path of a file, such as {path / 'result.json'}")
+    place = Path(os.path.realpath(path))
+    if path.exists() and not path.is_file():  # a device or a pipe, which is written to
+        if not os.access(path, os.W_OK):
+            raise ValueError(f"{path} cannot be written to: give another path")
+        return
+    above = next(folder for folder in place.parents if folder.exists())
+    if not above.is_dir():
+        raise ValueError(f"{path} cannot be written: {above} is a file and not a folder; give another path")
+    if not os.access(above, os.W_OK | os.X_OK):
+        raise ValueError(f"{path} cannot be written: {above} is not writable; give another path, or change its rights")
 
 
 def file_identity(path: Path) -> tuple[int, int] | None:
