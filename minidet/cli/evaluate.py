@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from minidet.cli import scores
 from minidet.cli.arguments import RUNS, add_command, add_pixel_limit, add_tiles
-from minidet.cli.identity import IMAGES, learnt_too
-from minidet.cli.outputs import check_outputs, slug
+from minidet.cli.identity import IMAGES, learnt_too, measured_otherwise
+from minidet.cli.outputs import check_outputs, slug, tell_notes
 from minidet.cli.runs import FILES, add_path, add_run, load_run, written_beside
 from minidet.cli.sources import SOURCES, add_source_options, from_anywhere, read_alike, source_options
 from minidet.config import RunSettings
@@ -65,11 +65,14 @@ def run(options: argparse.Namespace) -> None:
     source = _source(options, settings)
     dataset = open_dataset(**source)
     print(recognise(source["source"]).says)
+    tell_notes([dataset])
     if dataset.faults:
         told = f"{dataset.name}: {counted(dataset.faults)}; minidet inspect lists them"
         print(told, file=sys.stderr)
     images = options.run_folder / IMAGES
     if images.exists() and (told := learnt_too(json.loads(images.read_bytes()), dataset)):
+        print(told, file=sys.stderr)
+    if source == settings.val and (told := measured_otherwise(options.run_folder, dataset)):
         print(told, file=sys.stderr)
     own = source == settings.val and not options.best
     json_file = options.json or _record_path(folder, dataset, source, own)

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 IMAGES = "images.json"
 """The file of a run that lists the images it learns from."""
+MEASURED = "images_val.json"
+"""The file of a run that lists the images it is evaluated on."""
 FAULTS = "faults.json"
 """The file of a run that lists what is wrong in its data."""
 _NAMED = 5  # images that a message names
@@ -59,22 +61,32 @@ def check_images(run: Path, dataset: Dataset, allowed: bool) -> str | None:
     Raises:
         ValueError: something changed and is not allowed to.
     """
-    path = run / IMAGES
-    if not path.exists():
-        return None
-    before, now = dict(json.loads(path.read_bytes())), dict(image_list(dataset))
-    kinds = {
-        "added": [name for name in now if name not in before],
-        "removed": [name for name in before if name not in now],
-        "annotated anew": [name for name in now if name in before and now[name] != before[name]],
-    }
-    changes = [f"{len(names)} {kind} ({_some(names)})" for kind, names in kinds.items() if names]
+    changes = _changes(run / IMAGES, dataset)
     if not changes:
         return None
-    text = f"the images of {dataset.name} have changed since the run was begun: {', '.join(changes)}"
+    text = f"the images of {dataset.name} have changed since the run was begun: {changes}"
     if not allowed:
         raise ValueError(f"{text}. Put them back, go on with them by --changed-data, or train in a new folder")
     return text
+
+
+def measured_otherwise(run: Path, unseen: Dataset) -> str | None:
+    """Compare the images that a run is evaluated on, and their annotations, with those of the last time.
+
+    Args:
+        run: the folder of the run.
+        unseen: what is to be evaluated on.
+
+    Returns:
+        A sentence that says what changed; None when nothing did, or when it is the first time.
+    """
+    changes = _changes(run / MEASURED, unseen)
+    if not changes:
+        return None
+    return (
+        f"the images of {unseen.name} to evaluate on have changed since the run was trained last: {changes}. Its AP "
+        "before and after are not of the same images, and the best weights and --patience go by both"
+    )
 
 
 def learnt_too(images: Iterable[Sequence[Any]], dataset: Dataset) -> str | None:
@@ -104,7 +116,7 @@ def learnt_too(images: Iterable[Sequence[Any]], dataset: Dataset) -> str | None:
 
 @contextmanager
 def remembered(run: Path, dataset: Dataset, unseen: Dataset | None) -> Iterator[None]:
-    """Keep the list of images in the folder of a run while it is trained, and a list of faults where there are any.
+    """Keep the lists of images in the folder of a run while it is trained, and a list of faults where there are any.
 
     They are taken back if the run is not begun.
 
@@ -116,7 +128,8 @@ def remembered(run: Path, dataset: Dataset, unseen: Dataset | None) -> Iterator[
     from minidet.files import write_json, write_text
 
     config, there = run / "config.json", run.exists()
-    written = [write_text(run / IMAGES, json.dumps(image_list(dataset)) + "\n")]
+    lists = {IMAGES: dataset, **({MEASURED: unseen} if unseen is not None else {})}
+    written = [write_text(run / name, json.dumps(image_list(read)) + "\n") for name, read in lists.items()]
     faults = {
         name: [asdict(fault) for fault in read.faults]
         for name, read in (("data", dataset), ("val", unseen))
@@ -146,6 +159,19 @@ def image_list(dataset: Dataset) -> list[tuple[int | str, str]]:
             content.update(array.tobytes())
         entries.append((record.image_id, content.hexdigest()))
     return entries
+
+
+def _changes(path: Path, dataset: Dataset) -> str:
+    """How the images and annotations of a data set differ from a list that was kept; "" if they do not, or none was."""
+    if not path.exists():
+        return ""
+    before, now = dict(json.loads(path.read_bytes())), dict(image_list(dataset))
+    kinds = {
+        "added": [name for name in now if name not in before],
+        "removed": [name for name in before if name not in now],
+        "annotated anew": [name for name in now if name in before and now[name] != before[name]],
+    }
+    return ", ".join(f"{len(names)} {kind} ({_some(names)})" for kind, names in kinds.items() if names)
 
 
 def _class(entry: tuple[str, int] | None) -> str:

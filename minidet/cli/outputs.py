@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -64,6 +65,29 @@ def file_identity(path: Path) -> tuple[int, int] | None:
     except OSError:
         return None
     return status.st_dev, status.st_ino
+
+
+def training_lock(out: Path) -> Path:
+    """The file that is locked while a run is trained: beside its folder, or in it where nothing can be written beside.
+
+    Args:
+        out: the folder of the run; it need not exist where it can be made.
+    """
+    out = out.resolve()
+    beside = not out.parent.is_dir() or os.access(out.parent, os.W_OK | os.X_OK)
+    return out.with_name(f".{out.name}.training") if beside else out / ".training"
+
+
+def tell_notes(data: Iterable[Dataset]) -> None:
+    """Print on stderr what the readers of data sets decided, each note once.
+
+    Args:
+        data: what is trained or measured on.
+    """
+    from minidet.data.summary import notes
+
+    for note in dict.fromkeys(note for dataset in data for note in notes(dataset)):
+        print(note, file=sys.stderr)
 
 
 def slug(name: str) -> str:

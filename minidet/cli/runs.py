@@ -12,8 +12,8 @@ from minidet.cli.arguments import RUN
 from minidet.config import PATHS, RunSettings
 
 FILES = (
-    "config.json", "images.json", "faults.json", "metrics.jsonl", "checkpoint.pt", "model.pt", "best.pt",
-    "checkpoint.npz", "model.npz", "curves.png", "detections.png", "evaluation.json",
+    "config.json", "images.json", "images_val.json", "faults.json", "metrics.jsonl", "checkpoint.pt", "model.pt",
+    "best.pt", "checkpoint.npz", "model.npz", "curves.png", "detections.png", "evaluation.json",
 )  # fmt: skip
 """What training leaves in the folder of a run; checkpoint and model are there once, as the path writes them."""
 DETECTORS = Path(minidet.__file__).parent / "detectors"

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 from minidet.cli import scores
 from minidet.cli.advice import advice, table
 from minidet.cli.arguments import PRESETS, add_command, add_pixel_limit, add_settings
-from minidet.cli.identity import FAULTS, check_images, image_list, learnt_too, remembered
-from minidet.cli.outputs import check_outputs
+from minidet.cli.identity import FAULTS, check_images, image_list, learnt_too, measured_otherwise, remembered
+from minidet.cli.outputs import check_outputs, tell_notes, training_lock
 from minidet.cli.plan import Plan, plan
 from minidet.cli.runs import FILES
 from minidet.cli.sources import SOURCES, add_source_options
@@ -159,8 +159,7 @@ def _alone(out: Path) -> Iterator[None]:
     """Refuse to train in the folder of a run in which another process is training."""
     from minidet.experiments.lock import locked
 
-    lock = out.resolve().with_name(f".{out.resolve().name}.training")
-    with locked(lock) as free:
+    with locked(training_lock(out)) as free:
         if not free:
             raise ValueError(f"another process is training in {out}: wait for it, or give a new folder")
         yield
@@ -210,10 +209,13 @@ def _check(options: argparse.Namespace, ready: Plan, first: bool) -> None:
             print("nothing to evaluate on: --val-fraction 0.2 keeps a fifth of the images for that, --val takes others")
         elif unseen.faults:
             print(f"to evaluate on: {summary(unseen)}")
-        told = learnt_too(image_list(dataset), unseen) if unseen is not None and ready.is_read else None
+        told = [changed]
+        if unseen is not None and ready.is_read:
+            told += [learnt_too(image_list(dataset), unseen), measured_otherwise(options.out, unseen)]
+        tell_notes(data)
         if any(read.faults for read in data):
             print(f"the faults are listed in {options.out / FAULTS}", file=sys.stderr)
-        for warning in filter(None, (told, changed)):
+        for warning in filter(None, told):
             print(warning, file=sys.stderr)
 
 

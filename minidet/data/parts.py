@@ -7,13 +7,15 @@ from collections.abc import Iterable
 import numpy as np
 
 from minidet import checks
-from minidet.data.faults import Fault
+from minidet.data.faults import MISSING_IMAGE, Fault
 from minidet.data.records import Dataset
 from minidet.data.view import View
 
 
 class Part(View):
     """Some images of a data set.
+
+    An image that is to be kept and is no longer there is a fault: what is measured on the others is another number.
 
     Args:
         dataset: the whole.
@@ -25,11 +27,13 @@ class Part(View):
     """
 
     def __init__(self, dataset: Dataset, only: Iterable[int | str] | None = None, without: Iterable[int | str] = ()):
-        kept, left_out = None if only is None else set(only), set(without)
+        kept, left_out = None if only is None else dict.fromkeys(only), set(without)
         ids = [dataset.record(i).image_id for i in range(len(dataset))]
         super().__init__(
             dataset, [i for i, name in enumerate(ids) if (kept is None or name in kept) and name not in left_out]
         )
+        accounted_for = {*ids, *left_out, *(fault.image_id for fault in dataset.faults)}
+        self.missing = [name for name in kept or () if name not in accounted_for]
         if kept and not self.indices:
             some = ", ".join(map(str, sorted(kept, key=str)[:3]))
             raise ValueError(
@@ -38,9 +42,14 @@ class Part(View):
 
     @property
     def faults(self) -> list[Fault]:
-        """Of the images of this part, and those that belong to no image that was kept."""
+        """Of the images of this part, those that belong to no image that was kept, and the images that are missing."""
         elsewhere = {self.dataset.record(i).image_id for i in set(range(len(self.dataset))) - set(self.indices)}
-        return [fault for fault in self.dataset.faults if fault.image_id not in elsewhere]
+        problem = "belongs to this part but is no longer in the data: left out; put it back"
+        missing = [
+            Fault(MISSING_IMAGE, name, f"image {name}", f"image {name} of {self.name} {problem}")
+            for name in self.missing
+        ]
+        return [fault for fault in self.dataset.faults if fault.image_id not in elsewhere] + missing
 
 
 def hold_out(dataset: Dataset, fraction: float, seed: int = 0) -> list[int | str]:
