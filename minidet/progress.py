@@ -19,7 +19,7 @@ class Progress(tqdm):  # type: ignore[misc]  # tqdm has no types
     """A tqdm bar on stderr that, when stderr is no terminal, writes a whole line every SECONDS instead.
 
     A bar draws itself anew several times per second, each time after a carriage return: in the log of a job that runs
-    overnight that is a single line of megabytes.
+    overnight that is a single line of megabytes. Where there is no stderr at all, nothing is written.
 
     Args:
         arguments, options: as `tqdm.tqdm` takes them.
@@ -27,7 +27,9 @@ class Progress(tqdm):  # type: ignore[misc]  # tqdm has no types
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         stream = options.get("file") or sys.stderr
-        self._lines = not (hasattr(stream, "isatty") and stream.isatty())
+        if stream is None:  # a process without stderr: closed by the shell, or of Windows without a console
+            options["disable"] = True
+        self._lines = stream is not None and not (hasattr(stream, "isatty") and stream.isatty())
         self._drawn = -math.inf
         if self._lines:
             options.update(file=_Lines(stream), mininterval=SECONDS, maxinterval=SECONDS, miniters=1, ncols=0)

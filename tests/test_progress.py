@@ -68,3 +68,14 @@ def test_a_bar_that_is_drawn_by_hand_keeps_to_its_time_too():
     lines = stream.getvalue().splitlines()
     assert len(lines) == 2
     assert lines[1].startswith("100% 100/100")
+
+
+def test_without_stderr_nothing_is_written(monkeypatch):
+    monkeypatch.setattr("sys.stderr", None)
+    bar = Progress(range(3), "training")
+    for _ in bar:
+        bar.set_postfix({"loss": "0.5"})
+    with Progress(total=2) as other:
+        other.update(2)
+    assert list(Progress(range(3), file=(stream := io.StringIO()))) == [0, 1, 2]
+    assert "3/3" in stream.getvalue()

@@ -11,6 +11,7 @@ import io
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 import minidet
 from minidet.cli import assignment, data, detect, evaluate, experiments, export, inspect, train
@@ -38,6 +39,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         SystemExit: wrong arguments (status 2), or an answer to --help or --version (status 0).
     """
     os.environ.setdefault("GOMP_SPINCOUNT", "0")  # waiting threads give their core to other programs, at no cost
+    for name in ("stdout", "stderr"):  # None where it is closed: what is printed goes nowhere, and not to the other one
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115  it stays open
     for stream in (sys.stdout, sys.stderr):  # on Windows a file would be written in an encoding without gamma
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")  # a file's name may not be UTF-8

@@ -49,8 +49,19 @@ def add_command(
     command: argparse.ArgumentParser = commands.add_parser(
         name, help=text, description=f"{text}. {more}".strip(), formatter_class=Help
     )
+    for kind in (None, Path):  # in all arguments without a type, and in all paths
+        command.register("type", kind, from_home if kind is None else lambda text: Path(from_home(text)))
     command.set_defaults(run=run)
     return command
+
+
+def from_home(text: str) -> str:
+    """A path in which ``~`` stands for the home folder, as shells take it, but not in ``--out=~/x`` nor in quotes.
+
+    Args:
+        text: as it was given; ``./~`` is a folder of that name.
+    """
+    return os.path.expanduser(text)  # noqa: PTH111  Path's own fails where there is no such user
 
 
 def preset(name: str, classes: int) -> RetinaNetConfig:

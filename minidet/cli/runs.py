@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import minidet
-from minidet.cli.arguments import RUN
+from minidet.cli.arguments import RUN, from_home
 from minidet.config import PATHS, RunSettings
 
 FILES = (
@@ -64,7 +64,7 @@ def named_model_first(words: Sequence[str]) -> list[str]:
 def _run(text: str) -> Path:
     """The path of a run, or of the detector of the package that `named_model_first` has marked."""
     if not text.startswith(_NAMED):
-        return Path(text)
+        return Path(from_home(text))
     name = text.removeprefix(_NAMED)
     if name not in packaged():
         raise argparse.ArgumentTypeError(f"--model {name}: the package has {', '.join(packaged())}")

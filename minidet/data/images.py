@@ -155,7 +155,7 @@ def opened(path: Path) -> Iterator[Image.Image]:
             f"{path} has more than PIL.Image.MAX_IMAGE_PIXELS = {Image.MAX_IMAGE_PIXELS} pixels: make it smaller, or, "
             f"if you trust the file, set {LIMIT} to a larger number in the environment"
         ) from None
-    except (OSError, ValueError, SyntaxError, EOFError, IndexError, struct.error) as error:
+    except (OSError, ValueError, SyntaxError, EOFError, IndexError, RuntimeError, struct.error) as error:
         raise ValueError(f"{path} cannot be decoded ({error}): replace the image or remove its annotation") from error
 
 

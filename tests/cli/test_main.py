@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import json
+import os
+import shlex
 import subprocess
 import sys
 
@@ -104,3 +107,21 @@ sys.exit(sum(main(words) for words in commands))
 """
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
+
+
+@pytest.mark.subprocess
+@pytest.mark.skipif(os.name == "nt", reason="it has no such shell")
+@pytest.mark.parametrize("closed", ["2>&-", "1>&-", "1>&- 2>&-"])
+def test_a_stream_that_is_closed_is_not_missed(closed, tmp_path):
+    """What is told on one never goes to the other, nor into a file that was opened in its place."""
+    minidet = shlex.join([sys.executable, "-m", "minidet"])
+    draw = f"{minidet} data shapes --images 1 --height 64 --width 64 --out {shlex.quote(str(tmp_path / 'shapes'))}"
+    done = subprocess.run(["sh", "-c", f"{draw} {closed}"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert json.loads((tmp_path / "shapes/annotations.json").read_text())
+    failed = subprocess.run(
+        ["sh", "-c", f"{minidet} inspect nowhere {closed}"], capture_output=True, text=True, check=False
+    )
+    assert failed.returncode == 1
+    assert failed.stdout == ""
+    assert ("does not exist" in failed.stderr) == ("2" not in closed)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -42,3 +43,28 @@ def test_a_folder_in_place_of_a_file_costs_no_measurement(run, folder, tmp_path,
     monkeypatch.setattr("minidet.inspection.inspect", lambda *_: pytest.fail("it was looked through"))
     assert main(words("inspect", folder, "--json", tmp_path / "numbers", "--out", tmp_path)) == 1
     assert "numbers is a folder" in capsys.readouterr().err
+
+
+def test_a_tilde_is_the_home_folder(folder, tmp_path, monkeypatch, capsys):
+    """In paths and in words that may be paths, wherever the shell has left it as it was."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    monkeypatch.chdir(shutil.copytree(folder, tmp_path / "data"))
+    for command in (
+        ["data", "convert", "~/data", "--to", "voc", "--out=~/voc"],
+        ["data", "shapes", "--images=1", "--out=~/s"],
+    ):
+        assert main(command) == 0
+    assert {path.name for path in tmp_path.iterdir()} == {"data", "voc", "s"}
+    for command, told in (
+        (["inspect", "~/none"], str(tmp_path / "none")),
+        (["inspect", "~/data", "--image-folder=~/none"], str(tmp_path / "none")),
+        (["train", "--data=~/none", "--out=~/run"], str(tmp_path / "none")),
+        (["evaluate", "~/run"], str(tmp_path / "run")),
+        (["evaluate", "run~"], "run~"),
+        (["inspect", "~no such user/none"], "~no such user/none"),
+        (["inspect", "./~"], "./~"),
+    ):
+        assert main(command) == 1
+        assert told in capsys.readouterr().err
+    assert not (tmp_path / "data/~").exists()
