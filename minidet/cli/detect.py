@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import itertools
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -71,21 +72,22 @@ def run(options: argparse.Namespace) -> None:
     images: list[dict[str, Any]] = []
     found: list[Detections] = []
     failed, drawn = [], 0
-    for path in Progress(paths, unit="image"):
-        try:
-            image = load_image(path, oriented)
-        except ValueError as error:
-            Progress.write(f"minidet: left out: {error}", file=sys.stderr)
-            failed.append(path.name)
-            continue
-        found += detect_with(model, [image], settings.training.resize, options.tiles)
-        shown = above(found[-1], thresholds)
-        drawn += len(shown.scores)
-        picture = detections_picture(image, shown, categories.names, 0.0)
-        (saved,) = save_figure(picture, options.out, names.of(path), ("png",))
-        size = {"height": image.shape[0], "width": image.shape[1]}
-        name = str(path if ".." not in path.parts else path.resolve())
-        images.append({"id": len(images) + 1, "file_name": name, **size, "picture": saved.name})
+    with _known_as_drawn(options.out, names.ours, images):
+        for path in Progress(paths, unit="image"):
+            try:
+                image = load_image(path, oriented)
+            except ValueError as error:
+                Progress.write(f"minidet: left out: {error}", file=sys.stderr)
+                failed.append(path.name)
+                continue
+            found += detect_with(model, [image], settings.training.resize, options.tiles)
+            shown = above(found[-1], thresholds)
+            drawn += len(shown.scores)
+            picture = detections_picture(image, shown, categories.names, 0.0)
+            (saved,) = save_figure(picture, options.out, names.of(path), ("png",))
+            size = {"height": image.shape[0], "width": image.shape[1]}
+            name = str(path if ".." not in path.parts else path.resolve())
+            images.append({"id": len(images) + 1, "file_name": name, **size, "picture": saved.name})
     entries = coco_results(found, [image["id"] for image in images], categories.ids)
     file = write_json(options.out / NAME, _content(images, entries, categories))
     what = f"{counted(len(entries), 'detection')} in {counted(len(images), 'image')}"
@@ -149,6 +151,19 @@ def earlier_pictures(out: Path) -> set[str]:
     if pictures is None:
         raise ValueError(f"{path} is another file and would be overwritten: move it, or give another --out")
     return pictures
+
+
+@contextmanager
+def _known_as_drawn(out: Path, earlier: set[str], images: Sequence[dict[str, Any]]) -> Iterator[None]:
+    """List the pictures that no detections.json names: those of a command that is stopped, and of earlier commands."""
+    from minidet.data.drawn import list_pictures
+
+    try:
+        yield
+    except BaseException:
+        list_pictures(out / image["picture"] for image in images)
+        raise
+    list_pictures(out / name for name in sorted(earlier - {image["picture"] for image in images}))
 
 
 def _content(images: list[dict[str, Any]], entries: list[dict[str, Any]], categories: Categories) -> dict[str, Any]:

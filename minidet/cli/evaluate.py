@@ -67,13 +67,12 @@ def run(options: argparse.Namespace) -> None:
     print(recognise(source["source"]).says)
     tell_notes([dataset])
     if dataset.faults:
-        told = f"{dataset.name}: {counted(dataset.faults)}; minidet inspect lists them"
-        print(told, file=sys.stderr)
+        print(f"{dataset.name}: {counted(dataset.faults)}; minidet inspect lists them", file=sys.stderr)
     images = options.run_folder / IMAGES
-    if images.exists() and (told := learnt_too(json.loads(images.read_bytes()), dataset)):
-        print(told, file=sys.stderr)
-    if source == settings.val and (told := measured_otherwise(options.run_folder, dataset)):
-        print(told, file=sys.stderr)
+    told = [learnt_too(json.loads(images.read_bytes()), dataset)] if images.exists() else []
+    told += [measured_otherwise(options.run_folder, dataset)] if source == settings.val else []
+    for warning in filter(None, told):
+        print(warning, file=sys.stderr)
     own = source == settings.val and not options.best
     json_file = options.json or _record_path(folder, dataset, source, own)
     kept = [options.run_folder] if options.run_folder.is_file() else [options.run_folder / name for name in FILES]

@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from minidet import data
 from minidet.cli import main
 from minidet.data.coco import Coco
+from minidet.data.drawn import drawn_in
 from minidet.data.images import LIMIT
 from minidet.runs import load_settings
 from tests.cli.commands import words
@@ -130,6 +132,26 @@ def test_a_picture_that_is_looked_at_again_is_not_overwritten(trained, folder, t
     assert main(words("detect", trained, tmp_path / "out/photo.png", "--out", tmp_path / "out")) == 0
     assert (tmp_path / "out/photo.png").read_bytes() == drawn
     assert pictures(tmp_path / "out") == ["photo_2.png"]
+
+
+def test_pictures_that_detections_do_not_name_are_no_images_either(trained, folder, tmp_path, monkeypatch):
+    """Those of a command that was stopped, and those of an earlier one into the same folder."""
+    photos, out = images_named(folder, tmp_path, "a.png", "b.png", "c.png"), tmp_path / "out"
+    whole = data.load_image
+
+    def stopped(path, *more):
+        if path.name == "b.png":
+            raise KeyboardInterrupt
+        return whole(path, *more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(data, "load_image", stopped)
+        assert main(words("detect", trained, *photos, "--out", out)) == 130
+    assert not (out / "detections.json").exists()
+    assert main(words("detect", trained, photos[1], "--out", out)) == 0
+    assert main(words("detect", trained, photos[2], "--out", out)) == 0
+    assert pictures(out) == ["c.png"]
+    assert {path.name for path in out.glob("*.png")} == drawn_in(out) == {"a.png", "b.png", "c.png"}
 
 
 def test_annotations_of_that_name_are_not_overwritten(trained, folder, tmp_path, capsys):
