@@ -15,21 +15,20 @@ from PIL import Image
 
 from minidet import wording
 from minidet.data.coco import Coco
+from minidet.data.divided import USUAL, parts_to_write, records_of, refuse_to_write_among
 from minidet.data.faults import counted
 from minidet.data.folder import ImageFolder
 from minidet.data.images import read_picture
-from minidet.data.layouts import recognise
-from minidet.data.paths import stem
+from minidet.data.paths import is_inside, stem
 from minidet.data.records import Dataset, Record
 from minidet.data.voc import Voc
 from minidet.data.writing import voc_annotation, write_coco, yolo_description, yolo_labels
 from minidet.data.yolo import Yolo
-from minidet.data.yolo_files import SPLIT_FOLDERS
+from minidet.data.yolo_places import SPLIT_FOLDERS
 from minidet.progress import Progress
 
 KINDS = ("coco", "voc", "yolo")
 """What can be written."""
-_USUAL = ("train", "val", "test")
 
 
 @dataclass(frozen=True)
@@ -78,36 +77,29 @@ def convert(
         raise ValueError(f"kind = {kind!r} must be one of {', '.join(KINDS)}")
     if out.exists():
         raise ValueError(f"out = {str(out)!r} is there already: give a new folder")
-    parts = _parts(source, split, options)
-    if kind == "yolo" and not parts.keys() <= {*_USUAL, ""}:
+    parts, told = parts_to_write(source, split, options)
+    if kind == "yolo" and not parts.keys() <= {*USUAL, ""}:
         raise ValueError(f"YOLO's data.yaml has train, val and test, not {', '.join(parts)}: name the split to write")
+    for dataset in parts.values():
+        refuse_to_write_among(dataset, out)
+    classes = tuple(dict.fromkeys(name for dataset in parts.values() for name in dataset.classes))
+    if kind != "coco" and any(dataset.classes != classes for dataset in parts.values()):
+        told.append(f"the parts have different classes: all are written with one list, {', '.join(classes)}")
     unfinished = out.with_name(f".{out.name}.unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
-    images = boxes = 0
-    told: list[str] = []
+    written = {name: [_renamed(one, dataset, name) for one in records_of(dataset)] for name, dataset in parts.items()}
     try:
         for name, dataset in parts.items():
-            records = [_renamed(dataset.record(i), name) for i in range(len(dataset))]
-            _copy_images(dataset, records, unfinished / _image_folder(kind, name), progress)
-            _write_annotations(dataset, records, unfinished, kind, name)
-            told += _differences(dataset, records, unfinished, kind, name)
-            images, boxes = images + len(records), boxes + sum(len(record.boxes) for record in records)
+            _copy_images(dataset, written[name], unfinished / _image_folder(kind, name), progress)
+            _write_annotations(dataset, written[name], classes, unfinished, kind, name)
+        _write_classes(classes, unfinished, kind, list(parts))
+        for name, dataset in parts.items():  # when all is written: a part must not change what another one says
+            told += _differences(dataset, written[name], unfinished, kind, name)
         unfinished.rename(out)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
-    return Converted(out, images, boxes, tuple(told))
-
-
-def _parts(source: str | Path | Dataset, split: str | None, options: dict[str, Any]) -> dict[str, Dataset]:
-    """The data sets to write by the name of their split; one without a name where there are no splits."""
-    if not isinstance(source, (str, Path)):
-        return {split or "": source}
-    layout = recognise(source)
-    if split is not None:
-        return {split: layout.open(split, **options)}
-    found = {name: like for name in _USUAL if (like := layout.split_like(name))}
-    found = found or {name: name for name in layout.files}
-    return {name: layout.open(like, **options) for name, like in found.items()} or {"": layout.open(**options)}
+    everything = [record for records in written.values() for record in records]
+    return Converted(out, len(everything), sum(len(record.boxes) for record in everything), tuple(told))
 
 
 def _image_folder(kind: str, name: str) -> str:
@@ -119,8 +111,13 @@ def _image_folder(kind: str, name: str) -> str:
     return f"images/{name}" if name else "images"
 
 
-def _renamed(record: Record, name: str) -> Record:
+def _renamed(record: Record, dataset: Dataset, name: str) -> Record:
     """The record with the image's path less ``images`` and the folder of its split, which the copy gives it anew."""
+    if not is_inside(record.file_name):
+        raise ValueError(
+            f"{dataset.name}: image {record.image_id!r} has the file name {record.file_name!r}, which leads out of the "
+            "folder that is written: name images relative to the data set's folder, without .."
+        )
     *folders, last = record.file_name.split("/")
     folders = [folder for folder in folders if folder.lower() != "images"]
     if folders and folders[0].lower() in SPLIT_FOLDERS and name:
@@ -146,7 +143,10 @@ def _copy_images(dataset: Dataset, records: Sequence[Record], folder: Path, prog
         path.write_bytes(data.getvalue())
 
 
-def _write_annotations(dataset: Dataset, records: Sequence[Record], out: Path, kind: str, name: str) -> None:
+def _write_annotations(
+    dataset: Dataset, records: Sequence[Record], classes: Sequence[str], out: Path, kind: str, name: str
+) -> None:
+    """The annotations of a part: COCO's with the categories that it has, the others with the classes of all parts."""
     names = [stem(record.file_name) for record in records]
     twice = [one for one, count in Counter(names).items() if count > 1]
     if kind == "coco":
@@ -154,17 +154,25 @@ def _write_annotations(dataset: Dataset, records: Sequence[Record], out: Path, k
         return
     if twice:
         raise ValueError(f"{dataset.name} has several images called {twice[0]}: rename all but one")
+    place = {name: k for k, name in enumerate(classes)}
+    new = np.array([place[name] for name in dataset.classes], np.int64)  # the number of each class in the list of all
+    records = [replace(record, classes=new[record.classes]) for record in records]
     if kind == "voc":
         for one, record in zip(names, records, strict=True):
-            _write(out / "Annotations" / f"{one}.xml", voc_annotation(record, dataset.classes))
+            _write(out / "Annotations" / f"{one}.xml", voc_annotation(record, classes))
         _write(out / "ImageSets" / "Main" / f"{name or 'all'}.txt", "".join(f"{one}\n" for one in names).encode())
-        _write(out / "classes.txt", "".join(f"{one}\n" for one in dataset.classes).encode())
         return
     for one, record in zip(names, records, strict=True):
         _write(out / "labels" / name / f"{one}.txt", yolo_labels(record).encode())
-    parts = [path.name for path in sorted((out / "images").iterdir()) if path.is_dir()] if name else [""]
-    places = {part or "train": _image_folder("yolo", part) for part in parts if part in (*_USUAL, "")}
-    _write(out / "data.yaml", yolo_description(dataset.classes, places).encode())
+
+
+def _write_classes(classes: Sequence[str], out: Path, kind: str, parts: Sequence[str]) -> None:
+    """The classes of all parts, where a file beside the annotations names them."""
+    if kind == "voc":
+        _write(out / "classes.txt", "".join(f"{one}\n" for one in classes).encode())
+    if kind == "yolo":
+        places = {name or "train": _image_folder("yolo", name) for name in parts}
+        _write(out / "data.yaml", yolo_description(classes, places).encode())
 
 
 def _coco_file(name: str) -> str:
@@ -194,11 +202,11 @@ def _differences(dataset: Dataset, records: Sequence[Record], out: Path, kind: s
         kept = ~record.ignore if kind == "yolo" else np.ones(len(record.boxes), bool)
         ignored += int((~kept).sum())
         crowds += int(record.crowd.sum()) if kind == "voc" else 0
-        found = (
-            [] if other is None else list(zip(map(tuple, other.boxes.tolist()), other.classes.tolist(), strict=True))
-        )
-        for box, label in zip(record.boxes[kept].tolist(), record.classes[kept].tolist(), strict=True):
-            lost += (tuple(round(value, 9) for value in box), label) not in found
+        found: set[tuple[Any, str]] = set()
+        if other is not None:
+            found.update(zip(map(tuple, other.boxes.tolist()), _names(written, other), strict=True))
+        wanted = zip(record.boxes[kept].tolist(), np.array(_names(dataset, record), object)[kept], strict=True)
+        lost += sum((tuple(round(value, 9) for value in box), label) not in found for box, label in wanted)
     for count, what, sentence in (
         (ignored, "object", "to be ignored left out, for which YOLO has no word"),
         (crowds, "crowd", "written as difficult objects, for want of a word in Pascal VOC"),
@@ -207,3 +215,8 @@ def _differences(dataset: Dataset, records: Sequence[Record], out: Path, kind: s
         if count:
             told.append(f"{dataset.name}: {wording.counted(count, what)} {sentence}")
     return told
+
+
+def _names(dataset: Dataset, record: Record) -> list[str]:
+    """The class of each object, by name: numbers are each data set's own."""
+    return [dataset.classes[label] for label in record.classes.tolist()]

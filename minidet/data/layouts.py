@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import inspect
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from minidet.data.coco import Coco
-from minidet.data.coco_files import instances, is_coco
+from minidet.data.coco_choice import coco_file_of_its_own, only_coco_file
+from minidet.data.coco_files import instances
 from minidet.data.images import SUFFIXES
 from minidet.data.parts import Part
 from minidet.data.paths import child, files_below, files_in, nearest
@@ -19,13 +21,13 @@ from minidet.data.shapes import Shapes
 from minidet.data.voc import Voc
 from minidet.data.voc_files import annotation_folder, class_names, image_lists
 from minidet.data.yolo import Yolo
-from minidet.data.yolo_files import NAME_FILES, SPLIT_FOLDERS, describe, description_file
+from minidet.data.yolo_files import NAME_FILES, describe, description_file
+from minidet.data.yolo_places import ALIKE, SPLIT_FOLDERS
 from minidet.wording import counted, did_you_mean
 
 READERS: dict[str, Callable[..., Dataset]] = {"shapes": Shapes, "coco": Coco, "voc": Voc, "yolo": Yolo}
 """Who reads which kind."""
 _ARCHIVES = (".zip", ".gz", ".tgz", ".tar", ".bz2", ".xz", ".7z", ".rar")
-_ALIKE = (("train", "training"), ("val", "valid", "validation", "dev"), ("test", "testing"))
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,8 @@ class Layout:
     def split_like(self, name: str) -> str | None:
         """The split that is meant by a usual name: ``val`` is also valid, validation or val2017.
 
+        Where nothing is set apart for val, ``train`` is also trainval.
+
         Args:
             name: such as ``train``, ``val`` or ``test``.
 
@@ -54,12 +58,15 @@ class Layout:
         """
         if name in self.splits:
             return name
-        words = next((words for words in _ALIKE if name.lower() in words), (name.lower(),))
-        for test in (str.__eq__, str.startswith):
-            found = [split for split in self.splits if any(test(split.lower(), word) for word in words)]
+        words = next((words for words in ALIKE.values() if name.lower() in words), (name.lower(),))
+        for years in ("", r"[-_]?\d+"):  # and nothing else may follow: trainval holds the images of val too
+            form = re.compile(f"({'|'.join(map(re.escape, words))}){years}")
+            found = [split for split in self.splits if form.fullmatch(split.lower())]
             if len(found) == 1:
                 return found[0]
-        return None
+        both = [split for split in self.splits if re.fullmatch(r"trainval([-_]?\d+)?", split.lower())]
+        apart = any(split.lower().startswith(ALIKE["val"]) for split in self.splits)
+        return both[0] if "train" in words and len(both) == 1 and not found and not apart else None
 
     def open(self, split: str | None = None, **options: Any) -> Dataset:
         """The data set, or one part of it.
@@ -182,9 +189,7 @@ def _file(path: Path) -> Layout:
 
 def _coco(root: Path) -> Layout | None:
     """COCO JSON files in a folder, in its annotations/, or in its train/, valid/ and test/."""
-    alone = [root / name for name in ("annotations.json", "_annotations.coco.json", "labels.json", "result.json")]
-    alone = [path for path in alone if path.is_file() and (path.name == "annotations.json" or is_coco(path))]
-    found = alone[:1] or instances(root)
+    found = coco_file_of_its_own(root) or instances(root)
     folder = child(root, ("annotations", "annotation"))
     if not found and folder is not None:
         found = instances(folder)
@@ -193,7 +198,7 @@ def _coco(root: Path) -> Layout | None:
     files = {path.stem.removeprefix("instances_"): path for path in found}
     if not files:
         below = [path for path in sorted(root.iterdir()) if path.is_dir() and path.name.lower() in SPLIT_FOLDERS]
-        files = {folder.name: path for folder in below for path in instances(folder)[:1]}
+        files = {folder.name: path for folder in below if (path := only_coco_file(folder))}
     if not files:
         return None
     return Layout("coco", root, f"COCO annotations in {nearest(root)}{_parts(tuple(files))}", tuple(files), files)
@@ -203,11 +208,12 @@ def _voc(root: Path) -> Layout | None:
     """XML files in Annotations/, beside the images, or in train/, valid/ and test/."""
     folder = annotation_folder(root)
     if folder != root or files_in(root, ".xml") or child(root, ("annotations",)):
-        splits = tuple(image_lists(root)) if (root / "ImageSets").is_dir() else ()
-        place = "beside the images" if folder == root else f"in {folder.name}/"
         count = len(files_below(folder, (".xml",)))
-        says = f"Pascal VOC in {nearest(root)}, {counted(count, 'XML file')} {place}{_parts(splits, 'lists')}"
-        return Layout("voc", root, says, splits) if count else None
+        if count:  # else it is a folder that was left empty, and the parts may hold them
+            splits = tuple(image_lists(root)) if (root / "ImageSets").is_dir() else ()
+            place = "beside the images" if folder == root else f"in {folder.name}/"
+            says = f"Pascal VOC in {nearest(root)}, {counted(count, 'XML file')} {place}{_parts(splits, 'lists')}"
+            return Layout("voc", root, says, splits)
     below = [path for path in sorted(root.iterdir()) if path.is_dir() and path.name.lower() in SPLIT_FOLDERS]
     files = {path.name: path for path in below if files_below(annotation_folder(path), (".xml",))}
     says = f"Pascal VOC in {nearest(root)}{_parts(tuple(files))}"

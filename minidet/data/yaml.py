@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable, Sequence
 from typing import Any
 
 _ITEM = re.compile(r"-(?:\s+|$)")
@@ -14,18 +15,19 @@ _WORDS = {"true": True, "false": False, "null": None, "~": None, "": None}
 Line = tuple[int, str, int]  # indentation, content, number
 
 
-def parse_yaml(text: str) -> dict[str, Any]:
+def parse_yaml(text: str, as_written: Sequence[str] = ()) -> dict[str, Any]:
     """The content of a data.yaml file.
 
     Args:
         text: block and inline mappings and lists of plain or quoted text and numbers, with comments; no anchors, tags
             or references. Text over several lines is left out: its value is None.
+        as_written: keys whose lists and tables hold text, whatever it looks like, such as ``007`` or ``true``.
 
     Returns:
         A dict of text, numbers, true, false, None, lists and dicts of these.
 
     Raises:
-        ValueError: it is none; the message names the line.
+        ValueError: it is none, or a table has a key twice; the message names the line.
 
     >>> parse_yaml("train: images/train  # 12 of them\\nnames:\\n  0: cat\\n  1: 'big dog'")
     {'train': 'images/train', 'names': {0: 'cat', 1: 'big dog'}}
@@ -33,7 +35,7 @@ def parse_yaml(text: str) -> dict[str, Any]:
     joined = _joined(_lines(text))
     if not joined:
         return {}
-    value, rest = _block(joined, joined[0][0])
+    value, rest = _block(joined, joined[0][0], _scalar, as_written)
     if rest or not isinstance(value, dict):
         number = (rest or joined)[0][2]
         raise ValueError(f"line {number} is not understood: wanted are lines of the form 'name: value'")
@@ -86,7 +88,9 @@ def _joined(lines: list[Line]) -> list[Line]:
     return joined
 
 
-def _block(lines: list[Line], indent: int) -> tuple[Any, list[Line]]:
+def _block(
+    lines: list[Line], indent: int, read: Callable[[str], Any], as_written: Sequence[str] = ()
+) -> tuple[Any, list[Line]]:
     """The list or the mapping that begins at the first line, and the lines after it."""
     is_list = _ITEM.match(lines[0][1]) is not None
     items: list[Any] = []
@@ -94,54 +98,59 @@ def _block(lines: list[Line], indent: int) -> tuple[Any, list[Line]]:
     while lines and lines[0][0] == indent and (_ITEM.match(lines[0][1]) is not None) == is_list:
         _, content, number = lines[0]
         if is_list:
-            items.append(_inline(_ITEM.sub("", content, count=1), number))
+            items.append(_inline(_ITEM.sub("", content, count=1), number, read))
             lines = lines[1:]
             continue
         found = _KEY.match(content)
         if found is None:
             raise ValueError(f"line {number}, {content!r}, is not of the form 'name: value'")
         key, rest = _scalar(found[1]), content[found.end() :]
+        if key in table:
+            raise ValueError(f"line {number}: {key!r} stands there a second time: keep one of the two")
         lines = lines[1:]
         below = bool(lines) and (lines[0][0] > indent or (lines[0][0] == indent and bool(_ITEM.match(lines[0][1]))))
+        inside = _text if key in as_written else read
         if not rest and below:
-            table[key], lines = _block(lines, lines[0][0])
+            table[key], lines = _block(lines, lines[0][0], inside)
         else:
-            table[key] = _inline(rest, number)
+            table[key] = _inline(rest, number, inside if rest[:1] in ("[", "{") else read)
     if lines and lines[0][0] > indent:
         raise ValueError(f"line {lines[0][2]}, {lines[0][1]!r}, is indented further than the line before it allows")
     return (items if is_list else table), lines
 
 
-def _inline(text: str, number: int) -> Any:
+def _inline(text: str, number: int, read: Callable[[str], Any]) -> Any:
     """A value on a line: a list in brackets, a mapping in braces, or text."""
     if text[:1] in ("&", "*", "!", "`", "@", "%"):
         raise ValueError(f"line {number}: {text!r} is not understood here: write the value in quotes on one line")
     if text[:1] not in ("[", "{"):
-        return _scalar(text)
+        return read(text)
     pieces = [match[1].strip() for match in _PIECE.finditer(text)]
-    value, rest = _flow([piece for piece in pieces if piece], number)
+    value, rest = _flow([piece for piece in pieces if piece], number, read)
     if rest:
         raise ValueError(f"line {number}: {rest[0]!r} follows a list or table that has ended")
     return value
 
 
-def _flow(pieces: list[str], number: int) -> tuple[Any, list[str]]:
+def _flow(pieces: list[str], number: int, read: Callable[[str], Any]) -> tuple[Any, list[str]]:
     """The first value in these pieces, and the pieces after it."""
     if not pieces:
         raise ValueError(f"line {number} ends inside a list or table: close it")
     if pieces[0] not in ("[", "{"):
         if pieces[0] in ("]", "}", ",", ":"):
             raise ValueError(f"line {number}: {pieces[0]!r} stands where a value is expected")
-        return _scalar(pieces[0]), pieces[1:]
+        return read(pieces[0]), pieces[1:]
     closing, pieces = {"[": "]", "{": "}"}[pieces[0]], pieces[1:]
     items: list[Any] = []
     table: dict[Any, Any] = {}
     while pieces and pieces[0] != closing:
-        value, pieces = _flow(pieces, number)
+        value, pieces = _flow(pieces, number, _scalar if closing == "}" else read)
         if closing == "}":
-            if pieces[:1] != [":"]:
+            if pieces[:1] != [":"] or isinstance(value, (list, dict)):
                 raise ValueError(f"line {number}: {value!r} has no value: write 'name: value'")
-            table[value], pieces = _flow(pieces[1:], number)
+            if value in table:
+                raise ValueError(f"line {number}: {value!r} stands there a second time: keep one of the two")
+            table[value], pieces = _flow(pieces[1:], number, read)
         else:
             items.append(value)
         if pieces[:1] == [","]:
@@ -153,16 +162,24 @@ def _flow(pieces: list[str], number: int) -> tuple[Any, list[str]]:
     return (items if closing == "]" else table), pieces[1:]
 
 
-def _scalar(text: str) -> Any:
-    """Text, a number or a word for true, false and nothing."""
+def _text(text: str) -> str:
+    """Text without its quotes."""
     text = text.strip()
     if len(text) > 1 and text[0] == text[-1] == "'":
         return text[1:-1].replace("''", "'")
     if len(text) > 1 and text[0] == text[-1] == '"':
         try:
-            return json.loads(text)
+            return str(json.loads(text))
         except ValueError:
             return text[1:-1]
+    return text
+
+
+def _scalar(text: str) -> Any:
+    """Text, a number or a word for true, false and nothing."""
+    text = text.strip()
+    if text[:1] in ("'", '"'):
+        return _text(text)
     if text.lower() in _WORDS:
         return _WORDS[text.lower()]
     if re.fullmatch(r"[-+]?\d+", text):

@@ -16,6 +16,7 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
 from minidet.data.faults import (
+    DUPLICATE,
     MISSING_IMAGE,
     SAME_NAME,
     UNKNOWN_CLASS,
@@ -32,14 +33,17 @@ from minidet.data.yolo_files import (
     Description,
     describe,
     description_file,
-    image_id_of,
+    image_ids,
     images_of,
     labels_of,
 )
+from minidet.data.yolo_places import without_dots
 
 _DIGITS = 9
 _FEWEST = 6
 """Digits after the point that tools write, of which some leave out zeros at the end."""
+_LARGEST = 9_999
+"""Without names, a class of a higher number is a slip: there would be as many classes."""
 _OUTSIDE = 1.5
 """Fractions above this are no slip at the border: they are pixels."""
 
@@ -49,7 +53,7 @@ class Yolo(ImageFolder):
 
     Classes are those of data.yaml, obj.names or classes.txt; where none says, they are numbers. Classes of one name are
     one class, as a fault. Images are sorted by name; one without a text file, or with an empty one, has no objects. The
-    image id is its path in the data set without ``images`` and without its ending.
+    image id is its path in the data set without ``images`` and, unless two would be one, without its ending.
 
     Left out, as faults: images that are missing or cannot be opened, text files without an image, lines that are no box
     or outline, unknown classes, boxes of no area or outside the image, duplicates. Boxes partly outside are clipped, as
@@ -71,50 +75,57 @@ class Yolo(ImageFolder):
         found = describe(path)
         if split is not None and split not in found.splits:
             raise ValueError(f"split = {split!r} must be one of the parts of {path}: {sorted(found.splits)}")
-        sources = [one for name, places in found.splits.items() if split in (None, name) for one in places]
-        images = list(dict.fromkeys(image for source in sources for image in images_of(source)))
+        chosen = [one for name, places in found.splits.items() if split in (None, name) for one in places]
+        sources = [without_dots(one) for one in chosen]
+        images = list(dict.fromkeys(without_dots(image) for source in sources for image in images_of(source)))
         if not images:
             raise ValueError(f"{path} holds no images in {', '.join(map(str, sources))}")
-        root = path if path.is_dir() else path.parent
+        root = without_dots(path if path.is_dir() else path.parent)
+        if not all(image.is_relative_to(root) for image in images):  # links are not followed: labels are beside them
+            images, sources = [image.absolute() for image in images], [source.absolute() for source in sources]
+            root = root.absolute()
         if not all(image.is_relative_to(root) for image in images):
-            root = Path(os.path.commonpath([image.resolve().parent for image in images]))
-            images = [image.resolve() for image in images]
+            root = Path(os.path.commonpath([image.parent for image in images]))
         super().__init__(root.resolve().name, root, strict, oriented)
         labels = {image: labels_of(image) for image in images}
         described = [description_file(path), found.named_in]
         lists = [source for source in sources if source.is_file()]
         self.annotation_files = [*labels.values(), *filter(None, described), *lists]
+        self.notes += found.notes
         self._with_keypoints = found.with_keypoints
         self._set_classes(found, list(labels.values()))
         without = sum(not file.is_file() for file in labels.values())
         if without:
             self.notes.append(f"{without} of {len(images)} images have no text file: taken as images without objects")
-        for image, file in labels.items():
-            self._read_image(image, file)
+        names = [image.relative_to(root).as_posix() for image in labels]
+        for (image, file), name, image_id in zip(labels.items(), names, image_ids(names), strict=True):
+            self._read_image(image, file, name, image_id)
+        self._report_labels_of_several_images(labels)
         self._report_labels_without_image(sources, set(labels.values()))
 
     def _set_classes(self, found: Description, files: list[Path]) -> None:
         """The classes, and the class of each number that lines begin with."""
         names, where = found.names, found.named_in.name if found.named_in else self.name
+        self._named = bool(names)
         if not names:
-            numbers = {
-                int(line.split()[0]) for file in files if file.is_file() for line in _lines(file) if _number(line)
-            }
-            names = {k: str(k) for k in range(max(numbers, default=-1) + 1)}
+            texts = [line for file in files if file.is_file() for line in _lines_if_readable(file)]
+            numbers = {int(parsed[0]) for line in texts if (parsed := self._parse(line))}
+            names = {k: str(k) for k in range(max((k for k in numbers if k <= _LARGEST), default=-1) + 1)}
             self.notes.append("no file names the classes: they are called by their numbers")
         self.classes = tuple(dict.fromkeys(names[k] for k in sorted(names)))
         self.category_ids = numbered(self.classes)
-        self._labels = {k: self.classes.index(name) for k, name in names.items()}
-        for name in self.classes:
-            same = [k for k in sorted(names) if names[k] == name]
+        place = {name: i for i, name in enumerate(self.classes)}
+        self._labels = {k: place[name] for k, name in names.items()}
+        groups: dict[str, list[int]] = {}
+        for k in sorted(names):
+            groups.setdefault(names[k], []).append(k)
+        for name, same in groups.items():
             if len(same) > 1:
                 problem = f"names classes {', '.join(map(str, same))} alike, {name!r}: taken as one; rename them if not"
                 self.report(SAME_NAME, None, where, problem)
         self.check_names(where)
 
-    def _read_image(self, image: Path, file: Path) -> None:
-        name = image.relative_to(self.images).as_posix()
-        image_id = image_id_of(name)
+    def _read_image(self, image: Path, file: Path, name: str, image_id: str) -> None:
         if not image.is_file():
             self.report(MISSING_IMAGE, image_id, image_id, f"has no image {image}: left out; restore or remove it")
             return
@@ -138,32 +149,46 @@ class Yolo(ImageFolder):
     def _object(self, image_id: str, where: str, line: str, size: tuple[int, int]) -> Annotation | None:
         """A line as an object; None, as a fault, where it is none."""
         words = line.replace(",", " ").split()
-        try:
-            numbers = [Decimal(word) for word in words]
-        except InvalidOperation:
-            numbers = []
-        if self._with_keypoints:
-            numbers = numbers[:5]
-        values = [float(number) for number in numbers]
-        usable = len(values) == 5 or (len(values) >= 7 and len(values) % 2)
-        if not usable or not all(map(math.isfinite, values)) or values[0] != int(values[0]):
+        numbers = self._parse(line)
+        if numbers is None:
             problem = f"= {line[:60]!r} is neither CLASS and 4 numbers nor CLASS and an outline of 3 or more points"
             self.report(UNREADABLE_ANNOTATION, image_id, where, f"{problem}: left out; fix it")
             return None
+        values = [float(number) for number in numbers]
         if max(map(abs, values[1:])) > _OUTSIDE:
             problem = f"= {line[:60]!r} has numbers above 1: left out; write fractions of the image's width and height"
             self.report(UNREADABLE_ANNOTATION, image_id, where, problem)
             return None
         if int(values[0]) not in self._labels:
-            problem = (
-                f"is of class {words[0]}, which is not among the {len(self._labels)} named: left out; add its name"
-            )
+            named = f"{len(self._labels)} named" if self._named else "numbers up to 9999 that are taken without names"
+            problem = f"is of class {words[0]}, which is not among the {named}: left out; add its name"
             self.report(UNKNOWN_CLASS, image_id, where, problem)
             return None
         label = self._labels[int(values[0])]
         corners = _corners(values[1:], _doubt(numbers[1:]), size)
         where = f"{where} ({self.classes[label]})"
         return Annotation(where, f"({' '.join(words[1:5])}{' …' * (len(words) > 5)})", corners, label, False, False)
+
+    def _parse(self, line: str) -> list[Decimal] | None:
+        """The numbers of a line: a class, and a box or an outline; None where it is neither."""
+        try:
+            numbers = [Decimal(word) for word in line.replace(",", " ").split()]
+            numbers = numbers[:5] if self._with_keypoints else numbers
+            values = [float(number) for number in numbers]
+        except (InvalidOperation, ValueError, OverflowError):  # no number, or one that is not to be computed with
+            return None
+        usable = len(values) == 5 or (len(values) >= 7 and len(values) % 2)
+        return numbers if usable and all(map(math.isfinite, values)) and values[0] == int(values[0]) else None
+
+    def _report_labels_of_several_images(self, labels: dict[Path, Path]) -> None:
+        """Images that differ in their ending alone have one text file, which can be true of one of them only."""
+        groups: dict[Path, list[str]] = {}
+        for image, file in labels.items():
+            groups.setdefault(file, []).append(image.relative_to(self.images).as_posix())
+        for file, names in groups.items():
+            if len(names) > 1 and file.is_file():
+                problem = f"is the text file of {len(names)} images, {', '.join(names)}: all kept; rename all but one"
+                self.report(DUPLICATE, None, file.name, problem)
 
     def _report_labels_without_image(self, sources: list[Path], used: set[Path]) -> None:
         """Text files that belong to no image."""
@@ -178,8 +203,12 @@ def _lines(file: Path) -> list[str]:
     return [line.strip() for line in read_text(file).splitlines()]
 
 
-def _number(line: str) -> bool:
-    return bool(line) and line.split()[0].isdecimal()
+def _lines_if_readable(file: Path) -> list[str]:
+    """Those of a file, none of one that cannot be read, which is told when its image is read."""
+    try:
+        return _lines(file)
+    except ValueError:
+        return []
 
 
 def _doubt(numbers: list[Decimal]) -> float:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -10,9 +12,16 @@ from minidet.data.images import SUFFIXES
 from minidet.data.paths import child, files_below, files_in, stem
 from minidet.data.text import read_text
 from minidet.data.yaml import parse_yaml
+from minidet.data.yolo_places import (
+    ALIKE,
+    SPLIT_FOLDERS,
+    Place,
+    image_place,
+    refuse_one_place_for_two,
+    split_place,
+)
+from minidet.wording import counted
 
-SPLIT_FOLDERS = ("train", "training", "valid", "val", "validation", "dev", "test", "testing")
-"""Names of the folders in which tools put the parts of a data set, in lower case."""
 NAME_FILES = ("classes.txt", "obj.names", "predefined_classes.txt")
 """Names of files with one class per line."""
 NOT_LABELS = (*NAME_FILES, "train.txt", "val.txt", "valid.txt", "test.txt", "readme.txt", "notes.txt")
@@ -31,6 +40,8 @@ class Description:
     """For each split, folders of images and files that list images."""
     with_keypoints: bool = False
     """Whether a line goes on with keypoints after the box."""
+    notes: list[str] = field(default_factory=list)
+    """What does not fit together in the description; one sentence each."""
 
 
 def describe(path: Path) -> Description:
@@ -49,8 +60,7 @@ def describe(path: Path) -> Description:
     listed = description_file(path)
     if listed is None:
         names_file = next((root / name for name in NAME_FILES if (root / name).is_file()), None)
-        lines = read_text(names_file).splitlines() if names_file else []
-        found = Description({k: name.strip() for k, name in enumerate(lines) if name.strip()}, names_file)
+        found = Description(names_in(names_file) if names_file else {}, names_file)
     elif listed.suffix.lower() == ".data":
         found = _darknet(listed)
     else:
@@ -84,14 +94,18 @@ def images_of(source: Path) -> list[Path]:
         source: a folder, or a text file that lists images, one per line, relative to itself or to its folder.
 
     Raises:
-        ValueError: it is neither.
+        ValueError: it is neither, or two lines that differ lead to one file.
     """
     if source.is_dir():
         return [source / name for name in files_below(source, SUFFIXES)]
     if not source.is_file():
-        raise ValueError(f"{source} is neither a folder of images nor a file that lists them")
+        raise ValueError(
+            f"{source} is neither a folder of images nor a file that lists them: correct the path that names it"
+        )
     lines = [line.strip().replace("\\", "/") for line in read_text(source).splitlines()]
-    return [_listed(source.parent, line) for line in lines if line]
+    found = [image_place(source.parent, line) for line in lines if line]
+    refuse_one_place_for_two(source, found)
+    return [place.path for place in found]
 
 
 def labels_of(image: Path) -> Path:
@@ -111,51 +125,93 @@ def labels_of(image: Path) -> Path:
     return next((one for path in tried for one in (path, path.with_suffix(".TXT")) if one.is_file()), tried[0])
 
 
-def image_id_of(name: str) -> str:
-    """The id of an image: its relative path without the folder ``images`` and without its ending.
+def image_ids(names: Sequence[str]) -> list[str]:
+    """The ids of images: their relative paths without the folder ``images``, and without the ending unless needed.
 
     Args:
-        name: relative to the data set, with forward slashes.
+        names: relative to the data set, with forward slashes, all different.
 
-    >>> image_id_of("images/train/a.jpg"), image_id_of("train/images/a.jpg")
-    ('train/a', 'train/a')
+    Returns:
+        An id of its own for each.
+
+    >>> image_ids(["images/train/a.jpg", "val/images/a.jpg", "b.jpg", "b.png"])
+    ['train/a', 'val/a', 'b.jpg', 'b.png']
     """
-    parts = PurePosixPath(stem(name)).parts
-    return "/".join([part for part in parts[:-1] if part.lower() != "images"] + [parts[-1]])
+    paths = [PurePosixPath(name) for name in names]
+    short = ["/".join([*(part for part in path.parts[:-1] if part.lower() != "images"), path.name]) for path in paths]
+    plain = [stem(name) for name in short]
+    counts = Counter(plain)
+    ids = [whole if counts[one] > 1 else one for whole, one in zip(short, plain, strict=True)]
+    return ids if len(set(ids)) == len(ids) else list(names)
 
 
 def _yaml(path: Path) -> Description:
     try:
-        content = parse_yaml(read_text(path))
+        content = parse_yaml(read_text(path), as_written=("names",))
     except ValueError as error:
         raise ValueError(f"{path}: {error}" if str(path) not in str(error) else str(error)) from error
     names: Any = content.get("names")
     if isinstance(names, str):
-        names = _lines(path.parent / names)
+        names = names_in(split_place(path.parent, "names", names).path)
     names = dict(enumerate(names)) if isinstance(names, list) else names
-    if isinstance(names, dict):  # numbers in quotes are numbers
-        names = {int(k) if isinstance(k, str) and k.isdecimal() else k: name for k, name in names.items()}
-    if not isinstance(names, dict) or not all(isinstance(k, int) and k >= 0 for k in names):
+    if not isinstance(names, dict):
         raise ValueError(f"{path}: names = {names!r} must be a list of classes, or a table of them by number from 0")
-    found = Description({k: str(name).strip() for k, name in names.items()}, path)
+    found = Description({}, path)
+    for key, name in names.items():
+        k = int(key) if isinstance(key, str) and key.isdecimal() else key  # numbers in quotes are numbers
+        if not isinstance(k, int) or isinstance(k, bool) or k < 0 or not isinstance(name, str):
+            told = f"{path}: names = {names!r} must be a list of classes, or a table of them by number from 0"
+            raise ValueError(f"{told}: {key!r}: {name!r} is no class")
+        if k in found.names:
+            raise ValueError(
+                f"{path}: names has number {k} twice, {found.names[k]!r} and {name!r}: keep one of the two"
+            )
+        if name.strip():
+            found.names[k] = name.strip()
     found.with_keypoints = "kpt_shape" in content
-    for split in ("train", "val", "test"):
-        entry = content.get(split) or (content.get("valid") if split == "val" else None)
-        sources = entry if isinstance(entry, list) else [entry] if entry else []
-        places = [_place(path.parent, content.get("path"), str(source)) for source in sources]
-        if places and (split != "test" or all(place.exists() for place in places)):  # exporters name tests they lack
-            found.splits[split] = places
+    entries = {key: value if isinstance(value, list) else [value] for key, value in content.items() if value}
+    found.splits = _splits(path, entries, content.get("path"), missing=("test",))  # exporters name tests they lack
+    _note_count(found, "nc", content.get("nc"))
     return found
 
 
-def _place(folder: Path, base: Any, source: str) -> Path:
-    """Where a path in data.yaml leads: from ``path`` or from the file, with or without its leading ``..``."""
-    source = source.replace("\\", "/")
-    plain = PurePosixPath(source)
-    inside = "/".join(part for part in plain.parts if part not in ("..", ".", "/"))
-    bases = [folder / str(base).replace("\\", "/"), Path(str(base)), folder] if base else [folder]
-    tried = [one / source for one in bases] + [folder / inside, folder / PurePosixPath(inside).name]
-    return next((one for one in tried if one.exists()), tried[0])
+def names_in(path: Path) -> dict[int, str]:
+    """The classes that a file lists, one per line, by number; a blank line has a number too, and no name.
+
+    Args:
+        path: the file.
+
+    Raises:
+        ValueError: it cannot be read.
+    """
+    return {k: name.strip() for k, name in enumerate(read_text(path).splitlines()) if name.strip()}
+
+
+def _splits(path: Path, entries: dict[Any, list[Any]], base: Any, missing: Sequence[str]) -> dict[str, list[Path]]:
+    """Where the images of each part are, out of the entries of a description; those of ``missing`` may be elsewhere."""
+    found = {}
+    known: list[Place] = []
+    entries = {str(key).lower(): sources for key, sources in entries.items()}
+    for split, words in ALIKE.items():
+        named = {word: entries[word] for word in words if word in entries}
+        if len(named) > 1 and any(sources != next(iter(named.values())) for sources in named.values()):
+            raise ValueError(f"{path}: the lines {' and '.join(named)} name the same part: keep one of them")
+        for word, sources in list(named.items())[:1]:
+            places = [split_place(path.parent, word, str(source), base) for source in sources]
+            if split not in missing or all(place.path.exists() for place in places):
+                found[split] = [place.path for place in places]
+                known += places
+    refuse_one_place_for_two(path, known)
+    return found
+
+
+def _note_count(found: Description, key: str, count: Any) -> None:
+    """A number of classes beside the names that is another one."""
+    number = int(count) if isinstance(count, (int, float)) or str(count).isdecimal() else None
+    if number is not None and found.named_in and number not in (len(found.names), max(found.names, default=-1) + 1):
+        named = counted(len(found.names), "class is", "classes are")
+        told = f"{key} is {number}, but {named} named: the names are followed"
+        found.notes.append(f"{told}; correct {found.named_in.name} if some are missing")
 
 
 def _darknet(path: Path) -> Description:
@@ -163,18 +219,11 @@ def _darknet(path: Path) -> Description:
     content = {key.strip(): value.strip() for key, value in pairs}
     if "names" not in content:
         raise ValueError(f"{path} has no line 'names = FILE': it must name the file that lists the classes")
-    named = _place(path.parent, None, content["names"].removeprefix("data/"))
-    found = Description(dict(enumerate(_lines(named))), named)
-    for key, split in (("train", "train"), ("valid", "val"), ("val", "val"), ("test", "test")):
-        if key in content:
-            place = _place(path.parent, None, content[key].removeprefix("data/"))
-            if place.exists():
-                found.splits[split] = [place]
+    named = split_place(path.parent, "names", content["names"]).path
+    found = Description(names_in(named), named)
+    found.splits = _splits(path, {key: [value] for key, value in content.items() if value}, None, missing=tuple(ALIKE))
+    _note_count(found, "classes", content.get("classes"))
     return found
-
-
-def _lines(path: Path) -> list[str]:
-    return [line.strip() for line in read_text(path).splitlines() if line.strip()]
 
 
 def _split_folders(root: Path) -> dict[str, list[Path]]:
@@ -187,11 +236,3 @@ def _split_folders(root: Path) -> dict[str, list[Path]]:
             return found
     data = child(root, ("images", "obj_train_data"))
     return {"": [data or root]}
-
-
-def _listed(folder: Path, line: str) -> Path:
-    """The image that a line of a list names."""
-    tried = [folder / line, Path(line)]
-    parts = PurePosixPath(line).parts
-    tried += [folder.joinpath(*parts[start:]) for start in range(1, len(parts))]
-    return next((one for one in tried if one.is_file()), tried[0])

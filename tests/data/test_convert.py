@@ -168,3 +168,61 @@ def test_blood_cells(tmp_path: Path) -> None:
 
 def test_every_kind_of_fault_is_known() -> None:
     assert len(set(data.FAULT_KINDS)) == len(data.FAULT_KINDS) == 13
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("swapped", [False, True])
+def test_parts_with_different_classes_keep_every_objects_class(tmp_path: Path, kind: str, swapped: bool) -> None:
+    """What one part's file of classes says must hold for the others too."""
+    classes = {"train": ["cat", "dog"], "valid": ["bird", "cat", "dog"]}
+    classes = dict(zip(classes, reversed(classes.values()), strict=True)) if swapped else classes
+    for part, names in classes.items():
+        write_image(tmp_path / "source" / part / f"{part}.png")
+        images = [{"id": 1, "file_name": f"{part}.png", "width": 40, "height": 30}]
+        objects = [{"id": k, "image_id": 1, "category_id": k, "bbox": [k, 2, 9, 9]} for k, _ in enumerate(names, 1)]
+        categories = [{"id": k, "name": name} for k, name in enumerate(names, 1)]
+        write_json(tmp_path / "source" / part / "_annotations.coco.json", images, objects, categories)
+    told = convert(tmp_path / "source", tmp_path / "out", kind, progress=False).told
+    assert told == (() if kind == "coco" else (told[0],))
+    assert all("the parts have different classes" in sentence for sentence in told)
+    for part in classes:
+        before, after = (open_dataset(tmp_path / where, split=part, strict=True) for where in ("source", "out"))
+        for dataset in (before, after):
+            assert [dataset.classes[k] for k in dataset.record(0).classes] == classes[part]
+        assert before.record(0).boxes.tobytes() == after.record(0).boxes.tobytes()
+
+
+@pytest.mark.parametrize("file_name", ["../a.png", "/a.png", "x/../../a.png", "C:\\a.png"])
+def test_no_image_is_written_outside(tmp_path: Path, file_name: str) -> None:
+    box = np.array([[0.0, 0, 9, 9]])
+    none = np.zeros(1, bool)
+
+    class Elsewhere(Shapes):
+        def record(self, index: int, /) -> Record:
+            return Record("a", file_name, (256, 256), box, np.zeros(1, np.int64), none, none)
+
+    for kind in KINDS:
+        with pytest.raises(ValueError, match=r"image 'a' has the file name .*, which leads out of the folder"):
+            convert(Elsewhere(1), tmp_path / "q" / "out", kind, progress=False)
+    assert list(tmp_path.rglob("*")) == []
+
+
+def test_copies_do_not_become_part_of_what_is_copied(tmp_path: Path) -> None:
+    write_image(tmp_path / "flat" / "a.png")
+    (tmp_path / "flat" / "a.txt").write_text("0 0.5 0.5 0.5 0.5\n")
+    with pytest.raises(ValueError, match=r"as_voc' lies in .*flat, the images of flat.*: give a folder outside"):
+        convert(tmp_path / "flat", tmp_path / "flat" / "as_voc", "voc", progress=False)
+    assert convert(tmp_path / "flat", tmp_path / "as_voc", "voc", progress=False).images == 1
+
+
+def test_images_in_none_of_the_parts_are_told(tmp_path: Path) -> None:
+    for name in ("a", "b", "c"):
+        write_voc(tmp_path / "voc", name, ("cat", (1, 1, 4, 4)))
+    lists = tmp_path / "voc" / "ImageSets" / "Main"
+    lists.mkdir(parents=True)
+    (lists / "val.txt").write_text("b\n")
+    (lists / "trainval.txt").write_text("a\nb\nc\n")
+    found = convert(tmp_path / "voc", tmp_path / "out", "coco", progress=False)
+    assert found.images == 1
+    assert len(found.told) == 1
+    assert found.told[0].startswith(f"2 images of {tmp_path / 'voc'} in none of the parts val, not written: name the")

@@ -15,6 +15,7 @@ from minidet import data
 from minidet.data import Dataset, Yolo, open_dataset
 from minidet.data.writing import yolo_labels
 from minidet.data.yolo import _corners, _doubt
+from minidet.data.yolo_files import image_ids
 from tests.datasets import write_image
 
 NAMES = "cat\ndog\n"
@@ -240,3 +241,59 @@ def test_a_folder_without_images(tmp_path: Path) -> None:
     write(tmp_path, "a", "0 0.25 0.5 0.1 0.2")
     with pytest.raises(ValueError, match=r"split = 'train' must be one of the parts"):
         Yolo(tmp_path, split="train")
+
+
+@pytest.mark.parametrize("ids", [["images/train/a.jpg", "images/a.png"], ["a.png", "a.jpg", "a.png.jpg"], ["images"]])
+def test_every_image_has_an_id_of_its_own(ids: list[str]) -> None:
+    assert len(set(image_ids(ids))) == len(ids)
+
+
+def test_images_that_differ_in_their_ending_alone(tmp_path: Path) -> None:
+    write(tmp_path, "a", "0 0.25 0.5 0.1 0.2")
+    write_image(tmp_path / "images" / "a.jpg", seed=1)
+    dataset = Yolo(tmp_path)
+    assert [dataset.record(i).image_id for i in range(2)] == ["a.jpg", "a.png"]
+    assert kinds(dataset) == [data.DUPLICATE]
+    assert "a.txt is the text file of 2 images, images/a.jpg, images/a.png" in dataset.faults[0].detail
+
+
+@pytest.mark.parametrize("line", ["400000 is the number", "400000 0.5 0.5 0.1 0.1", "1e300 0.5 0.5 0.1 0.1"])
+def test_a_large_number_is_no_list_of_classes(tmp_path: Path, line: str) -> None:
+    write(tmp_path, "a", "2 0.25 0.5 0.1 0.2", line, names="")
+    dataset = Yolo(tmp_path)
+    assert (dataset.classes, dataset.record(0).classes.tolist(), len(dataset.faults)) == (("0", "1", "2"), [2], 1)
+
+
+def test_many_classes_are_no_long_wait(tmp_path: Path) -> None:
+    """The number of steps grows with that of the classes, not with its square: 10,000 classes would be 1e8 steps."""
+    write(tmp_path, "a", "9999 0.25 0.5 0.1 0.2", names="")
+    assert len(Yolo(tmp_path).classes) == 10_000
+    (tmp_path / "classes.txt").write_text("".join(f"class {k % 5000}\n" for k in range(10_000)))
+    dataset = Yolo(tmp_path)
+    assert (len(dataset.classes), len(dataset.faults)) == (5000, 5000)
+    assert dataset.record(0).classes.tolist() == [4999]
+
+
+@pytest.mark.parametrize(
+    ("line", "label"), [("1.0 0.25 0.5 0.1 0.2", 1), ("1e0,0.25,0.5,0.1,0.2", 1), ("-0 0.25 0.5 0.1 0.2", 0)]
+)
+@pytest.mark.parametrize("names", ["", NAMES])
+def test_class_numbers_are_read_alike_with_and_without_names(tmp_path: Path, line: str, label: int, names: str) -> None:
+    write(tmp_path, "a", line, names=names)
+    dataset = Yolo(tmp_path, strict=True)
+    assert dataset.record(0).classes.tolist() == [label]
+
+
+@pytest.mark.parametrize("line", ["sNaN 0.5 0.5 0.1 0.1", "0 sNaN 0.5 0.1 0.1", "0 Infinity 0.5 0.1 0.1", "9" * 5000])
+@pytest.mark.parametrize("names", ["", NAMES])
+def test_numbers_that_are_none_are_faults(tmp_path: Path, line: str, names: str) -> None:
+    write(tmp_path, "a", "0 0.25 0.5 0.1 0.2", line, names=names)
+    dataset = Yolo(tmp_path)
+    assert kinds(dataset) == [data.UNREADABLE_ANNOTATION]
+    assert dataset.faults[0].where == "a.txt: line 2"
+
+
+def test_a_text_file_that_cannot_be_read_is_a_fault_without_names_too(tmp_path: Path) -> None:
+    write(tmp_path, "a", "0 0.25 0.5 0.1 0.2", names="")
+    (tmp_path / "labels" / "a.txt").write_bytes(b"\xff0 0.5")
+    assert kinds(Yolo(tmp_path)) == [data.UNREADABLE_ANNOTATION]
