@@ -36,7 +36,7 @@ def only_coco_file(folder: Path) -> Path | None:
     Raises:
         ValueError: there are several, none of which has a name that tools give to the only one.
     """
-    found = coco_file_of_its_own(folder) or instances(folder)
+    found = [path for path in coco_file_of_its_own(folder) if is_coco(path)] or instances(folder)
     if len(found) > 1:
         names = ", ".join(path.name for path in found)
         raise ValueError(

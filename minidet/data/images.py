@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, features
 
+from minidet.data.headers import has_deep_colour, may_be_turned
+
 FORMATS = (
     "JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP", "PPM",
     *(name for name, feature in (("JPEG2000", "jpg_2000"), ("AVIF", "avif")) if features.check(feature)),
@@ -29,6 +31,8 @@ SUFFIXES = (
 LIMIT = "MINIDET_MAX_IMAGE_PIXELS"
 """The environment variable that raises the largest number of pixels that an image may have."""
 
+_DARK = 64
+"""Below this, two of the upper 8 bits or more are not used by any colour of the image."""
 _ORIENTATION = 274  # EXIF's and TIFF's number of that tag
 
 if os.environ.get(LIMIT, "").isdecimal():
@@ -51,7 +55,8 @@ def load_image(path: str | Path, oriented: bool = True) -> NDArray[np.uint8]:
 
     Greyscale, palette and CMYK become RGB; an alpha channel is dropped; of an animation the first frame is taken. Grey
     values of more than 8 bits are read as of 10, 12, 14 or 16 bits, the smallest of these that holds the image's
-    largest value, of which the upper 8 are kept.
+    largest value, of which the upper 8 are kept. Of colours of 16 bits the upper 8 are kept, and an image is refused
+    that would be all but black for want of values in these.
 
     Args:
         path: the file.
@@ -62,7 +67,7 @@ def load_image(path: str | Path, oriented: bool = True) -> NDArray[np.uint8]:
         (H, W, 3) uint8 RGB.
 
     Raises:
-        ValueError: the file is missing, empty, truncated, in none of FORMATS, or has more pixels than
+        ValueError: the file is missing, empty, truncated, in none of FORMATS, all but black, or has more pixels than
             ``PIL.Image.MAX_IMAGE_PIXELS`` (a small file can unpack to fill all memory); the message names the file.
     """
     return read_picture(path, oriented).pixels
@@ -83,8 +88,15 @@ def read_picture(path: str | Path, oriented: bool = True) -> Picture:
     """
     with opened(Path(path)) as image:
         orientation = _orientation(image)
+        deep = has_deep_colour(image)  # Pillow reads the upper 8 bits of each colour
         image.load()
         pixels, bits = _rgb(image)
+        brightest = int((np.asarray(image) if image.mode == "CMYK" else pixels).max(initial=0)) if deep else 255
+        if brightest < _DARK:
+            raise ValueError(
+                f"colours of 16 bits, of which the values fill {8 + brightest.bit_length()} and only the upper 8 bits "
+                f"are read, so the brightest would be {brightest} of 255: save it with 8 bits per channel"
+            )
     if image.format == "TIFF":  # Pillow has turned it
         pixels = pixels if oriented else turned(pixels, {6: 8, 8: 6}.get(orientation, orientation))
     elif oriented:
@@ -161,7 +173,7 @@ def opened(path: Path) -> Iterator[Image.Image]:
 
 def _orientation(image: Image.Image) -> int:
     """1 … 8; 1 where the file names none, or an unknown one."""
-    if image.format == "PNG" and "exif" not in image.info and "Raw profile type exif" not in image.info:
+    if image.format == "PNG" and not may_be_turned(image):
         return 1  # asking for it would decode the whole image, in search of a block behind the pixels
     found = image.getexif().get(_ORIENTATION, 1)
     return found if found in range(1, 9) else 1
