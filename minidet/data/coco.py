@@ -21,6 +21,7 @@ from minidet.data.faults import (
 )
 from minidet.data.folder import Annotation, ImageFolder
 from minidet.data.paths import folder_of_images, is_inside
+from minidet.data.rotation import degrees_of
 from minidet.data.text import read_json, truth
 
 _SAME_EVERYWHERE = (
@@ -98,7 +99,8 @@ class Coco(ImageFolder):
                 )
                 self.report(SAME_NAME, None, path.name, problem)
         self.check_names(path.name)
-        return {one: self.classes.index(name) for name, ids in groups.items() for one in ids}
+        place = {name: k for k, name in enumerate(self.classes)}
+        return {one: place[name] for name, ids in groups.items() for one in ids}
 
     def _read_images(self, path: Path, images: list[Any]) -> dict[int | str, tuple[str, str, tuple[int, int] | None]]:
         """Where, which file and which size, by image id."""
@@ -157,9 +159,10 @@ class Coco(ImageFolder):
             self.report(UNREADABLE_ANNOTATION, image_id, where, problem)
         flags = [self._flag(item, key, image_id, where) for key in ("iscrowd", "ignore")]
         corners = (x, y, x + width, y + height)
+        degrees = 0.0 if outlined else self._degrees(item, image_id, where)  # an outline is drawn as it is
         area = item.get("area")
         area = float(area) if _is_finite(area) and area >= 0 else None
-        annotations[image_id].append(Annotation(where, written, corners, label, any(flags), flags[0], area))
+        annotations[image_id].append(Annotation(where, written, corners, label, any(flags), flags[0], area, degrees))
 
     def _flag(self, item: dict[str, Any], key: str, image_id: int | str, where: str) -> bool:
         try:
@@ -167,6 +170,15 @@ class Coco(ImageFolder):
         except ValueError as error:
             self.report(BAD_FLAG, image_id, where, f"has a bad {key}: {error}; taken as false")
             return False
+
+    def _degrees(self, item: dict[str, Any], image_id: int | str, where: str) -> float:
+        """By how much CVAT says that a box is turned."""
+        attributes = item.get("attributes")
+        try:
+            return degrees_of(attributes.get("rotation") if isinstance(attributes, dict) else None)
+        except ValueError as error:
+            self.report(BAD_FLAG, image_id, where, f"has a bad rotation: {error}; taken as 0")
+            return 0.0
 
 
 def _name(path: Path) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,6 +14,7 @@ from minidet.data.faults import (
     NO_AREA,
     OUTSIDE,
     SAME_NAME,
+    UNREADABLE_ANNOTATION,
     UNREADABLE_IMAGE,
     WRONG_SIZE,
     DatasetError,
@@ -23,11 +23,10 @@ from minidet.data.faults import (
 from minidet.data.images import Picture, image_size, read_picture
 from minidet.data.paths import Images
 from minidet.data.records import Record, Sample
+from minidet.data.rotation import DIGITS, turned_bounds
 
 _ROUNDING = 0.02
 """COCO rounds x and w to 0.01 pixel, so x + w may pass the border by that much: clipped, but no fault."""
-_DIGITS = 9
-"""Corners are rounded to a billionth of a pixel, so that a box is the same number whichever way it was written."""
 
 
 class Annotation(NamedTuple):
@@ -47,6 +46,8 @@ class Annotation(NamedTuple):
     """Whether it is a region of many objects."""
     area: float | None = None
     """Area of the object's outline in pixels², where the file gives it."""
+    rotation: float = 0.0
+    """Degrees by which the box is turned about its centre."""
 
 
 class ImageFolder:
@@ -197,25 +198,31 @@ class ImageFolder:
         Args:
             where: the file that names the classes.
         """
-        alike = Counter(" ".join(name.split()).casefold() for name in self.classes)
-        for word in [word for word, count in alike.items() if count > 1]:
-            names = [name for name in self.classes if " ".join(name.split()).casefold() == word]
-            self.report(
-                SAME_NAME, None, where, f"has the classes {names}: kept apart; give them one name if they are one"
-            )
+        alike: dict[str, list[str]] = {}
+        for name in self.classes:
+            alike.setdefault(" ".join(name.split()).casefold(), []).append(name)
+        for names in alike.values():
+            if len(names) > 1:
+                problem = f"has the classes {names}: kept apart; give them one name if they are one"
+                self.report(SAME_NAME, None, where, problem)
 
     def _checked(
         self, image_id: int | str, annotation: Annotation, image_size: tuple[int, int]
     ) -> tuple[float, ...] | None:
         """The box of an annotation in the project's convention, inside the image; None if it has to go."""
-        x1, y1, x2, y2 = (round(value, _DIGITS) for value in annotation.corners)
+        x1, y1, x2, y2 = (round(value, DIGITS) for value in annotation.corners)
         height, width = image_size
         problem = f"has box {annotation.written}"
         if x2 <= x1 or y2 <= y1:
             problem += " of no area: left out; fix or remove it in the file"
             self.report(NO_AREA, image_id, annotation.where, problem)
             return None
-        x1, y1 = round(x1 - self.first_pixel, _DIGITS), round(y1 - self.first_pixel, _DIGITS)
+        x1, y1 = round(x1 - self.first_pixel, DIGITS), round(y1 - self.first_pixel, DIGITS)
+        bounds = turned_bounds((x1, y1, x2, y2), annotation.rotation)
+        if bounds != (x1, y1, x2, y2):
+            x1, y1, x2, y2 = bounds
+            told = f"{problem} turned by {annotation.rotation:g} degrees: the bounds of the turned box are taken"
+            self.report(UNREADABLE_ANNOTATION, image_id, annotation.where, f"{told}; draw it unturned to be exact")
         if x2 <= 0 or y2 <= 0 or x1 >= width or y1 >= height:
             problem += f" outside the image of {size_text(image_size)}: left out; fix or remove it in the file"
             self.report(OUTSIDE, image_id, annotation.where, problem)

@@ -27,10 +27,12 @@ from minidet.data.faults import (
 from minidet.data.folder import Annotation, ImageFolder
 from minidet.data.paths import child, files_below, is_inside, plain_name, stem
 from minidet.data.records import numbered
+from minidet.data.rotation import degrees_of
 from minidet.data.text import read_text, truth
 from minidet.data.voc_files import (
     IMAGE_FOLDERS,
     annotation_folder,
+    attribute_in,
     image_lists,
     number_in,
     object_names,
@@ -82,7 +84,12 @@ class Voc(ImageFolder):
         if not folder.is_dir():
             raise ValueError(f"images = {str(folder)!r} is not a folder: give the one with the images")
         super().__init__(root.resolve().name, folder, strict, oriented, first_pixel)
-        files = {stem(name): self.annotations / name for name in files_below(self.annotations, (".xml",))}
+        files: dict[str, Path] = {}
+        for name in files_below(self.annotations, (".xml",)):
+            first = files.setdefault(stem(name), self.annotations / name)
+            if first.name != Path(name).name:  # .xml and .XML
+                problem = f"is of the same image as {first.name}: not read; remove one of the two"
+                self.report(DUPLICATE, stem(name), name, problem)
         if not files and not self.known_images.names:
             raise ValueError(f"{root} holds no XML files: a Pascal VOC folder has them in Annotations/")
         self.annotation_files = [*files.values(), *image_lists(root).values(), root / "classes.txt"]
@@ -193,6 +200,11 @@ class Voc(ImageFolder):
             except ValueError as error:
                 difficult = False
                 self.report(BAD_FLAG, name, where, f"has a bad <difficult>: {error}; taken as false")
-            place = self.classes.index(label)
-            annotations.append(Annotation(where, written, (x1, y1, x2, y2), place, difficult, crowd=False))
+            try:
+                degrees = degrees_of(attribute_in(item, "rotation"))
+            except ValueError as error:
+                degrees = 0.0
+                self.report(BAD_FLAG, name, where, f"has a bad rotation: {error}; taken as 0")
+            place, corners = self.classes.index(label), (x1, y1, x2, y2)
+            annotations.append(Annotation(where, written, corners, place, difficult, crowd=False, rotation=degrees))
         return annotations

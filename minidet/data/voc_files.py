@@ -81,6 +81,19 @@ def text_in(element: ElementTree.Element, path: str) -> str:
     return (element.findtext(path) or "").strip()
 
 
+def attribute_in(item: ElementTree.Element, name: str) -> str:
+    """The value of an attribute that CVAT gives an object, ``<attribute><name>…</name><value>…</value></attribute>``.
+
+    Args:
+        item: the object.
+        name: of the attribute.
+
+    Returns:
+        The value; empty where there is none.
+    """
+    return next((text_in(one, "value") for one in item.iter("attribute") if text_in(one, "name") == name), "")
+
+
 def number_in(text: str) -> float:
     """A number as it is written; NaN where it is none.
 

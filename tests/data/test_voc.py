@@ -303,3 +303,14 @@ def test_only_images(tmp_path: Path) -> None:
     (tmp_path / "JPEGImages" / "a.jpg").unlink()
     with pytest.raises(ValueError, match="holds no XML files"):
         Voc(tmp_path)
+
+
+def test_of_two_annotations_of_one_image_one_is_read_and_the_other_told(tmp_path: Path) -> None:
+    other = write_voc(tmp_path, "a", ("cat", (1, 1, 4, 4)))
+    other.rename(other.with_suffix(".XML"))
+    if other.exists():
+        pytest.skip("this file system does not tell .xml from .XML")
+    write_voc(tmp_path, "a", ("cat", (5, 5, 9, 9)), image=False)
+    dataset = Voc(tmp_path)
+    assert len(dataset) == 1
+    assert [(fault.kind, fault.image_id) for fault in dataset.faults] == [(data.DUPLICATE, "a")]
