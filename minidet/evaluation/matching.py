@@ -11,7 +11,10 @@ import numpy as np
 from minidet.compiled.jit import helper, kernel
 
 
-def match(boxes, order, gt_boxes, gt_areas, gt_crowd, bounds, iou_thresholds, area_ranges):
+def match(
+    boxes: np.ndarray, order: np.ndarray, gt_boxes: np.ndarray, gt_areas: np.ndarray, gt_crowd: np.ndarray,
+    bounds: np.ndarray, iou_thresholds: np.ndarray, area_ranges: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
     """Who takes which object: the outcome of every detection for every area range and IoU threshold.
 
     Args:
@@ -106,7 +109,11 @@ def iou_with_object(boxes, i, gt_boxes, g, crowd):
     return intersection / (w * h if crowd else w * h + gt_w * gt_h - intersection)
 
 
-def accumulate(right, ignored, by_score, scores, rank, bounds, objects, thresholds, recall_thresholds, max_detections):
+def accumulate(
+    right: np.ndarray, ignored: np.ndarray, by_score: np.ndarray, scores: np.ndarray, rank: np.ndarray,
+    bounds: np.ndarray, objects: np.ndarray, thresholds: int, recall_thresholds: np.ndarray,
+    max_detections: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:  # fmt: skip
     """The curves of all classes from what became of their detections.
 
     A curve is kept at true positives only: elsewhere recall stands still and precision falls or stays. So a false
