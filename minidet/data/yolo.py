@@ -37,7 +37,7 @@ from minidet.data.yolo_files import (
     images_of,
     labels_of,
 )
-from minidet.data.yolo_places import without_dots
+from minidet.data.yolo_places import is_file, without_dots
 
 _DIGITS = 9
 _FEWEST = 6
@@ -75,9 +75,12 @@ class Yolo(ImageFolder):
         found = describe(path)
         if split is not None and split not in found.splits:
             raise ValueError(f"split = {split!r} must be one of the parts of {path}: {sorted(found.splits)}")
+        described = description_file(path)
         chosen = [one for name, places in found.splits.items() if split in (None, name) for one in places]
         sources = [without_dots(one) for one in chosen]
-        images = list(dict.fromkeys(without_dots(image) for source in sources for image in images_of(source)))
+        images = list(
+            dict.fromkeys(without_dots(image) for source in sources for image in images_of(source, described))
+        )
         if not images:
             raise ValueError(f"{path} holds no images in {', '.join(map(str, sources))}")
         root = without_dots(path if path.is_dir() else path.parent)
@@ -88,13 +91,12 @@ class Yolo(ImageFolder):
             root = Path(os.path.commonpath([image.parent for image in images]))
         super().__init__(root.resolve().name, root, strict, oriented)
         labels = {image: labels_of(image) for image in images}
-        described = [description_file(path), found.named_in]
-        lists = [source for source in sources if source.is_file()]
-        self.annotation_files = [*labels.values(), *filter(None, described), *lists]
+        lists = [source for source in sources if is_file(source)]
+        self.annotation_files = [*labels.values(), *filter(None, (described, found.named_in)), *lists]
         self.notes += found.notes
         self._with_keypoints = found.with_keypoints
         self._set_classes(found, list(labels.values()))
-        without = sum(not file.is_file() for file in labels.values())
+        without = sum(not is_file(file) for file in labels.values())
         if without:
             self.notes.append(f"{without} of {len(images)} images have no text file: taken as images without objects")
         names = [image.relative_to(root).as_posix() for image in labels]
@@ -108,7 +110,7 @@ class Yolo(ImageFolder):
         names, where = found.names, found.named_in.name if found.named_in else self.name
         self._named = bool(names)
         if not names:
-            texts = [line for file in files if file.is_file() for line in _lines_if_readable(file)]
+            texts = [line for file in files if is_file(file) for line in _lines_if_readable(file)]
             numbers = {int(parsed[0]) for line in texts if (parsed := self._parse(line))}
             names = {k: str(k) for k in range(max((k for k in numbers if k <= _LARGEST), default=-1) + 1)}
             self.notes.append("no file names the classes: they are called by their numbers")
@@ -126,7 +128,7 @@ class Yolo(ImageFolder):
         self.check_names(where)
 
     def _read_image(self, image: Path, file: Path, name: str, image_id: str) -> None:
-        if not image.is_file():
+        if not is_file(image):
             self.report(MISSING_IMAGE, image_id, image_id, f"has no image {image}: left out; restore or remove it")
             return
         try:
@@ -136,7 +138,7 @@ class Yolo(ImageFolder):
             return
         annotations = []
         try:
-            lines = _lines(file) if file.is_file() else []
+            lines = _lines(file) if is_file(file) else []
         except ValueError as error:
             self.report(UNREADABLE_ANNOTATION, image_id, file.name, f"is not read: {error}")
             lines = []
@@ -186,7 +188,7 @@ class Yolo(ImageFolder):
         for image, file in labels.items():
             groups.setdefault(file, []).append(image.relative_to(self.images).as_posix())
         for file, names in groups.items():
-            if len(names) > 1 and file.is_file():
+            if len(names) > 1 and is_file(file):
                 problem = f"is the text file of {len(names)} images, {', '.join(names)}: all kept; rename all but one"
                 self.report(DUPLICATE, None, file.name, problem)
 

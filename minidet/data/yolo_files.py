@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -9,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from minidet.data.images import SUFFIXES
-from minidet.data.paths import child, files_below, files_in, stem
+from minidet.data.paths import child, files_below, files_in, nearest, stem
 from minidet.data.text import read_text
 from minidet.data.yaml import parse_yaml
 from minidet.data.yolo_places import (
@@ -17,6 +18,7 @@ from minidet.data.yolo_places import (
     SPLIT_FOLDERS,
     Place,
     image_place,
+    is_file,
     refuse_one_place_for_two,
     split_place,
 )
@@ -87,20 +89,24 @@ def description_file(path: Path) -> Path | None:
     return path / "obj.data" if (path / "obj.data").is_file() else None
 
 
-def images_of(source: Path) -> list[Path]:
+def images_of(source: Path, described: Path | None = None) -> list[Path]:
     """The images of one entry of a split.
 
     Args:
         source: a folder, or a text file that lists images, one per line, relative to itself or to its folder.
 
+        described: the file that names the source, to be told.
+
     Raises:
         ValueError: it is neither, or two lines that differ lead to one file.
     """
-    if source.is_dir():
-        return [source / name for name in files_below(source, SUFFIXES)]
-    if not source.is_file():
+    if not is_file(source):
+        with contextlib.suppress(OSError):  # of a path that no folder can have
+            if source.is_dir():
+                return [source / name for name in files_below(source, SUFFIXES)]
+        where = f" in {nearest(described)}" if described else ""
         raise ValueError(
-            f"{source} is neither a folder of images nor a file that lists them: correct the path that names it"
+            f"{source} is neither a folder of images nor a file that lists them: correct the path that names it{where}"
         )
     lines = [line.strip().replace("\\", "/") for line in read_text(source).splitlines()]
     found = [image_place(source.parent, line) for line in lines if line]
@@ -122,7 +128,7 @@ def labels_of(image: Path) -> Path:
             folders = ["labels", *(name for name in ("Labels", "LABELS") if Path(*parts[:place], name).is_dir())]
             tried = [Path(*parts[:place], name, *parts[place + 1 :]) for name in folders] + tried
             break
-    return next((one for path in tried for one in (path, path.with_suffix(".TXT")) if one.is_file()), tried[0])
+    return next((one for path in tried for one in (path, path.with_suffix(".TXT")) if is_file(one)), tried[0])
 
 
 def image_ids(names: Sequence[str]) -> list[str]:
@@ -207,7 +213,7 @@ def _splits(path: Path, entries: dict[Any, list[Any]], base: Any, missing: Seque
 
 def _note_count(found: Description, key: str, count: Any) -> None:
     """A number of classes beside the names that is another one."""
-    number = int(count) if isinstance(count, (int, float)) or str(count).isdecimal() else None
+    number = count if isinstance(count, int) else int(count) if str(count).isdecimal() else None
     if number is not None and found.named_in and number not in (len(found.names), max(found.names, default=-1) + 1):
         named = counted(len(found.names), "class is", "classes are")
         told = f"{key} is {number}, but {named} named: the names are followed"

@@ -203,3 +203,15 @@ def test_images_above_the_description_are_copied_into_the_new_folder(tmp_path: P
     assert all(path.is_relative_to(tmp_path / "q") for path in new)
     assert len(list((tmp_path / "q" / "out").rglob("a.png"))) == 1
     assert len(open_dataset(tmp_path / "q" / "out", strict=True).record(0).boxes) == 1
+
+
+def test_a_path_that_leads_nowhere_is_told_with_the_file_that_names_it(tmp_path: Path) -> None:
+    write(tmp_path, "images/a.png", "labels/a.txt")
+    for source in ("nowhere", "x/" * 3000, "y" * 300):
+        described(tmp_path, f"train: {source}", "names: [cat]")
+        with pytest.raises(ValueError, match=r"is neither a folder of images nor .*: correct .* in .*data\.yaml$"):
+            open_dataset(tmp_path)
+    described(tmp_path, "train: list.txt", "names: [cat]", "nc: 1e400")
+    (tmp_path / "list.txt").write_text(f"images/a.png\n{'y' * 300}.png\n")
+    dataset = open_dataset(tmp_path)
+    assert (len(dataset), [fault.kind for fault in dataset.faults]) == (1, [data.MISSING_IMAGE])
