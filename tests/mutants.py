@@ -48,6 +48,8 @@ SUBJECTS = (
     *(f"compiled/{name}.py" for name in (*FILES, "dense32", "forced", "grid")),
     *(f"pytorch/{name}.py" for name in FILES),
 )
+CONTRACT = "tests/test_package.py::test_the_contract"
+"""The test that the paths have the same arguments with the same defaults."""
 SLOWEST = 4.0
 """Seconds of a processor that a test may take to be among those that are run."""
 
@@ -290,7 +292,8 @@ def main() -> None:
         def save() -> None:
             options.json.write_text(json.dumps(known, indent=0, sort_keys=True) + "\n", encoding="utf-8")
 
-        arguments = ["-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-k", path, *tests, "tests/test_docstrings.py"]
+        always = ["tests/test_docstrings.py", CONTRACT]
+        arguments = ["-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-k", path, *tests, *always]
         pytest.main(arguments, plugins=[Loop(file, known, stop, save)])
     summary(known)
 
