@@ -89,3 +89,15 @@ def _short_lists(value: Any, margin: str) -> str:
     if isinstance(value, (list, tuple)) and any(isinstance(entry, (dict, list, tuple)) for entry in value):
         return "[" + inner + f",{inner}".join(_short_lists(entry, inner) for entry in value) + margin + "]"
     return json.dumps(value, allow_nan=False, ensure_ascii=False)
+
+
+def is_file(path: Path) -> bool:
+    """Whether there is such a file; a path that no file can have, such as one that is too long, is none.
+
+    Args:
+        path: any.
+    """
+    try:
+        return path.is_file()
+    except OSError:
+        return False

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 TRAINING_SHAPES: dict[str, Any] = {"images": 100_000, "objects": (8, 25), "distractors": (3, 10)}
 """What a run on shapes sees: more of them per image than `Shapes()` has, so a short run learns from more objects."""
-VARIED = {"photometric": 0.3, "crop": 0.3}
+VARIED: dict[str, Any] = {"photometric": 0.3, "crop": 0.3}
 """Random changes of images that are read, with the tiny preset; without them a few hundred are soon known by heart."""
 LONGER = ("steps", "minutes", "patience")
 """The options that say how long to train."""
@@ -104,7 +104,7 @@ def _begun(options: argparse.Namespace, changes: dict[str, dict[str, Any]]) -> P
         longer = round(options.shorter_side * training.resize.longer_side / training.resize.shorter_side)
         training = replace(training, resize=ResizeConfig(options.shorter_side, longer))
     if (options.preset or "tiny") == "tiny" and data["source"] != "shapes":
-        training = replace(training, **VARIED)
+        training = training.with_changes(VARIED, "training")
     if options.preset == "paper" and options.backbone_weights:
         training = replace(training, freeze_at=2)  # as its authors do
     training = training.with_changes(changes["training"], "training")

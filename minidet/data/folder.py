@@ -24,6 +24,7 @@ from minidet.data.images import Picture, image_size, read_picture
 from minidet.data.paths import Images
 from minidet.data.records import Record, Sample
 from minidet.data.rotation import DIGITS, turned_bounds
+from minidet.files import is_file
 
 _ROUNDING = 0.02
 """COCO rounds x and w to 0.01 pixel, so x + w may pass the border by that much: clipped, but no fault."""
@@ -154,7 +155,7 @@ class ImageFolder:
             DatasetError: there is a fault and the data set is strict.
         """
         path = self.images / file_name
-        if not path.is_file():
+        if not is_file(path):
             self.report(MISSING_IMAGE, image_id, where, f"has no image {path}: left out; restore or remove it")
             return
         if file_name in self._taken:

@@ -10,10 +10,10 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from minidet.data.drawn import drawn_in
 from minidet.data.images import SUFFIXES
+from minidet.files import is_file
 
 _SYSTEM = (".", "__MACOSX", "lost+found", "System Volume Information", "$RECYCLE.BIN")  # folders of no data set
-_LOOKED_FOR = 50
-"""How many images are looked for to find out which folder holds them."""
+_LOOKED_FOR = 50  # images, to find out which folder holds them
 
 
 def is_inside(file_name: str) -> bool:
@@ -181,11 +181,11 @@ class Images:
             return None
         if Path(file_name).is_absolute():
             path, root = Path(file_name).resolve(), self.root.resolve()
-            return path.relative_to(root).as_posix() if path.is_relative_to(root) and path.is_file() else None
+            return path.relative_to(root).as_posix() if path.is_relative_to(root) and is_file(path) else None
         name = PurePosixPath(file_name.replace("\\", "/")).as_posix()
         for candidate in (name, self._below(name)):
             if is_inside(candidate):
-                if (self.root / candidate).is_file():
+                if is_file(self.root / candidate):
                     return candidate
                 for known in (self._by_name, self.by_stem):
                     found = known.get(plain_name(candidate), [])
@@ -233,7 +233,7 @@ def folder_of_images(path: Path, names: Sequence[object], own: bool = False) -> 
         folders += [above / "images" / split, above / split, above / "images", above / "data", above]
     folders = [folder for folder in folders if folder.is_dir()]
     wanted = [name for name in names[:_LOOKED_FOR] if isinstance(name, str)]
-    if own and wanted and all(Path(name).is_file() for name in wanted):
+    if own and wanted and all(is_file(Path(name)) for name in wanted):
         folders.insert(0, Path(os.path.commonpath([Path(name).resolve().parent for name in wanted])))
 
     def held(folder: Path) -> int:

@@ -37,7 +37,8 @@ from minidet.data.yolo_files import (
     images_of,
     labels_of,
 )
-from minidet.data.yolo_places import is_file, without_dots
+from minidet.data.yolo_places import without_dots
+from minidet.files import is_file
 
 _DIGITS = 9
 _FEWEST = 6

@@ -18,10 +18,10 @@ from minidet.data.yolo_places import (
     SPLIT_FOLDERS,
     Place,
     image_place,
-    is_file,
     refuse_one_place_for_two,
     split_place,
 )
+from minidet.files import is_file
 from minidet.wording import counted
 
 NAME_FILES = ("classes.txt", "obj.names", "predefined_classes.txt")

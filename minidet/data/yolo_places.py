@@ -110,15 +110,3 @@ def without_dots(path: Path) -> Path:
         return path
     last = len(parts) - parts[::-1].index("..")
     return Path(os.path.realpath(Path(*parts[:last])), *parts[last:])
-
-
-def is_file(path: Path) -> bool:
-    """Whether there is such a file; a path that no file can have, such as one that is too long, is none.
-
-    Args:
-        path: any.
-    """
-    try:
-        return path.is_file()
-    except OSError:
-        return False
