@@ -324,7 +324,8 @@ def test_sums_of_decimals_are_decimals(tmp_path: Path) -> None:
 
 def test_a_name_that_no_file_can_have_is_a_missing_image(tmp_path):
     write_image(tmp_path / "a.png")
-    images = [{"id": 1, "file_name": "a.png"}, {"id": 2, "file_name": "b" * 300 + ".png"}]
+    size = {"height": 30, "width": 40}
+    images = [{"id": 1, "file_name": "a.png", **size}, {"id": 2, "file_name": "b" * 300 + ".png", **size}]
     dataset = Coco(write_json(tmp_path / "annotations.json", images, [], [{"id": 1, "name": "cat"}]))
     assert len(dataset) == 1
     assert [fault.kind for fault in dataset.faults] == [data.MISSING_IMAGE]
