@@ -146,7 +146,7 @@ def design(base: Experiment) -> Iterator[Experiment]:
 
     About 100 s per run, and 10 to 20 minutes per seed for each depth's backbone:
 
-        design/alpha=none          not run    design/head-convs=1        not run
+        design/alpha=none          17         design/head-convs=1        not run
         design/last-layer-alone    not run    design/jitter              not run
         design/depth=18  = classifier/1b/gamma=2    design/depth=34            not run
         design/depth=50            not run    design/side=128            not run
