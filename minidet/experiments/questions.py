@@ -144,7 +144,7 @@ def classified(base: Experiment) -> Iterator[Experiment]:
 def design(base: Experiment) -> Iterator[Experiment]:
     """What the text of sections 3 to 5 says of the design, as far as the small setting can vary it.
 
-    About 100 s per run, and 10 to 20 minutes per seed for each depth's backbone:
+    About 200 s per run, and 10 to 20 minutes per seed for each depth's backbone:
 
         design/alpha=none          17         design/head-convs=1        not run
         design/last-layer-alone    not run    design/jitter              not run
