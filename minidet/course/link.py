@@ -20,7 +20,7 @@ import minidet
 from minidet.course import wire
 
 ROOT = Path(minidet.__file__).resolve().parent
-SUPPLIED = ("checks", "config", "structures", "course/wire", "course/confine", "course/worker")
+SUPPLIED = ("checks", "config", "structures", "wording", "course/wire", "course/confine", "course/worker")
 """What of minidet a submission's process needs, or may import: it gets a copy of these and nothing else."""
 START = "import sys; sys.path.insert(0, sys.argv[1]); from minidet.course.worker import main; main()"
 PASSED_ON = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "SYSTEMROOT", "TZ")
