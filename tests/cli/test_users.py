@@ -16,6 +16,8 @@ from minidet.runs import load_metrics, load_settings
 from tests.cli.commands import SMALL, train_command, words
 from tests.datasets import write_voc
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def animals(tmp_path_factory):

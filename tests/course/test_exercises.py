@@ -15,6 +15,8 @@ from minidet.course.judging import answers, checks_of, local, passes, run_check
 from tests.course import mistakes, more_mistakes
 from tests.course.helpers import graded, load, module_of, solution, stub
 
+pytestmark = pytest.mark.slow
+
 EXERCISES = [e for name in assignments.NAMES for e in load(name).exercises if not e.subject]
 NAMES = assignments.NAMES
 

@@ -22,6 +22,8 @@ from minidet.course.notebook import make_folder, notebook
 from minidet.course.submissions import Source
 from tests.course.helpers import load, solution, stub
 
+pytestmark = pytest.mark.slow
+
 NAMES = assignments.NAMES
 
 

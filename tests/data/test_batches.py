@@ -258,6 +258,7 @@ def test_bad_data_is_named():
         TrainingData(Pictures(inverted), TINY, TrainingConfig(batch_size=1, flip=0.0)).batch(3)
 
 
+@pytest.mark.slow
 def test_detections_come_back_in_pixels_of_the_original():
     """A network that sees the whole input as one object gives the whole original image, whatever its size."""
     model = RetinaNet(replace(TINY, num_classes=1))

@@ -13,6 +13,8 @@ from minidet.inspection.suggest import MOST_BOXES, _fits, suggest_anchors
 from minidet.reference import assign_pyramid, box_iou, pyramid_anchors
 from tests.data.test_inspection import Memory, record
 
+pytestmark = pytest.mark.slow
+
 SMALL = Shapes(40, image_size=(96, 128), objects=(6, 12), min_size=6, max_size=20)
 
 

@@ -205,6 +205,7 @@ def test_images_above_the_description_are_copied_into_the_new_folder(tmp_path: P
     assert len(open_dataset(tmp_path / "q" / "out", strict=True).record(0).boxes) == 1
 
 
+@pytest.mark.slow
 def test_a_path_that_leads_nowhere_is_told_with_the_file_that_names_it(tmp_path: Path) -> None:
     write(tmp_path, "images/a.png", "labels/a.txt")
     for source in ("nowhere", "x/" * 3000, "y" * 300):

@@ -77,6 +77,7 @@ def test_ordinary_files_are_read_fast(both, monkeypatch, piece, layout):
     assert_same(fast(*paths), read(truth, found))
 
 
+@pytest.mark.slow
 def test_files_of_a_detector_equal_pycocotools(both):
     truth, found = realistic(60, seed=1)
     paths, expected = both(truth, found), pycocotools(truth, found)
@@ -154,6 +155,7 @@ def texts(draw):
 @example(
     contents=[json.dumps(ground_truth()).encode(), json.dumps(detected((1, 1, BOX, 1))).encode()[:-1] + b",]"], piece=1
 )
+@pytest.mark.slow
 @example(contents=[json.dumps(ground_truth()).encode(), b'[{"x": [{"y": "},"},{"y": 1}]}]'], piece=1)
 def test_the_fast_reader_reads_what_the_careful_one_does(both, monkeypatch, contents, piece):
     """The same columns or the same message; and what it reads alone, it reads alike."""

@@ -15,6 +15,8 @@ from chapters.site import build, runnable
 from minidet.files import write_text
 from tests.site import browser
 
+pytestmark = pytest.mark.slow
+
 PAGE = """<p><span id="run-here"></span><script src="play/run.js" defer></script></p>
 <div class="cell"><div class="cell_input"><div class="highlight"><pre><span>a</span> = 1\n</pre></div></div></div>
 <div class="cell"><details><summary>code</summary><div class="cell_input"><pre>a &lt; 2</pre></div></details>
