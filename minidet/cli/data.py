@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from minidet.cli.arguments import add_command, add_pixel_limit
 from minidet.cli.sources import SHAPES, SOURCES, add_sizes, add_source_options, source_options
-
-if TYPE_CHECKING:
-    from minidet.data import Layout
 
 KINDS = ("coco", "voc", "yolo")
 """The forms that can be written."""
@@ -55,34 +51,7 @@ def write_converted(options: argparse.Namespace) -> None:
     from minidet import wording
     from minidet.data.convert import convert
 
-    _check_apart(options.source, options.out)
     done = convert(options.source, options.out, options.to, **source_options(options, options.source))
     for line in done.told:
         print(line)
     print(f"wrote {done.path}: {wording.counted(done.images, 'image')}, {wording.counted(done.boxes, 'box', 'boxes')}")
-
-
-def _check_apart(source: str, out: Path) -> None:
-    """Refuse a folder in which the copies would be read as images or annotations of the data set itself."""
-    from minidet.data import recognise
-
-    for place in _looked_through(recognise(source)):
-        if out.resolve().is_relative_to(place.resolve()):
-            raise ValueError(
-                f"out = {str(out)!r} lies in {str(place)!r}, where the data set has its images or annotations: the "
-                "copies would be read as more of them; give a folder elsewhere"
-            )
-
-
-def _looked_through(layout: Layout) -> Iterator[Path]:
-    """The folders of which a reader takes all files, those in folders below too; COCO's takes those that it names."""
-    from minidet.data.paths import child
-    from minidet.data.voc_files import IMAGE_FOLDERS, annotation_folder
-    from minidet.data.yolo_files import describe
-
-    if layout.kind == "yolo":
-        yield from (place for places in describe(layout.path).splits.values() for place in places if place.is_dir())
-    if layout.kind == "voc":
-        for root in layout.files.values() or [layout.path]:
-            yield annotation_folder(root)
-            yield child(root, IMAGE_FOLDERS) or annotation_folder(root)

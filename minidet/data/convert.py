@@ -80,8 +80,8 @@ def convert(
     parts, told = parts_to_write(source, split, options)
     if kind == "yolo" and not parts.keys() <= {*USUAL, ""}:
         raise ValueError(f"YOLO's data.yaml has train, val and test, not {', '.join(parts)}: name the split to write")
-    for dataset in parts.values():
-        refuse_to_write_among(dataset, out)
+    if isinstance(source, (str, Path)):
+        refuse_to_write_among(source, out)
     classes = tuple(dict.fromkeys(name for dataset in parts.values() for name in dataset.classes))
     if kind != "coco" and any(dataset.classes != classes for dataset in parts.values()):
         told.append(f"the parts have different classes: all are written with one list, {', '.join(classes)}")

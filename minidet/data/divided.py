@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from minidet import wording
-from minidet.data.coco import Coco
-from minidet.data.folder import ImageFolder
-from minidet.data.layouts import recognise
+from minidet.data.layouts import Layout, recognise
+from minidet.data.paths import child
 from minidet.data.records import Dataset, Record
+from minidet.data.voc_files import IMAGE_FOLDERS, annotation_folder
+from minidet.data.yolo_files import describe
 
 USUAL = ("train", "val", "test")
 """The parts that a data set usually has."""
@@ -62,20 +64,29 @@ def records_of(dataset: Dataset) -> list[Record]:
     return [dataset.record(i) for i in range(len(dataset))]
 
 
-def refuse_to_write_among(dataset: Dataset, out: Path) -> None:
-    """Refuse a folder for copies of images in which they would become part of the data set that is copied.
+def refuse_to_write_among(source: str | Path, out: Path) -> None:
+    """Refuse a folder in which the copies would be read as images or annotations of the data set itself.
 
     Args:
-        dataset: what is copied; a COCO file lists its images, but for the others their folders are looked through.
+        source: a folder or file that `recognise` knows.
         out: the folder to be written.
 
     Raises:
-        ValueError: it lies among the images.
+        ValueError: it lies where a reader takes all files that it finds.
     """
-    if not isinstance(dataset, ImageFolder) or isinstance(dataset, Coco):
-        return
-    if out.resolve().is_relative_to(dataset.images.resolve()):
-        raise ValueError(
-            f"out = {str(out)!r} lies in {dataset.images}, the images of {dataset.name}, of which the copies would "
-            "become part: give a folder outside"
-        )
+    for place in _looked_through(recognise(source)):
+        if out.resolve().is_relative_to(place.resolve()):
+            raise ValueError(
+                f"out = {str(out)!r} lies in {str(place)!r}, where the data set has its images or annotations: the "
+                "copies would be read as more of them; give a folder elsewhere"
+            )
+
+
+def _looked_through(layout: Layout) -> Iterator[Path]:
+    """The folders of which a reader takes all files, those in folders below too; COCO's takes those that it names."""
+    if layout.kind == "yolo":
+        yield from (place for places in describe(layout.path).splits.values() for place in places if place.is_dir())
+    if layout.kind == "voc":
+        for root in layout.files.values() or [layout.path]:
+            yield annotation_folder(root)
+            yield child(root, IMAGE_FOLDERS) or annotation_folder(root)

@@ -210,9 +210,18 @@ def test_no_image_is_written_outside(tmp_path: Path, file_name: str) -> None:
 def test_copies_do_not_become_part_of_what_is_copied(tmp_path: Path) -> None:
     write_image(tmp_path / "flat" / "a.png")
     (tmp_path / "flat" / "a.txt").write_text("0 0.5 0.5 0.5 0.5\n")
-    with pytest.raises(ValueError, match=r"as_voc' lies in .*flat, the images of flat.*: give a folder outside"):
+    with pytest.raises(ValueError, match=r"as_voc' lies in '.*flat', where .*; give a folder elsewhere"):
         convert(tmp_path / "flat", tmp_path / "flat" / "as_voc", "voc", progress=False)
     assert convert(tmp_path / "flat", tmp_path / "as_voc", "voc", progress=False).images == 1
+
+
+def test_copies_may_lie_beside_the_parts_of_a_data_set(tmp_path: Path) -> None:
+    for part in ("train", "valid"):
+        write_image(tmp_path / part / "images" / f"{part}.png")
+    (tmp_path / "data.yaml").write_text("train: train/images\nval: valid/images\nnames: [a]\n")
+    assert convert(tmp_path, tmp_path / "as_coco", "coco", progress=False).images == 2
+    with pytest.raises(ValueError, match=r"lies in '.*images'"):
+        convert(tmp_path, tmp_path / "train" / "images" / "as_coco", "coco", progress=False)
 
 
 def test_images_in_none_of_the_parts_are_told(tmp_path: Path) -> None:
