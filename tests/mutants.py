@@ -1,8 +1,9 @@
 """Small faults planted in the operations: which of them do the tests find?
 
-``python -m tests.mutants [reference/losses.py …] [--json FILE] [--minutes N]``, from the repository's root, on Linux;
-without a file, all of `SUBJECTS`. What FILE knows already is not run again, so that a run can be broken off and
-continued; faults in expressions that have changed since, and survivors without a reason, are run.
+``python -m tests.mutants [reference/losses.py …] [--sample SHARE] [--json FILE] [--minutes N]``, from the
+repository's root, on Linux; without a file, all of `SUBJECTS`. What FILE knows already is not run again, so that a run
+can be broken off and continued; faults in expressions that have changed since, and survivors without a reason, are
+run. With a sample, only that share of the faults is run: which ones is drawn from their names, not from the results.
 
 A fault is one change to one expression in a function: + for -, < for <=, a number plus or minus 1, a term or factor
 left out, min for max, and for or, a negation dropped. Messages of errors are left alone. pytest collects the tests
@@ -17,6 +18,7 @@ import argparse
 import ast
 import functools
 import gc
+import hashlib
 import json
 import os
 import resource
@@ -80,7 +82,7 @@ def changes(node: ast.AST) -> Iterator[ast.AST]:
     if isinstance(node, ast.Constant) and isinstance(node.value, bool):
         yield _with(node, value=not node.value)
     elif isinstance(node, ast.Constant) and isinstance(node.value, (int, float)):
-        yield from (_with(node, value=node.value + step) for step in (1, -1))
+        yield from (_with(node, value=node.value + step) for step in (1, -1) if node.value + step != node.value)
     if isinstance(node, ast.IfExp):
         yield _with(node, body=node.orelse, orelse=node.body)
     if isinstance(node, ast.Name) and node.id in NAMES:
@@ -154,6 +156,11 @@ def faults(file: Path) -> Iterator[tuple[str, dict[str, Any], ast.Module]]:
         yield key, {"line": line}, ast.fix_missing_locations(tree)
 
 
+def drawn(key: str, share: float) -> bool:
+    """Whether a fault belongs to a random sample of this share of all."""
+    return int.from_bytes(hashlib.sha256(key.encode()).digest()[:4]) < share * 2**32
+
+
 def plant(module: str, tree: ast.Module) -> None:
     """Give the functions of an imported module the code of another version of it, wherever they are referred to."""
     codes: dict[str, CodeType] = {}
@@ -180,18 +187,19 @@ def plant(module: str, tree: ast.Module) -> None:
 class Loop:
     """A plugin of pytest that, in place of running the collected tests, runs them once for each fault."""
 
-    def __init__(self, file: Path, known: dict[str, Any], stop: float, save: Any):
-        self.file, self.known, self.stop, self.save = file, known, stop, save
+    def __init__(self, file: Path, share: float, known: dict[str, Any], stop: float, save: Any):
+        self.file, self.share, self.known, self.stop, self.save = file, share, known, stop, save
         self.seconds = 0.0
         self.module = f"minidet.{file.parent.name}.{file.stem}"
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        session.config.pluginmanager.unregister(name="terminalreporter")  # no dots for every fault
         items = self.chosen(session)
         whole = ast.parse(self.file.read_text(encoding="utf-8"))
         if in_child(functools.partial(self.survives, session, items, whole)):
             raise RuntimeError("the tests fail without a fault")
         for key, about, tree in faults(self.file):
-            if key in self.known:
+            if key in self.known or not drawn(key, self.share):
                 continue
             if time.monotonic() > self.stop:
                 break
@@ -269,6 +277,7 @@ def summary(results: dict[str, Any]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("files", nargs="*", help="such as reference/losses.py")
+    parser.add_argument("--sample", type=float, default=1.0, metavar="SHARE", help="such as 0.1")
     parser.add_argument("--minutes", type=float, default=1e6)
     parser.add_argument("--json", type=Path, default=RESULTS)
     options = parser.parse_args()
@@ -285,7 +294,7 @@ def main() -> None:
             unexplained = known[key]["outcome"] == "survived" and key not in REASONS  # a new test may find it
             if unexplained or key not in now:
                 del known[key]
-        if now <= known.keys():
+        if {key for key in now if drawn(key, options.sample)} <= known.keys():
             continue
         tests = [f"tests/operations/test_{one}.py" for one in TESTS.get(name, [name])]
 
@@ -294,7 +303,7 @@ def main() -> None:
 
         always = ["tests/test_docstrings.py", CONTRACT]
         arguments = ["-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-k", path, *tests, *always]
-        pytest.main(arguments, plugins=[Loop(file, known, stop, save)])
+        pytest.main(arguments, plugins=[Loop(file, options.sample, known, stop, save)])
     summary(known)
 
 

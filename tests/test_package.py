@@ -54,8 +54,9 @@ def test_reference_and_compiled_leave_torch_alone():
 
 @pytest.mark.parametrize("path", PATHS)
 def test_the_contract(path):
-    """Every path has the same names with the same arguments and defaults."""
-    module, reference = importlib.import_module(f"minidet.{path}"), importlib.import_module("minidet.reference")
+    """Every path has the same names with the same arguments and defaults as the reference, and it as compiled."""
+    module = importlib.import_module(f"minidet.{path}")
+    reference = importlib.import_module("minidet.compiled" if path == "reference" else "minidet.reference")
     more = ["RetinaNet", "GroundTruth", "detection_loss", "train", "load_model", "load_settings", "detect_images"]
     assert module.__all__ == reference.__all__ + (more if path == "pytorch" else [])
     assert all(hasattr(module, name) for name in module.__all__)
