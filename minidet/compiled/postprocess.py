@@ -64,7 +64,7 @@ def _best_of_level(
     values = flat[candidates]
     candidates = candidates[(values >= bound) & (values > threshold)]
     best = candidates[descending(flat[candidates])][: config.max_per_level]
-    anchor, klass = np.divmod(best, max(1, x.shape[1]))
+    anchor, klass = np.divmod(best, x.shape[1])
     return x.ravel()[best], decode_boxes(offsets[anchor], corners[anchor]), klass
 
 

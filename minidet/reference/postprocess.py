@@ -59,5 +59,5 @@ def _best_of_level(
     x, deltas, anchors = checks.level(level, logits, deltas, anchors)
     candidates = np.flatnonzero(x > np.float64(config.logit_threshold))  # index = anchor * K + class
     best = candidates[np.argsort(-x.ravel()[candidates], kind="stable")][: config.max_per_level]
-    anchor, klass = np.divmod(best, max(1, x.shape[1]))
+    anchor, klass = np.divmod(best, x.shape[1])
     return x[anchor, klass], decode_boxes(deltas[anchor], anchors[anchor]), klass

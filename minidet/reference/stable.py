@@ -50,7 +50,7 @@ def softplus(v: np.ndarray, lost: ArrayLike = 0.0) -> np.ndarray:
     return np.maximum(v, 0) + np.log1p(decay(v, lost))
 
 
-def decay(v: np.ndarray, lost: ArrayLike = 0.0) -> np.ndarray:
+def decay(v: np.ndarray, lost: ArrayLike) -> np.ndarray:
     """The exponential exp(-|v + lost|), which sigmoid and softplus share.
 
     Args:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import functools
+import importlib
 import math
+import operator
+from fractions import Fraction
 
 import mpmath
 import numpy as np
@@ -154,6 +157,42 @@ def test_softmax_to_the_last_digits(ops, dtype):
                 for value, right in zip([loss[i], *grad[i]], [exact, *wanted], strict=True):
                     if abs(right) >= tiny:
                         assert abs(mpmath.mpf(float(value)) / right - 1) <= ALLOWED[dtype]
+
+
+@pytest.mark.parametrize("gap", [700.4, -700.4])
+def test_softmax_of_logits_whose_difference_is_rounded(ops, gap):
+    """What rounding loses of a difference of 700 would cost exp of it some 200 units in the last place."""
+    x = np.array([[0.3 * gap, -0.7 * gap, -0.1 - 0.7 * gap]])
+    with mpmath.workdps(400):
+        e = [mpmath.exp(mpmath.mpf(float(v)) - mpmath.mpf(float(x.max()))) for v in x[0]]
+        for label in range(3):
+            rest = [v for j, v in enumerate(e) if j != label]
+            exact = mpmath.log1p(mpmath.fsum(rest) / e[label])
+            assert abs(mpmath.mpf(float(ops.softmax_focal_loss(x, [label], 0)[0])) / exact - 1) <= ALLOWED[np.float64]
+
+
+@pytest.mark.parametrize("path", ["reference", "compiled", "pytorch"])
+@pytest.mark.parametrize(("name", "operation"), [("two_sum", operator.add), ("two_product", operator.mul)])
+def test_nothing_is_lost(path, name, operation):
+    """A rounded sum or product and what rounding lost of it are together the exact one."""
+    function = getattr(importlib.import_module(f"minidet.{path}.stable"), name)
+    rng = np.random.default_rng(8)
+    a, b = (rng.normal(0, 1, 500) * 2.0 ** rng.integers(-40, 40, 500) for _ in range(2))
+    if path == "compiled":  # it takes one number each, and only kernels call it
+        both = [getattr(function, "py_func", function)(*numbers) for numbers in zip(a, b, strict=True)]
+    else:
+        take = torch.tensor if path == "pytorch" else np.asarray
+        both = list(zip(*function(take(a), take(b)), strict=True))
+    for x, y, (rounded, lost) in zip(a, b, both, strict=True):
+        assert rounded == operation(x, y)
+        assert Fraction(float(rounded)) + Fraction(float(lost)) == operation(Fraction(x), Fraction(y))
+
+
+def test_the_logit_of_reference():
+    assert reference.stable.logit(0) == -math.inf
+    assert reference.stable.logit(1) == math.inf
+    assert reference.stable.logit(0.9) == pytest.approx(math.log(9), rel=1e-15)
+    assert reference.stable.logit(0.1) == pytest.approx(-math.log(9), rel=1e-15)
 
 
 # ---------------------------------------------------------------------------------------------------- between the paths
@@ -513,6 +552,8 @@ def test_bad_parameters(ops):
                 hinge(x, y, margin)
     with pytest.raises(ValueError, match="beta = -1"):
         ops.smooth_l1(x, y, -1)
+    with pytest.raises(ValueError, match=r"beta = -0.5"):
+        ops.smooth_l1_grad(x, y, -0.5)
     with pytest.raises(ValueError, match=r"predictions\[0\] = nan"):
         ops.smooth_l1(x * np.nan, y)
     with pytest.raises(ValueError, match=r"targets has shape \(2,\)"):

@@ -41,6 +41,12 @@ def test_the_limits(ops):
     np.testing.assert_allclose(one.scores, [0.9, 0.8])
 
 
+def test_a_score_at_the_threshold_is_not_above_it(ops):
+    x = np.array([[0.0], [-1e-9], [1e-9], [-3.0]])
+    found = ops.postprocess([x], [NO_OFFSETS], [ANCHORS], (200, 200), PostprocessConfig(score_threshold=0.5))
+    np.testing.assert_array_equal(found.boxes, ANCHORS[[2]])
+
+
 def test_saturated_scores_keep_their_order(ops):
     x = np.array([[40.0], [50.0], [1.0], [60.0]])  # three sigmoids that are 1 in float64
     found = ops.postprocess([x], [NO_OFFSETS], [ANCHORS], (200, 200), PostprocessConfig(max_detections=2))
@@ -69,7 +75,11 @@ def test_paths_agree(ops, dtype, config):
 def test_nothing_found(ops):
     low = np.full((4, 2), -9.0)
     empty = np.zeros((0, 2)), np.zeros((0, 4)), np.zeros((0, 4))
-    for arguments in (([low], [NO_OFFSETS], [ANCHORS]), tuple([part] for part in empty)):
+    no_classes = np.zeros((4, 0)), NO_OFFSETS, ANCHORS
+    for arguments in (
+        ([low], [NO_OFFSETS], [ANCHORS]),
+        *(tuple([part] for part in one) for one in (empty, no_classes)),
+    ):
         found = ops.postprocess(*arguments, (50, 50), PostprocessConfig())
         assert found.boxes.shape == (0, 4)
         assert found.scores.shape == found.classes.shape == (0,)
