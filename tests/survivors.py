@@ -5,6 +5,7 @@ _LENGTH = "NumPy takes -2, as -1, for the length that is to be found"
 _SMALL = "wherever p counts and is not 1, u is small, and less than a unit in the last place is lost"
 _EQUAL = "where |d| is beta, both branches give the same"
 _NOT_TAKEN = "it divides only where beta is 0, and what comes out is not taken"
+_HALVES = "times any number near 2**27 it leaves halves so short that their products are exact"
 _COLUMNS = "of four columns, the last but one and the last are 2 and 3"
 _LENGTHS = "lists of different lengths have been refused before"
 
@@ -21,6 +22,10 @@ REASONS: dict[str, str] = {
     "reference/softmax.py softmax_focal_loss_grad: -lost -> lost": _SMALL,
     "reference/softmax.py _examples: 0 -> 1": "only the label's own difference, which is left out, may be above 0",
     "reference/stable.py sigmoid: v >= 0 -> v > 0": "at 0 both branches are exp(-0) = 1",
+    "reference/stable.py _halves: 2.0 ** 27 + 1 -> 2.0 ** 27 - 1": _HALVES,
+    "reference/stable.py _halves: 2.0 ** 27 + 1 -> 2.0 ** 27": _HALVES,
+    "reference/stable.py _halves: 1 -> 2": _HALVES,
+    "reference/stable.py _halves: 1 -> 0": _HALVES,
     "reference/overlap.py pairs: k + 2 -> k - 2": _COLUMNS,
     "reference/overlap.py pairs: k + 2 -> k - 2 (2)": _COLUMNS,
     "reference/postprocess.py postprocess: True -> False": _LENGTHS,

@@ -18,9 +18,12 @@ def cell_anchors(size: float, scales: Sequence[float], aspect_ratios: Sequence[f
     for name, values in (("scales", scales), ("aspect_ratios", aspect_ratios)):
         for i, value in enumerate(values):
             checks.number(f"{name}[{i}]", value, above=0)
-    out = np.empty((len(aspect_ratios) * len(scales), 4))
-    _cell_anchors(float(size), np.asarray(scales, np.float64), np.asarray(aspect_ratios, np.float64), out)
-    return out
+    halves = []  # width, height
+    for root in np.sqrt(np.asarray(aspect_ratios, np.float64)):
+        for side in size * np.asarray(scales, np.float64):
+            halves.append((side / root / 2, side * root / 2))
+    half = np.array(halves).reshape(-1, 2)
+    return np.concatenate([-half, half], axis=1)
 
 
 def pyramid_anchors(
@@ -36,19 +39,6 @@ def pyramid_anchors(
         _tile(cell, float(grid.stride_y), float(grid.stride_x), float(config.offset), out)
         levels.append(out.reshape(-1, 4).astype(dtype, copy=False))
     return levels
-
-
-@kernel
-def _cell_anchors(size, scales, aspect_ratios, out):
-    i = 0
-    for ratio in aspect_ratios:
-        root = np.sqrt(ratio)
-        for scale in scales:
-            side = size * scale
-            half_width, half_height = side / root / 2, side * root / 2
-            out[i, 0], out[i, 1] = -half_width, -half_height  # one by one: a tuple takes seconds to compile
-            out[i, 2], out[i, 3] = half_width, half_height
-            i += 1
 
 
 @kernel

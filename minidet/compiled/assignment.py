@@ -55,9 +55,12 @@ def assign_pyramid(
     rounded = gt_boxes.dtype == np.float32  # the anchors are then float32 too
     pyramid = cells, places, first, float(config.offset), wide(gt_boxes), rounded
     out = np.full(first[-1], BACKGROUND if negative_iou > 0 or len(gt_boxes) == 0 else IGNORED)
-    _assign_pyramid(*pyramid, positive_iou, negative_iou, out)
+    levels, per_cell, _ = cells.shape
+    near = np.empty((per_cell * max(levels, len(gt_boxes)), 6), np.int64)
+    band = np.empty(max(_BAND, places[:, 1].max() * per_cell))
+    _assign_pyramid(*pyramid, positive_iou, negative_iou, near, band, out)
     if force_match:
-        force(*pyramid, out)
+        force(*pyramid, near, out)
     return out
 
 
@@ -121,21 +124,24 @@ def _columns(anchors, start, n):
 
 
 @kernel
-def _assign_pyramid(cells, places, first, offset, gts, rounded, positive_iou, negative_iou, out):
-    """Band after band of rows: the IoUs of one band stay in the cache, and the result is the only large array."""
+def _assign_pyramid(cells, places, first, offset, gts, rounded, positive_iou, negative_iou, near, best, out):
+    """Band after band of rows: the IoUs of one band stay in the cache, and the result is the only large array.
+
+    There is room for the rectangles of a level in `near`, and in `best` for the IoU that each anchor of a band has with
+    its object, if it has one.
+    """
     levels, per_cell, _ = cells.shape
     for level in range(levels):
         place = four(places, level)
         rows, row_length = place[0], place[1] * per_cell
-        near = candidates(cells[level], place, offset, gts, negative_iou)
+        rectangles = candidates(cells[level], place, offset, gts, negative_iou, near)
         height = max(1, _BAND // row_length)
-        best = np.empty(height * row_length)  # IoU with the object that an anchor of the band has, if it has one
         for top in range(0, rows, height):
             bottom = min(top + height, rows)
             start, n = first[level] + top * row_length, (bottom - top) * row_length
             for i in range(n):
                 best[i] = 0.0
-            for c in range(len(near)):
+            for c in range(rectangles):
                 j, a, low, high = near[c, 0], near[c, 1], max(near[c, 2], top), min(near[c, 3], bottom)
                 cell, gt = four(cells[level], a), four(gts, j)
                 for row in range(low, high):

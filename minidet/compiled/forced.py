@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from minidet.compiled.grid import anchor_at, four, iou_at, iou_with, nearest, reach
 from minidet.compiled.jit import helper, kernel
 
 
 @kernel
-def force(cells, places, first, offset, gts, rounded, out):
-    """Assign the anchors that reach a box's best IoU, ties included, each to the box that it overlaps most."""
-    levels, per_cell, _ = cells.shape
-    near = np.empty((levels * per_cell, 6), np.int64)
+def force(cells, places, first, offset, gts, rounded, near, out):
+    """Assign the anchors that reach a box's best IoU, ties included, each to the box that it overlaps most.
+
+    There is room for the rectangles of a box in `near`.
+    """
+    per_cell = cells.shape[1]
     for j in range(len(gts)):
         gt = four(gts, j)
         top, rectangles = _best_iou(cells, places, offset, gt, rounded, near)

@@ -44,13 +44,12 @@ def four(array, i):
 
 
 @helper
-def candidates(cells, place, offset, gts, iou):
-    """(C, 6) rectangles of one level in which a box may have at least this IoU with the anchors of one shape.
+def candidates(cells, place, offset, gts, iou, out):
+    """How many rectangles of one level a box may have at least this IoU in with the anchors of one shape.
 
-    A row is (box, shape, first row, row behind the last, first column, column behind the last), the boxes of a shape in
-    their order.
+    They are written into the rows of `out`: (box, shape, first row, row behind the last, first column, column behind
+    the last), the boxes of a shape in their order.
     """
-    out = np.empty((len(gts) * len(cells), 6), np.int64)
     count = 0
     for a in range(len(cells)):
         cell = four(cells, a)
@@ -60,7 +59,7 @@ def candidates(cells, place, offset, gts, iou):
                 out[count, 0], out[count, 1] = j, a
                 out[count, 2], out[count, 3], out[count, 4], out[count, 5] = rows[0], rows[1], columns[0], columns[1]
                 count += 1
-    return out[:count]
+    return count
 
 
 @helper
@@ -73,13 +72,13 @@ def iou_at(cell, place, offset, row, column, rounded, gt):
 @helper
 def anchor_at(cell, place, offset, row, column, rounded):
     y, x = (row + offset) * place[2], (column + offset) * place[3]
-    x1, y1, x2, y2 = x + cell[0], y + cell[1], x + cell[2], y + cell[3]
-    if rounded:
-        x1, y1, x2, y2 = (
-            np.float64(np.float32(x1)), np.float64(np.float32(y1)),
-            np.float64(np.float32(x2)), np.float64(np.float32(y2)),
-        )  # fmt: skip
-    return x1, y1, x2, y2
+    x1, y1 = _single(x + cell[0], rounded), _single(y + cell[1], rounded)
+    return x1, y1, _single(x + cell[2], rounded), _single(y + cell[3], rounded)
+
+
+@helper
+def _single(x, rounded):
+    return np.float64(np.float32(x)) if rounded else x
 
 
 @helper

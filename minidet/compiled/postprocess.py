@@ -11,9 +11,7 @@ from minidet import checks
 from minidet.compiled import arrays
 from minidet.compiled.arrays import descending, native, wide
 from minidet.compiled.boxes import clip_boxes, decode_boxes
-from minidet.compiled.jit import kernel
 from minidet.compiled.nms import batched_nms
-from minidet.compiled.stable import sigmoid
 from minidet.config import PostprocessConfig
 from minidet.structures import Detections
 
@@ -33,7 +31,7 @@ def postprocess(
     x, boxes, classes = (np.concatenate(parts) for parts in zip(*candidates, strict=True))
     boxes = clip_boxes(boxes, image_size)
     keep = batched_nms(boxes, x, classes, config.iou_threshold)[: config.max_detections]
-    return Detections(boxes[keep], _scores(wide(x[keep])).astype(x.dtype, copy=False), classes[keep])
+    return Detections(boxes[keep], _sigmoid(wide(x[keep])).astype(x.dtype, copy=False), classes[keep])
 
 
 def _best_of_level(
@@ -68,10 +66,7 @@ def _best_of_level(
     return x.ravel()[best], decode_boxes(offsets[anchor], corners[anchor]), klass
 
 
-@kernel
-def _scores(x):
-    """(D,) sigmoids of the logits."""
-    out = np.empty(len(x))
-    for i in range(len(x)):
-        out[i] = sigmoid(x[i], 0.0)
-    return out
+def _sigmoid(x: np.ndarray) -> np.ndarray:
+    """1 / (1 + exp(-x)) of the few scores that are left, which are not worth a kernel."""
+    e = np.exp(-np.abs(x))
+    return np.where(x >= 0, 1, e) / (1 + e)

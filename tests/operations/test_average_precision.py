@@ -48,6 +48,9 @@ def test_matching_by_hand():
     np.testing.assert_array_equal(match_detections(boxes, [0.9, 0.8, 0.7], gt, 0.6), [True, True, False])
     np.testing.assert_array_equal(match_detections(boxes[:1], [0.9], gt[:1], 2 / 3), [True])  # equal is enough
     np.testing.assert_array_equal(match_detections(boxes[[1, 1]], [0.5, 0.5], gt[:1]), [True, False])
+    # of equal IoUs the last object is taken, so that the first one is left for the second detection
+    between, first = [[0.0, 0, 10, 10], [-5, 0, 5, 10]], [[-5.0, 0, 5, 10], [5, 0, 15, 10]]
+    np.testing.assert_array_equal(match_detections(between, [0.9, 0.8], first, 0.3), [True, True])
 
 
 def test_the_curve_by_hand():
@@ -56,6 +59,7 @@ def test_the_curve_by_hand():
     )  # of equal scores, the first first
     np.testing.assert_array_equal(precision, [1, 1 / 2, 2 / 3])
     np.testing.assert_array_equal(recall, [1 / 4, 1 / 4, 2 / 4])
+    np.testing.assert_array_equal(precision_recall([False, True], [0.9, 0.8], num_gt=1), [[0, 1 / 2], [0, 1]])
 
 
 def test_the_area_by_hand():
@@ -66,6 +70,7 @@ def test_the_area_by_hand():
         (3 + 3 * 2 / 3) / 11
     )  # 0, .1, .2; .3, .4, .5
     assert average_precision([1.0], [1.0]) == 1
+    assert average_precision([0, 1 / 2], [0, 1 / 2], points=2) == 1 / 4
 
 
 def test_empty():
@@ -82,6 +87,10 @@ def test_empty():
 def test_bad_input():
     with pytest.raises(ValueError, match=r"iou_threshold = 0"):
         match_detections([[0, 0, 1, 1]], [0.5], [[0, 0, 1, 1]], 0)
+    with pytest.raises(ValueError, match=r"iou_threshold = 1.5"):
+        match_detections([[0, 0, 1, 1]], [0.5], [[0, 0, 1, 1]], 1.5)
+    with pytest.raises(ValueError, match=r"recall reaches from -0.5 to 1"):
+        average_precision([1, 1], [-0.5, 1])
     with pytest.raises(ValueError, match=r"num_gt \(a right detection has a box each\) = 1 must be >= 2"):
         precision_recall([True, True], [0.5, 0.6], 1)
     with pytest.raises(ValueError, match="correct has shape"):
