@@ -131,7 +131,10 @@ def _copy_images(dataset: Dataset, records: Sequence[Record], folder: Path, prog
     for i, record in enumerate(bar):
         path = folder / record.file_name
         if path.exists():
-            raise ValueError(f"{dataset.name}: two images are to be called {path.name}: rename one")
+            raise ValueError(
+                f"{dataset.name}: two images are to be called {path.name}, as where an image belongs to two parts that "
+                "are written into one folder: leave it out of one part, or rename one"
+            )
         path.parent.mkdir(parents=True, exist_ok=True)
         if isinstance(dataset, ImageFolder):
             original = dataset.images / dataset.record(i).file_name
