@@ -304,6 +304,8 @@ def main() -> None:
         always = ["tests/test_docstrings.py", CONTRACT]
         chosen = f"{path} or test_average_precision"  # whose tests are not one for each path
         arguments = ["-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-k", chosen, *tests, *always]
+        if path == "compiled":
+            arguments += ["-W", "ignore::RuntimeWarning"]  # of overflow, by NumPy's scalars: machine code has none
         pytest.main(arguments, plugins=[Loop(file, options.sample, known, stop, save)])
     summary(known)
 
