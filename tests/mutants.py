@@ -156,6 +156,13 @@ def faults(file: Path) -> Iterator[tuple[str, dict[str, Any], ast.Module]]:
         yield key, {"line": line}, ast.fix_missing_locations(tree)
 
 
+def count(file: Path) -> int:
+    """How many faults can be planted in a file."""
+    planter = _Planter(-1)
+    planter.visit(ast.parse(file.read_text(encoding="utf-8")))
+    return planter.count
+
+
 def drawn(key: str, share: float) -> bool:
     """Whether a fault belongs to a random sample of this share of all."""
     return int.from_bytes(hashlib.sha256(key.encode()).digest()[:4]) < share * 2**32

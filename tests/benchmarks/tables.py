@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from tests import mutants
+
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "tests" / "benchmarks" / "README.md"
 OWN = ("compiled", "reference", "pytorch", "copy of the array")
@@ -117,7 +119,25 @@ def files() -> str:
     return _table(["", "first call", "again", "memory", "of it after the import"], rows)
 
 
-TABLES: dict[str, Callable[[], str]] = {"peers": beside_peers, "digits": digits, "ulp": ulp, "files": files}
+def faults() -> str:
+    """The faults that were planted in each path's operations, and how many of them the tests find."""
+    found = json.loads(mutants.RESULTS.read_bytes())
+    rows = []
+    for path in ("reference", "compiled"):
+        subjects = [one for one in mutants.SUBJECTS if one.startswith(f"{path}/")]
+        possible = sum(mutants.count(ROOT / "minidet" / one) for one in subjects)
+        outcomes = [one["outcome"] for key, one in found.items() if key.startswith(f"{path}/")]
+        alive = outcomes.count("survived")
+        rows.append([
+            f"`minidet.{path}`", f"{possible:,}", f"{len(outcomes):,}",
+            f"{len(outcomes) - alive:,}", f"{1 - alive / len(outcomes):.1%}", str(alive),
+        ])  # fmt: skip
+    return _table(["", "possible", "planted", "found", "share", "not found, each with its reason"], rows)
+
+
+TABLES: dict[str, Callable[[], str]] = {
+    "peers": beside_peers, "digits": digits, "ulp": ulp, "files": files, "faults": faults,
+}  # fmt: skip
 
 
 def filled(page: str) -> str:
