@@ -6,6 +6,8 @@ _SMALL = "wherever p counts and is not 1, u is small, and less than a unit in th
 _EQUAL = "where |d| is beta, both branches give the same"
 _NOT_TAKEN = "it divides only where beta is 0, and what comes out is not taken"
 _HALVES = "times any number near 2**27 it leaves halves so short that their products are exact"
+_COPY = "a copy more costs time alone"
+_ORDER = "the order 0 asks for the value, as any number does but 1; the value does not look at the slope"
 _COLUMNS = "of four columns, the last but one and the last are 2 and 3"
 _LENGTHS = "lists of different lengths have been refused before"
 
@@ -30,6 +32,24 @@ REASONS: dict[str, str] = {
     "reference/overlap.py pairs: k + 2 -> k - 2 (2)": _COLUMNS,
     "reference/postprocess.py postprocess: True -> False": _LENGTHS,
     "reference/postprocess.py postprocess: True -> False (2)": _LENGTHS,
+    "compiled/anchors.py pyramid_anchors: False -> True": _COPY,
+    "compiled/assignment.py _assign_block: np.zeros -> np.ones (2)": "an anchor's object is taken only where it "
+    "overlaps one, and then it has been written",
+    "compiled/boxes.py box_iou: dtype if dtype == np.float32 else np.float64 -> np.float64 if dtype == np.float32"
+    " else dtype": "rounding to float32 at the end gives the same; of half precision Numba has no kernels",
+    "compiled/boxes.py box_iou: False -> True": _COPY,
+    "compiled/boxes.py _encode: k + 2 -> k - 2": _COLUMNS,
+    "compiled/dense32.py _exp_wide: 87.33654 -> 86.33654 (3)": "a factor as small as exp(-86) meets one smaller still, "
+    "and their product is 0 in single precision",
+    "compiled/losses.py focal: -lost -> lost": _SMALL,
+    "compiled/losses.py _dense_loop: total += 0.0 if x[i, k] == x[i, k] else x[i, k]"
+    " -> total -= 0.0 if x[i, k] == x[i, k] else x[i, k]": "what is added is 0 or NaN",
+    "compiled/losses.py _dense_loop: 0 -> -1": _ORDER,
+    "compiled/postprocess.py _best_of_level: 2 -> 3": "what seems misshapen is checked thoroughly, and found right",
+    "compiled/quality.py _quality: 0.0 -> -1.0 (6)": "where d is 0, what the ratio is multiplied by is 0",
+    "compiled/softmax.py _softmax_loop: 1.0 -> 2.0 (4)": _ORDER,
+    "compiled/stable.py decay: 0.0 -> 1.0": "of a number below 1, less than a unit in the last place is lost",
+    "compiled/stable.py power: 1.0 -> 0.0 (2)": "the general power gives the same, only slower",
     "reference/anchors.py cell_anchors: 1 -> 2 (2)": _LENGTH,
     "reference/anchors.py pyramid_anchors: 1 -> 2 (2)": _LENGTH,
     "reference/nms.py nms: 0 -> -1 (3)": "the IoU of one box with others has one row: the first one is the last",

@@ -41,6 +41,17 @@ def test_the_limits(ops):
     np.testing.assert_allclose(one.scores, [0.9, 0.8])
 
 
+@pytest.mark.parametrize("wanted", [1, 2, 3])
+def test_the_best_of_many_logits(ops, wanted):
+    """Far more logits than the compiled path looks at together, equal ones among the best."""
+    corner = 10.0 * np.stack(np.divmod(np.arange(1500), 40), axis=1)
+    anchors = np.concatenate([corner, corner + 8], axis=1)
+    x = np.random.default_rng(2).normal(-1, 1, (1500, 1))
+    x[[1400, 7, 300]] = 9.0
+    found = ops.postprocess([x], [np.zeros((1500, 4))], [anchors], (500, 500), PostprocessConfig(max_per_level=wanted))
+    np.testing.assert_array_equal(found.boxes, anchors[[7, 300, 1400][:wanted]])
+
+
 def test_a_score_at_the_threshold_is_not_above_it(ops):
     x = np.array([[0.0], [-1e-9], [1e-9], [-3.0]])
     found = ops.postprocess([x], [NO_OFFSETS], [ANCHORS], (200, 200), PostprocessConfig(score_threshold=0.5))
@@ -96,5 +107,7 @@ def test_bad_input(ops):
         ops.postprocess(
             [np.where(np.arange(8).reshape(4, 2) == 5, np.nan, x)], [NO_OFFSETS], [ANCHORS], (9, 9), PostprocessConfig()
         )
+    with pytest.raises(ValueError, match=r"deltas\[0\] has shape \(4, 3\)"):
+        ops.postprocess([x], [NO_OFFSETS[:, :3]], [ANCHORS], (9, 9), PostprocessConfig())
     with pytest.raises(ValueError, match=r"deltas\[0\]\[0\] .* is not finite"):
         ops.postprocess([x], [NO_OFFSETS + np.inf], [ANCHORS], (9, 9), PostprocessConfig())
