@@ -6,6 +6,7 @@ _SMALL = "wherever p counts and is not 1, u is small, and less than a unit in th
 _EQUAL = "where |d| is beta, both branches give the same"
 _NOT_TAKEN = "it divides only where beta is 0, and what comes out is not taken"
 _HALVES = "times any number near 2**27 it leaves halves so short that their products are exact"
+_REACH = "it reaches farther: more cells are compared, with the same outcome"
 _COPY = "a copy more costs time alone"
 _ORDER = "the order 0 asks for the value, as any number does but 1; the value does not look at the slope"
 _COLUMNS = "of four columns, the last but one and the last are 2 and 3"
@@ -35,6 +36,11 @@ REASONS: dict[str, str] = {
     "compiled/anchors.py pyramid_anchors: False -> True": _COPY,
     "compiled/assignment.py _assign_block: np.zeros -> np.ones (2)": "an anchor's object is taken only where it "
     "overlaps one, and then it has been written",
+    "compiled/forced.py _best_iou: 3 -> 2 (2)": "a cell beside it gives a lower bound: more are compared",
+    "compiled/grid.py reach: min -> max": _REACH,
+    "compiled/grid.py reach: 0 -> 1 (7)": "one of the two ranges is empty still",
+    "compiled/grid.py _range: (gt_high - least - low) / stride -> (gt_high - least - low) * stride": _REACH,
+    "compiled/grid.py _range: gt_high - least -> gt_high": _REACH,
     "compiled/boxes.py box_iou: dtype if dtype == np.float32 else np.float64 -> np.float64 if dtype == np.float32"
     " else dtype": "rounding to float32 at the end gives the same; of half precision Numba has no kernels",
     "compiled/boxes.py box_iou: False -> True": _COPY,

@@ -101,6 +101,15 @@ def test_a_pyramid_is_its_anchors(ops, height, width, boxes, force, on_grid, see
     np.testing.assert_array_equal(ops.assign_pyramid((height, width), gt, config, force_match=force), expected)
 
 
+@pytest.mark.parametrize("force", [False, True])
+def test_an_image_so_wide_that_few_rows_hold_thousands_of_anchors(ops, force):
+    """The compiled path decides some 8,000 anchors at a time, which are six rows here."""
+    image_size, config = (96, 1100), AnchorConfig(levels=(3,), sizes=(24,))
+    gts = np.array([[10.0, 2, 40, 90], [500, 44, 530, 70], [1050, 30, 1090, 60]])
+    expected = reference.assign_anchors(reference.pyramid_anchors(image_size, config)[0], gts, 0.5, 0.4, force)
+    np.testing.assert_array_equal(ops.assign_pyramid(image_size, gts, config, force_match=force), expected)
+
+
 def test_nothing_is_forced_unless_it_is_asked_for(ops):
     """A box that no anchor overlaps by half gets none, from anchors of a pyramid as from others."""
     thin = np.array([[20.0, 10, 21, 60]])
