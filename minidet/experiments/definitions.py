@@ -54,7 +54,7 @@ def table_1c(base: Experiment) -> Iterator[Experiment]:
 
     About 100 s per run:
 
-        1c/scales=1,ratios=1     7               1c/scales=2,ratios=1     20
+        1c/scales=1,ratios=1     8               1c/scales=2,ratios=1     20
         1c/scales=3,ratios=1     20              1c/scales=1,ratios=3     14
         1c/scales=2,ratios=3     18              1c/scales=3,ratios=3     = 1b/gamma=2
         1c/scales=4,ratios=3     18
@@ -71,8 +71,8 @@ def table_1d(base: Experiment) -> Iterator[Experiment]:
     About 130 s per run; the names have our batch sizes, `rows.OHEM_BATCH` the paper's:
 
         1d/ohem-16-0.7           3     1d/ohem-32-0.7           19
-        1d/ohem-64-0.7           24    1d/ohem-16-0.5           22
-        1d/ohem-32-0.5           22    1d/ohem-64-0.5           15
+        1d/ohem-64-0.7           21    1d/ohem-16-0.5           22
+        1d/ohem-32-0.5           17    1d/ohem-64-0.5           15
         1d/ohem-1-3-16-0.5       18    1d/ohem-1-3-32-0.5       17
         1d/ohem-1-3-64-0.5       17
     """

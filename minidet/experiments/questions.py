@@ -45,12 +45,12 @@ def bracketed_ohem(base: Experiment) -> Iterator[Experiment]:
 
     About 130 s per run:
 
-        ohem/batch=6,nms=0.5    not run    ohem/batch=6,nms=0.7    not run
-        ohem/batch=12,nms=0.5   not run    ohem/batch=12,nms=0.7   not run
-        ohem/batch=24,nms=0.5   not run    ohem/batch=24,nms=0.7   not run
+        ohem/batch=6,nms=0.5    not run    ohem/batch=6,nms=0.7    1
+        ohem/batch=12,nms=0.5   18         ohem/batch=12,nms=0.7   not run
+        ohem/batch=24,nms=0.5   20         ohem/batch=24,nms=0.7   16
         ohem/batch=64,nms=0.5   = 1d/ohem-64-0.5    ohem/batch=64,nms=0.7   = 1d/ohem-64-0.7
-        ohem/batch=128,nms=0.5  not run    ohem/batch=128,nms=0.7  not run
-        ohem/batch=256,nms=0.5  not run    ohem/batch=256,nms=0.7  not run
+        ohem/batch=128,nms=0.5  17         ohem/batch=128,nms=0.7  not run
+        ohem/batch=256,nms=0.5  not run    ohem/batch=256,nms=0.7  15
     """
     for batch in rows.MORE_BATCHES:
         for threshold in rows.MORE_THRESHOLDS:
@@ -64,7 +64,7 @@ def tuned_focal(base: Experiment) -> Iterator[Experiment]:
     About 100 s per run:
 
         tuned/gamma=1,alpha=0.1    not run           tuned/gamma=1,alpha=0.25   = 1b/gamma=1
-        tuned/gamma=1,alpha=0.5    not run           tuned/gamma=2,alpha=0.1    not run
+        tuned/gamma=1,alpha=0.5    20                tuned/gamma=2,alpha=0.1    not run
         tuned/gamma=2,alpha=0.25   = 1b/gamma=2      tuned/gamma=2,alpha=0.5    = 1b/gamma=2,alpha=0.5
         tuned/gamma=3,alpha=0.1    not run           tuned/gamma=3,alpha=0.25   not run
         tuned/gamma=3,alpha=0.5    not run
@@ -87,8 +87,8 @@ def hard_negatives(base: Experiment) -> Iterator[Experiment]:
 
     With many, does OHEM only start later? Three times as many steps:
 
-        longer/distractors/30-40,loss=focal not run
-        longer/distractors/30-40,loss=ohem  not run
+        longer/distractors/30-40,loss=focal 13
+        longer/distractors/30-40,loss=ohem  0
     """
     losses: dict[str, dict[str, Any]] = {
         "focal": {}, "ohem": {"loss.kind": "ohem", "loss.ohem_batch_size": 32, "loss.ohem_iou_threshold": 0.5},
@@ -108,7 +108,7 @@ def plateau(base: Experiment) -> Iterator[Experiment]:
 
     About 20 minutes per run:
 
-        plateau/1b/gamma=2         51         plateau/1d/ohem-32-0.5     50
+        plateau/1b/gamma=2         51         plateau/1d/ohem-32-0.5     51
         plateau/1d/ohem-64-0.7     51         plateau/1a/alpha=0.9       46
     """
     sampled: dict[str, Any] = {"loss.kind": "ohem"}
@@ -146,11 +146,11 @@ def design(base: Experiment) -> Iterator[Experiment]:
 
     About 200 s per run, and 10 to 20 minutes per seed for each depth's backbone:
 
-        design/alpha=none          17         design/head-convs=1        not run
-        design/last-layer-alone    not run    design/jitter              not run
+        design/alpha=none          17         design/head-convs=1        22
+        design/last-layer-alone    0          design/jitter              23
         design/depth=18  = classifier/1b/gamma=2    design/depth=34            not run
-        design/depth=50            not run    design/side=128            not run
-        design/side=192            not run
+        design/depth=50            not run    design/side=128            8
+        design/side=192            18
     """
     levels, sizes = base.model.anchors.levels, base.model.anchors.sizes
     yield base.changed(rows.design("alpha=none"), training={"loss.alpha": None})

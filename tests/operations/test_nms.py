@@ -137,6 +137,12 @@ def test_classes_do_not_meet(ops, rows, threshold):
     )
 
 
+def test_classes_of_any_number(ops):
+    boxes = np.array([[0.0, 0, 10, 10]] * 4)
+    kept = ops.batched_nms(boxes, [0.9, 0.8, 0.7, 0.6], [0, 2**16, 7, 2**16])
+    np.testing.assert_array_equal(kept, [0, 1, 2])
+
+
 def test_empty(ops):
     for keep in (
         ops.nms(np.zeros((0, 4)), np.zeros(0)),
