@@ -43,7 +43,7 @@ def background(base: Experiment) -> Iterator[Experiment]:
 def bracketed_ohem(base: Experiment) -> Iterator[Experiment]:
     """OHEM with fewer and with more anchors than in Table 1d: 6, 12 and 24 are the paper's shares of the anchors.
 
-    About 130 s per run:
+    About 175 s per run:
 
         ohem/batch=6,nms=0.5    not run    ohem/batch=6,nms=0.7    1
         ohem/batch=12,nms=0.5   18         ohem/batch=12,nms=0.7   not run
