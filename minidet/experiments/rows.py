@@ -44,8 +44,8 @@ BACKGROUND_SIDES = (96, 128, 160, 224, 320)
 """Pixels of the image's sides where the background grows around one object."""
 BACKGROUND_DISTRACTORS = (2, 4)
 """Fewest and most distractors there: as many as fit beside the object into the smallest image."""
-MORE_BATCHES = (6, 12, 24, 64, 128, 256)
-"""Batch sizes of OHEM on both sides of Table 1d's: 6, 12 and 24 of 4,725 anchors are the paper's share."""
+MORE_BATCHES = (6, 12, 16, 24, 32, 64, 128, 256)
+"""Batch sizes of OHEM, Table 1d's 16, 32 and 64 and both sides of them: 6, 12 and 24 of 4,725 are the paper's share."""
 MORE_THRESHOLDS = (0.5, 0.7)
 """Their thresholds of non-maximum suppression."""
 TUNED_GAMMAS = (1.0, 2.0, 3.0)
