@@ -97,10 +97,11 @@ def _with(node: Any, **fields: Any) -> Any:
 
 
 class _Planter(ast.NodeTransformer):
-    """Walks through the functions of a module and plants the fault of this number."""
+    """Walks through the functions of a module and plants the fault of this number, or names all where it is -1."""
 
     def __init__(self, number: int):
-        self.number, self.count, self.function, self.planted = number, 0, "", ("", 0, "", "")
+        self.number, self.count, self.function = number, 0, ""
+        self.named: list[tuple[str, int]] = []
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
         outer, self.function = self.function, f"{self.function}.{node.name}".lstrip(".")
@@ -129,11 +130,12 @@ class _Planter(ast.NodeTransformer):
     def generic_visit(self, node: ast.AST) -> ast.AST:
         if self.function:
             for change in changes(node):
-                if self.count == self.number:
-                    self.planted = (self.function, getattr(node, "lineno", 0), ast.unparse(node), ast.unparse(change))
-                    self.count += 1
-                    return change
+                if self.number < 0:
+                    name = f"{self.function}: {ast.unparse(node)} -> {ast.unparse(change)}"
+                    self.named.append((name, getattr(node, "lineno", 0)))
                 self.count += 1
+                if self.count == self.number + 1:
+                    return change
         return super().generic_visit(node)
 
 
@@ -141,26 +143,24 @@ def _is_text(node: ast.stmt) -> bool:
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
 
 
-def faults(file: Path) -> Iterator[tuple[str, dict[str, Any], ast.Module]]:
-    """A key, a description and the module for every fault that can be planted in a file."""
-    source, seen = file.read_text(encoding="utf-8"), dict[str, int]()
-    for number in range(10**6):
-        tree, planter = ast.parse(source), _Planter(number)
-        planter.visit(tree)
-        function, line, old, new = planter.planted
-        if not function:
-            return
-        name = f"{file.parent.name}/{file.name} {function}: {old} -> {new}"
-        seen[name] = seen.get(name, 0) + 1
-        key = f"{name} ({seen[name]})" if seen[name] > 1 else name
-        yield key, {"line": line}, ast.fix_missing_locations(tree)
-
-
-def count(file: Path) -> int:
-    """How many faults can be planted in a file."""
-    planter = _Planter(-1)
+def named(file: Path) -> dict[str, int]:
+    """A key for every fault that can be planted in a file, with its line."""
+    planter, seen, lines = _Planter(-1), dict[str, int](), dict[str, int]()
     planter.visit(ast.parse(file.read_text(encoding="utf-8")))
-    return planter.count
+    for fault, line in planter.named:
+        name = f"{file.parent.name}/{file.name} {fault}"
+        seen[name] = seen.get(name, 0) + 1
+        lines[f"{name} ({seen[name]})" if seen[name] > 1 else name] = line
+    return lines
+
+
+def faults(file: Path) -> Iterator[tuple[str, int, ast.Module]]:
+    """A key, the line and the module for every fault that can be planted in a file."""
+    source = file.read_text(encoding="utf-8")
+    for number, (key, line) in enumerate(named(file).items()):
+        tree = ast.parse(source)
+        _Planter(number).visit(tree)
+        yield key, line, ast.fix_missing_locations(tree)
 
 
 def drawn(key: str, share: float) -> bool:
@@ -205,7 +205,7 @@ class Loop:
         whole = ast.parse(self.file.read_text(encoding="utf-8"))
         if in_child(functools.partial(self.survives, session, items, whole)):
             raise RuntimeError("the tests fail without a fault")
-        for key, about, tree in faults(self.file):
+        for key, line, tree in faults(self.file):
             if key in self.known or not drawn(key, self.share):
                 continue
             if time.monotonic() > self.stop:
@@ -215,10 +215,10 @@ class Loop:
             if status == BROKEN:
                 raise RuntimeError(f"the fault could not be planted: {key}")
             outcome = {0: "survived", 1: "killed"}.get(status, "killed by an endless loop or a crash")
-            self.known[key] = {**about, "outcome": outcome}
+            self.known[key] = {"line": line, "outcome": outcome}
             self.save()
             if status == 0:
-                print(f"  survived, line {about['line']}: {key}", flush=True)
+                print(f"  survived, line {line}: {key}", flush=True)
         return True
 
     def chosen(self, session: pytest.Session) -> list[pytest.Item]:
@@ -296,7 +296,7 @@ def main() -> None:
         if path == "compiled" and os.environ.get("NUMBA_DISABLE_JIT") != "1":  # which Numba reads when it is imported
             again = [sys.executable, "-m", "tests.mutants", *sys.argv[1:]]
             os.execve(sys.executable, again, {**os.environ, "NUMBA_DISABLE_JIT": "1"})
-        now = {key for key, *_ in faults(file)}
+        now = named(file).keys()
         for key in [key for key in known if key.startswith(subject + " ")]:
             unexplained = known[key]["outcome"] == "survived" and key not in REASONS  # a new test may find it
             if unexplained or key not in now:

@@ -125,7 +125,7 @@ def faults() -> str:
     rows = []
     for path in ("reference", "compiled"):
         subjects = [one for one in mutants.SUBJECTS if one.startswith(f"{path}/")]
-        possible = sum(mutants.count(ROOT / "minidet" / one) for one in subjects)
+        possible = sum(len(mutants.named(ROOT / "minidet" / one)) for one in subjects)
         outcomes = [one["outcome"] for key, one in found.items() if key.startswith(f"{path}/")]
         alive = outcomes.count("survived")
         rows.append([
