@@ -139,7 +139,8 @@ def test_classes_do_not_meet(ops, rows, threshold):
 
 def test_classes_of_any_number(ops):
     boxes = np.array([[0.0, 0, 10, 10]] * 4)
-    kept = ops.batched_nms(boxes, [0.9, 0.8, 0.7, 0.6], [0, 2**16, 7, 2**16])
+    scores, classes = np.array([0.9, 0.8, 0.7, 0.6]), np.array([0, 2**16, 7, 2**16])
+    kept = ops.batched_nms(boxes, scores, classes)
     np.testing.assert_array_equal(kept, [0, 1, 2])
 
 
