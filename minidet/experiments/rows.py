@@ -61,6 +61,11 @@ MORE_DEPTHS = (18, 34, 50)
 MORE_SIDES = (128, 192)
 """Pixels of the image's sides with anchors in proportion."""
 
+STARTS = ("random", "classifier")
+"""Whose weights photographs are learnt from."""
+CELL_LOSSES = ("focal", "balanced", "ce", "ohem")
+"""Losses that are compared on photographs."""
+
 FL = "1b/gamma=2"
 """The paper's choice, gamma = 2 and alpha = .25, which most tables hold."""
 
@@ -160,6 +165,11 @@ def design(what: str) -> str:
     return f"design/{what}"
 
 
+def cells(start: str, loss: str) -> str:
+    """Name of "focal", "balanced", "ce" or "ohem" on photographs of blood cells, from "random" or "classifier"."""
+    return f"cells/start={start},loss={loss}"
+
+
 class Rivals(NamedTuple):
     """The focal loss and what it is compared with, one of each kind, by name of the experiment."""
 
@@ -188,7 +198,8 @@ FIRST = {
 }  # fmt: skip
 """The rows that carry the paper's argument: all their seeds are run before anything else."""
 LAST = (
-    "1e", "lr", "longer", "background", "ohem", "tuned", "distractors", "plateau", "classifier", "design"
+    "1e", "lr", "longer", "background", "ohem", "tuned", "distractors", "plateau", "classifier", "design",
+    "cells",
 )  # fmt: skip
 """Tables whose rows come after all others."""
 

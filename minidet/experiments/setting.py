@@ -55,7 +55,7 @@ def anchors_per_image() -> int:
 def elsewhere(
     known: Mapping[str, Experiment], data: Mapping[str, Any], val: Mapping[str, Any], classes: int
 ) -> dict[str, Experiment]:
-    """The experiments on another data set, without those that are about the synthetic one.
+    """The experiments on another data set, without those that are about a certain one.
 
     Args:
         known: the experiments by name.
@@ -69,5 +69,5 @@ def elsewhere(
     return {
         name: replace(experiment, data=data, val=val, model=replace(experiment.model, num_classes=classes))
         for name, experiment in known.items()
-        if experiment.table not in ("imbalance", "background", "distractors")
+        if experiment.table not in ("imbalance", "background", "distractors", "cells")
     }
