@@ -1,11 +1,12 @@
-"""What the paper's tables leave open at small scale, in four panels: background, steps, OHEM's batch, hard negatives.
+"""What the paper's tables leave open at small scale, in panels: background, steps, OHEM, hard negatives, photographs.
 
     python -m figures.questions --out FOLDER
     python -m figures.questions --out FOLDER --results DIR     # of other runs than the committed ones
 
 First: one object per image and more and more background around it, the supervision the same. Second: AP against the
 steps, which shows whether training was long enough. Third: OHEM from a share of the anchors below the paper's to one
-far above it, beside the focal loss tuned as much. Fourth: no, some and many hard negatives.
+far above it, beside the focal loss tuned as much. Fourth: no, some and many hard negatives. Last: photographs of
+blood cells, from random weights and from those of a classifier.
 """
 
 from __future__ import annotations
@@ -38,11 +39,13 @@ CURVES = {
 def draw(results: Results | None = None) -> Figure:
     """The figure; a panel without runs says how to get them."""
     results = results or load_results()
-    figure, axes = new_figure(11, 8.4, 2, 2)
+    figure, axes = new_figure(11, 12.6, 3, 2)
     _draw_background(axes[0, 0], results)
     _draw_steps(axes[0, 1], results)
     _draw_batches(axes[1, 0], results)
     _draw_distractors(axes[1, 1], results)
+    for ax, start in zip(axes[2], rows.STARTS, strict=True):
+        _draw_cells(ax, results, start)
     for ax in axes.flat:
         ax.set_ylabel("AP (%), each dot a seed")
     return figure
@@ -107,6 +110,18 @@ def _draw_distractors(ax: Axes, results: Results) -> None:
         _line(ax, results, range(len(row)), row, LABELS[kind], COLOURS[kind])
     ax.set_xticks(range(len(rows.DISTRACTORS)), [f"{few} to {many}" for few, many in rows.DISTRACTORS])
     ax.legend()
+
+
+def _draw_cells(ax: Axes, results: Results, start: str) -> None:
+    whose = {"random": "random weights", "classifier": "a classifier's weights"}[start]
+    ax.set(title=f"Photographs of blood cells, from {whose}")
+    if not _shown(ax, results, [rows.cells(start, loss) for loss in rows.CELL_LOSSES], "cells"):
+        return
+    for x, loss in enumerate(rows.CELL_LOSSES):
+        if score := results.score(rows.cells(start, loss)):
+            ax.bar(x, score.mean, 0.6, color=COLOURS[loss], alpha=0.25)
+            ax.plot([x] * score.n, score.values, "o", color=COLOURS[loss], markersize=4, alpha=0.7)
+    ax.set_xticks(range(len(rows.CELL_LOSSES)), [LABELS[loss] for loss in rows.CELL_LOSSES])
 
 
 def _line(ax: Axes, results: Results, x: Iterable[float], names: Sequence[str], label: str, colour: str) -> None:

@@ -40,7 +40,7 @@ from figures import (
 from minidet.config import RetinaNetConfig
 from minidet.experiments import claims, layout, tables, verdicts
 from minidet.experiments.claim import Claim
-from minidet.experiments.conclusion import best_of_each, conclusion
+from minidet.experiments.conclusion import best_of_each, conclusion, on_photographs
 from minidet.experiments.results import RESULTS, Results, load_results
 from minidet.experiments.rule import RULE
 from minidet.experiments.setting import BASE, anchors_per_image
@@ -53,7 +53,8 @@ FIGURES: tuple[tuple[str, Callable[[Results], Figure], str], ...] = (
      "Not in the paper: fewer and fewer objects per image, and so fewer seen in training. Left the AP, right what the "
      "focal loss gains."),
     ("What the tables leave open", questions.draw,
-     "Not in the paper: background around one object, steps, OHEM's batch beside a tuned focal loss, hard negatives."),
+     "Not in the paper: background around one object, steps, OHEM's batch beside a tuned focal loss, hard negatives, "
+     "photographs."),
     ("Cross entropy with and without the prior", prior.draw,
      "Section 5.1: π is the probability of each class at each anchor when training starts. A cross: a diverged run."),
     ("Figure 1: the focal loss", lambda _: figure1.draw(),
@@ -90,7 +91,7 @@ def page(results: Results | None = None, runs: str | None = None) -> str:
         differences=escape(differences()),
         effort=escape(effort(results)),
         count=escape(", ".join(f"{kind} {kinds[kind]}" for kind in verdicts.KINDS if kinds[kind])),
-        conclusion=escape(f"{conclusion(judged)} {best_of_each(results)}"),
+        conclusion=escape(f"{conclusion(judged)} {best_of_each(results)} {on_photographs(results)}"),
         claims="\n".join(_claim(claim, verdict, claim.look(results)) for claim, verdict in judged),
         filter=_filter(kinds),
         own=sum(not claim.numbers for claim, _ in judged),

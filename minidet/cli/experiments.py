@@ -107,8 +107,10 @@ def run(options: argparse.Namespace) -> None:
     if jobs and not options.dry_run:
         from minidet.experiments.pool import run_all
         from minidet.experiments.runner import RUNS
+        from minidet.experiments.sources import check_here
 
         ready = [(known[name], seed) for name, seed in jobs]
+        check_here(experiment for experiment, _ in ready)
         runs = options.runs or RUNS
         run_all(
             ready, options.results or RESULTS, runs, options.minutes, options.processes, options.keep, options.threads
@@ -130,11 +132,13 @@ def _again(options: argparse.Namespace, known: Any, names: list[str], seeds: lis
     from minidet.experiments.repeat import compared
     from minidet.experiments.results import RESULTS, load_results
     from minidet.experiments.runner import RUNS
+    from minidet.experiments.sources import check_here
 
     out = options.results or Path("runs") / "again"
     before = load_results(RESULTS, known)
     done = load_results(out, known)
     jobs = [(known[name], seed) for name in names for seed in seeds if seed not in done.of(name)]
+    check_here(experiment for experiment, _ in jobs)
     if jobs:
         run_all(
             jobs,

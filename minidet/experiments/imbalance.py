@@ -25,8 +25,11 @@ NAMES = (
     *(rows.background(side, "focal") for side in rows.BACKGROUND_SIDES),
     *(rows.anchors(*setting) for setting in published.TABLE_1C),
     rows.FL,
+    rows.cells("random", "focal"),
 )
-"""The experiments whose anchors a table or a figure shows; `python -m figures.imbalance --measure` measures them."""
+"""The experiments whose anchors a table or a figure shows; `python -m figures.imbalance --measure` measures them.
+
+For the last one the folder BCCD must be there, see `minidet.experiments.questions.cells`."""
 
 
 class Inspected(NamedTuple):
@@ -74,8 +77,9 @@ def _measured(name: str, identity: str) -> Inspected:
     from minidet.inspection.numbers import inspect
 
     experiment = experiments()[name]
+    few = {"images": IMAGES} if experiment.val["source"] == "shapes" else {}
     report = inspect(
-        open_dataset(**{**experiment.val, "images": IMAGES}), experiment.model.anchors, experiment.model.assignment,
+        open_dataset(**{**experiment.val, **few}), experiment.model.anchors, experiment.model.assignment,
         resize=experiment.training.resize, check_images=False, progress=False,
     )  # fmt: skip
     reached = report.coverage(np.ones(len(report.boxes.label), bool))["share"]

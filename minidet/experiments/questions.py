@@ -13,6 +13,7 @@ from typing import Any
 from minidet.experiments import rows
 from minidet.experiments.experiment import Experiment
 from minidet.experiments.setting import CLASSIFIER
+from minidet.experiments.sources import PHOTOGRAPHS
 
 
 def background(base: Experiment) -> Iterator[Experiment]:
@@ -185,21 +186,30 @@ def cells(base: Experiment) -> Iterator[Experiment]:
         cells/start=random,loss=ce          not run    cells/start=random,loss=ohem           not run
         cells/start=classifier,loss=focal   not run    cells/start=classifier,loss=balanced   not run
         cells/start=classifier,loss=ce      not run    cells/start=classifier,loss=ohem       not run
+
+    Does the order stay with three times as many steps?
+
+        longer/cells/start=random,loss=focal    not run    longer/cells/start=random,loss=balanced not run
+        longer/cells/start=random,loss=ce       not run    longer/cells/start=random,loss=ohem     not run
     """
     losses: dict[str, dict[str, Any]] = {
         "focal": {}, "balanced": {"loss.gamma": 0.0, "loss.alpha": 0.75}, "ce": {"loss.kind": "cross_entropy"},
         "ohem": {"loss.kind": "ohem", "loss.ohem_batch_size": 64, "loss.ohem_iou_threshold": 0.7},
     }  # fmt: skip
-    side, steps = base.training.resize.shorter_side, base.training.iterations
-    learnt = {"freeze_at": 0, "resize.longer_side": -(-4 * side // 3), "iterations": steps // 2}
+    side, steps = base.training.resize.shorter_side, base.training.iterations // 2
+    learnt = {"freeze_at": 0, "resize.longer_side": -(-4 * side // 3), "iterations": steps}
     photographs = replace(
-        base.changed(base.name, model={"num_classes": 3, "norm": "batch"}, training=learnt),
-        data={"source": "BCCD", "split": "train"}, val={"source": "BCCD", "split": "val"},
+        base.changed(base.name, model={"num_classes": 3, "norm": "batch"}, training=learnt), backbone=None,
+        data={"source": PHOTOGRAPHS, "split": "train"}, val={"source": PHOTOGRAPHS, "split": "val"},
     )  # fmt: skip
     for start in rows.STARTS:
         for loss in rows.CELL_LOSSES:
-            changed = photographs.changed(rows.cells(start, loss), training=losses[loss])
-            yield replace(changed, backbone=CLASSIFIER if start == "classifier" else None)
+            changed, longer = photographs.changed(rows.cells(start, loss), training=losses[loss]), rows.LONGER * steps
+            if start == "random":
+                yield changed
+                yield changed.changed(rows.longer(changed.name), training={"iterations": longer})
+            else:
+                yield replace(changed, backbone=CLASSIFIER)
 
 
 TABLES = (background, bracketed_ohem, tuned_focal, hard_negatives, plateau, classified, design, cells)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,10 @@ from minidet.experiments.experiment import Experiment
 
 Architecture = tuple[int, int]
 """Depth and groups of a backbone."""
+PHOTOGRAPHS = "BCCD"
+"""The folder of photographs of blood cells, as its authors call it, where a command is run."""
+PHOTOGRAPHS_FROM = "https://github.com/Shenggan/BCCD_Dataset"
+"""Where it is from."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +74,25 @@ class Sources:
                 raise ValueError(f"{self.data} has no {part}: {layout.says}; give the folder that holds annotations/")
         for experiment in experiments:
             self.backbone(experiment.model)
+
+
+def check_here(experiments: Iterable[Experiment]) -> None:
+    """Refuse experiments whose images are not there.
+
+    Args:
+        experiments: those that are to be run at small scale.
+
+    Raises:
+        ValueError: a folder of images is missing; the message says how to get it.
+    """
+    for experiment in experiments:
+        for part in (experiment.data, experiment.val):
+            source = part["source"]
+            if source == PHOTOGRAPHS and not Path(source).exists():
+                raise ValueError(
+                    f"{experiment.name} needs the folder {source} here: git clone {PHOTOGRAPHS_FROM} and "
+                    f"ln -s BCCD_Dataset/BCCD {source}, or run this where it is"
+                )
 
 
 def architecture(path: Path) -> Architecture:

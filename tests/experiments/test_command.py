@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+from pathlib import Path
 
 import pytest
 import torch
@@ -13,6 +14,8 @@ from minidet.experiments import definitions, results, rows, runner
 from minidet.experiments.definitions import experiments
 from minidet.experiments.repeat import compared
 from tests.experiments.made_up import TINY, made_up
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -78,3 +81,26 @@ def test_the_recorded_command_repeats_a_run_exactly(tmp_path, monkeypatch, capsy
 def test_other_settings_do_not_get_into_the_committed_results(tiny, capsys):
     assert cli.main(["experiments", "run", "1b", "--set", "training.iterations=5"]) == 1
     assert "give --results" in capsys.readouterr().err
+
+
+def test_photographs_that_are_not_there_are_asked_for_before_anything_is_written(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    words = ["experiments", "run", "cells", "--seeds", "1", "--results", "results", "--runs", "runs"]
+    assert cli.main(words) == 1
+    assert "needs the folder BCCD here: git clone https://" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+def test_losses_are_compared_on_the_photographs_of_a_folder(tmp_path, monkeypatch):
+    """On the eight that are in the project, for three steps."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "BCCD").symlink_to(ROOT / "chapters" / "data" / "bccd")
+    known = {name: experiment.changed(name, training={"iterations": 3, "warmup": 1})
+             for name, experiment in experiments().items() if name.startswith("cells/start=random")}  # fmt: skip
+    for name in ("cells/start=random,loss=focal", "cells/start=random,loss=ohem"):
+        run = json.loads(runner.run(known[name], 0, tmp_path / "results", tmp_path / "runs").read_bytes())
+        assert run["config"]["data"] == {"source": "BCCD", "split": "train"}
+        assert run["backbone"] is None
+        assert run["diverged_at"] is None
+        assert 0 <= run["metrics"]["AP"] <= 1

@@ -17,7 +17,7 @@ from figures import ablations, figure3, figure4, figure7, prior, questions, summ
 from figures import imbalance as imbalance_figure
 from figures import tables as tables_script
 from minidet.experiments import claims, imbalance, loss_shares, results, rows, rule, runner, tables, verdicts
-from minidet.experiments.conclusion import best_of_each, conclusion
+from minidet.experiments.conclusion import best_of_each, conclusion, on_photographs
 from minidet.experiments.definitions import experiments
 from minidet.experiments.results import load_results
 from minidet.reference import focal_loss
@@ -104,17 +104,19 @@ def test_open_questions_are_shown_with_every_seed_or_how_to_ask_them(monkeypatch
     monkeypatch.setattr(questions, "inspected", lambda name: SimpleNamespace(imbalance=float(len(name))))
     empty = questions.draw(nothing())
     assert [ax.texts[0].get_text().splitlines()[-1] for ax in empty.axes] == [
-        f"minidet experiments run {names}" for names in ("background", "plateau", "ohem tuned", "distractors")
+        f"minidet experiments run {names}"
+        for names in ("background", "plateau", "ohem tuned", "distractors", "cells", "cells")
     ]
     found = everything()
     for run in found.of(rows.plateau(rows.FL)).values():
         run["evaluations"] = [{"iteration": step, "AP": 0.1} for step in (1000, 2000)]
     full = questions.draw(found)
-    background, steps, batches, distractors = full.axes
+    background, steps, batches, distractors, *cells = full.axes
     assert sum(line.get_marker() == "o" for line in background.lines) == 3 * len(rows.BACKGROUND_SIDES)
     assert sum(list(line.get_xdata()) == [1000, 2000] for line in steps.lines) == 3  # one per seed
     assert sum(line.get_marker() == "o" for line in batches.lines) == 2 * len(rows.MORE_BATCHES)
     assert [len(line.get_xdata()) for line in distractors.lines if line.get_marker() == "o"] == [3] * 9
+    assert [len(line.get_xdata()) for ax in cells for line in ax.lines] == [3] * 4 * 2
 
 
 class Page(HTMLParser):
@@ -140,6 +142,7 @@ def test_the_readme_says_what_the_runs_say():
     readme = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
     assert conclusion(claims.judged(found)) in readme
     assert best_of_each(found) in readme
+    assert on_photographs(found) in readme
 
 
 def test_the_summary_needs_nothing_else_and_holds_everything(monkeypatch):
