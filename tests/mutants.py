@@ -1,6 +1,6 @@
 """Small faults planted in the operations: which of them do the tests find?
 
-``python -m tests.mutants [reference/losses.py …] [--sample SHARE] [--json FILE] [--minutes N]``, from the
+``python -m tests.mutants [reference/losses.py …] [--sample SHARE] [--json FILE] [--minutes N] [--numba]``, from the
 repository's root, on Linux; without a file, all of `SUBJECTS`. What FILE knows already is not run again, so that a run
 can be broken off and continued; faults in expressions that have changed since, and survivors without a reason, are
 run. With a sample, only that share of the faults is run: which ones is drawn from their names, not from the results.
@@ -8,8 +8,9 @@ run. With a sample, only that share of the faults is run: which ones is drawn fr
 A fault is one change to one expression in a function: + for -, < for <=, a number plus or minus 1, a term or factor
 left out, min for max, and for or, a negation dropped. Messages of errors are left alone. pytest collects the tests
 once; each fault gets a child of that process, which runs the tests of its path, the quick ones first, until one fails.
-Functions of `compiled` run without Numba, as Python. A fault that no test finds survives: either a test is missing, or
-the change changes nothing that a caller could see; then `REASONS` in `tests.survivors` says why.
+Functions of `compiled` run without Numba, as Python, or with ``--numba`` as machine code, which is compiled anew for
+each fault: the shorter way where a file's loops are long. A fault that no test finds survives: either a test is
+missing, or the change changes nothing that a caller could see; then `REASONS` in `tests.survivors` says why.
 """
 
 from __future__ import annotations
@@ -55,6 +56,8 @@ CONTRACT = "tests/test_package.py::test_the_contract"
 SLOWEST = 4.0
 """Seconds of a processor that a test may take to be among those that are run."""
 
+WITHOUT_NUMBA = os.environ.get("NUMBA_DISABLE_JIT") == "1"
+"""Whether the functions of `compiled` run as Python; Numba reads it when it is imported."""
 BROKEN = 9
 """What a child returns that did not come to its tests."""
 
@@ -191,6 +194,26 @@ def plant(module: str, tree: ast.Module) -> None:
             function.__defaults__ = tuple(value.value for value in values) or None  # type: ignore[attr-defined]
 
 
+def recompile(module: str) -> None:
+    """Have Numba forget the machine code of a module's functions and of all kernels that call them."""
+    from numba.core.caching import NullCache
+    from numba.core.dispatcher import Dispatcher
+
+    kernels = [one for one in gc.get_objects() if issubclass(type(one), Dispatcher)]  # not of proxies
+    stale = [one for one in kernels if one.py_func.__module__ == module]
+    more = stale
+    while more:
+        changed = {id(one) for one in stale}
+        more = [one for one in kernels if id(one) not in changed and any(
+            id(one.py_func.__globals__.get(name)) in changed for name in one.py_func.__code__.co_names
+        )]  # fmt: skip
+        stale += more
+    for one in stale:
+        one._make_finalizer()()
+        one._reset_overloads()
+        one._cache = NullCache()
+
+
 class Loop:
     """A plugin of pytest that, in place of running the collected tests, runs them once for each fault."""
 
@@ -246,6 +269,8 @@ class Loop:
 
     def survives(self, session: pytest.Session, items: list[pytest.Item], tree: ast.Module) -> int:
         plant(self.module, tree)
+        if self.file.parent.name == "compiled" and not WITHOUT_NUMBA:
+            recompile(self.module)
         for item in items:
             item.config.hook.pytest_runtest_protocol(item=item, nextitem=None)
             if session.testsfailed:
@@ -286,6 +311,7 @@ def main() -> None:
     parser.add_argument("files", nargs="*", help="such as reference/losses.py")
     parser.add_argument("--sample", type=float, default=1.0, metavar="SHARE", help="such as 0.1")
     parser.add_argument("--minutes", type=float, default=1e6)
+    parser.add_argument("--numba", action="store_true", help="run the functions of compiled as machine code")
     parser.add_argument("--json", type=Path, default=RESULTS)
     options = parser.parse_args()
     known: dict[str, Any] = json.loads(options.json.read_text(encoding="utf-8")) if options.json.exists() else {}
@@ -293,7 +319,7 @@ def main() -> None:
     for subject in options.files or SUBJECTS:
         file = ROOT / "minidet" / subject
         path, name = file.parent.name, file.stem
-        if path == "compiled" and os.environ.get("NUMBA_DISABLE_JIT") != "1":  # which Numba reads when it is imported
+        if path == "compiled" and not WITHOUT_NUMBA and not options.numba:
             again = [sys.executable, "-m", "tests.mutants", *sys.argv[1:]]
             os.execve(sys.executable, again, {**os.environ, "NUMBA_DISABLE_JIT": "1"})
         now = named(file).keys()
@@ -312,7 +338,7 @@ def main() -> None:
         always = ["tests/test_docstrings.py", CONTRACT]
         chosen = f"{path} or test_average_precision"  # whose tests are not one for each path
         arguments = ["-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-k", chosen, *tests, *always]
-        if path == "compiled":
+        if path == "compiled" and WITHOUT_NUMBA:
             arguments += ["-W", "ignore::RuntimeWarning"]  # of overflow, by NumPy's scalars: machine code has none
         pytest.main(arguments, plugins=[Loop(file, options.sample, known, stop, save)])
     summary(known)
