@@ -44,9 +44,10 @@ def _suppress(boxes, starts, threshold):
     """(N,) bool of the greedy choice within each group boxes[starts[g] : starts[g + 1]], best box first.
 
     It is fast because a box is compared with few others: kept boxes are filed under the cell of a grid in which their
-    centre lies, and only those near enough to matter are looked up. IoU > t asks for an intersection wider than
-    t max(w1, w2), so the centres are less than (w1 + w2) / 2 - t max(w1, w2) apart, and no side is longer than 1 / t
-    times the other; the same holds for the heights. Boxes of no area overlap nothing; they are kept and filed nowhere.
+    centre lies, and only those near enough to matter are looked up. Where an intersection is o wide, the IoU is at
+    most o / (w1 + w2 - o), so IoU > t asks for centres less than (w1 + w2) / 2 (1 - t) / (1 + t) apart, and no side is
+    longer than 1 / t times the other; the same holds for the heights. Boxes of no area overlap nothing; they are kept
+    and filed nowhere.
     """
     kept = np.empty(len(boxes), np.bool_)
     next_in_cell = np.empty(len(boxes), np.int64)
@@ -135,12 +136,15 @@ def _core(boxes, start, stop, axis, low, high):
         for i in range(start, stop):
             centre = _centre(boxes, i, axis)
             away += abs(centre - mean) if low <= centre <= high else 0.0
-        nearer, farther, inside = max(low, mean - 4 * away / inside), min(high, mean + 4 * away / inside), 0
+        away *= 4 / inside
+        nearest, farthest, inside = high, low, 0
         for i in range(start, stop):
-            inside += nearer <= _centre(boxes, i, axis) <= farther
-        if inside < 0.9 * count or (nearer == low and farther == high):
+            centre = _centre(boxes, i, axis)
+            if low <= centre <= high and abs(centre - mean) <= away:
+                nearest, farthest, inside = min(nearest, centre), max(farthest, centre), inside + 1
+        if inside < 0.9 * count or (nearest == low and farthest == high):
             break
-        low, high = nearer, farther
+        low, high = nearest, farthest
     return low, high
 
 
@@ -157,9 +161,6 @@ def _cell(place, count):
 
 @helper
 def _reach(side, longest, threshold):
-    """How far apart, along one axis, the centres of a box of this side and of one with IoU > threshold may be.
-
-    For another side v the bound is (side + v) / 2 - threshold * max(side, v), greatest at v = side or at the longest v.
-    """
+    """How far apart, along one axis, the centres of a box of this side and of one with IoU > threshold may be."""
     other = longest if threshold == 0.0 else min(longest, side / threshold)
-    return max(side * (1.0 - threshold), side / 2 + other * (0.5 - threshold))
+    return (side + other) / 2 * (1.0 - threshold) / (1.0 + threshold)

@@ -14,6 +14,7 @@ import pytest
 from minidet import compiled, reference
 from minidet.compiled.arrays import descending
 from minidet.compiled.jit import compiler
+from minidet.compiled.nms import _grid, _reach
 from minidet.config import AnchorConfig, PostprocessConfig
 from tests.ops import random_boxes
 
@@ -283,3 +284,70 @@ def test_machine_code_on_disk_is_loaded_without_the_compiler(tmp_path):
         command = [sys.executable, "-W", "error", "-c", LOADED]
         result = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, check=False)
         assert result.stdout.strip() == printed, result.stderr
+
+
+@numba.njit
+def the_grid(boxes):
+    return _grid(boxes, 0, len(boxes))
+
+
+@numba.njit
+def the_reach(side, longest, threshold):
+    return _reach(side, longest, threshold)
+
+
+def scattered(n=4000, side=10.0, extent=2000.0):
+    """Boxes spread evenly, about as many as squares of 30 pixels would be."""
+    rng = np.random.default_rng(3)
+    corner = rng.uniform(0, extent, (n, 2))
+    return np.concatenate([corner, corner + rng.uniform(0.5, 1.5, (n, 2)) * side], axis=1)
+
+
+def far(boxes, few):
+    """The first few of some boxes elsewhere, a million times as far away as they are wide, in several directions."""
+    rng = np.random.default_rng(4)
+    moved = boxes.copy()
+    moved[:few] += np.tile(rng.normal(0, 1e7, (few, 2)), 2)
+    return moved
+
+
+@pytest.mark.parametrize(
+    ("boxes", "most"),
+    [
+        (scattered(), 2.3), (scattered() + 3e6, 2.3), (scattered() - [1e6, 4e6, 1e6, 4e6], 2.3),
+        (1e-4 * scattered(), 2.3), (1e5 * scattered(), 2.3), (far(scattered(), 1), 2.3),
+        (far(scattered(), 200), 6), (1e-4 * far(scattered(), 40), 2.6),  # what is far is filed at the edge
+        (np.concatenate([scattered(), [[0, 0, 4000, 4000]]]), 2.3), (scattered(2) * [1, 1000, 1, 1000], 1.0),
+    ],
+)  # fmt: skip
+def test_nms_looks_up_few_boxes_wherever_they_are(boxes, most):
+    """Its grid has about as many cells as boxes and few boxes in one, which is what makes it fast; no time is taken."""
+    low_x, low_y, scale, columns, rows, widest, highest, margin = the_grid(boxes)
+    sides, centres = boxes[:, 2:] - boxes[:, :2], (boxes[:, 2:] + boxes[:, :2]) / 2
+    assert (widest, highest) == tuple(sides.max(axis=0))
+    assert columns * rows <= 2 * len(boxes) + 2
+    place = np.clip(((centres - [low_x, low_y]) * scale).astype(int), 0, [columns - 1, rows - 1])
+    in_cell = np.bincount(place[:, 1] * columns + place[:, 0])
+    met = (in_cell.astype(float) ** 2).sum() / len(boxes)  # itself and, where boxes are spread evenly, one other
+    assert met <= most
+    assert 0 < margin < 0.01
+
+
+def test_nms_has_cells_as_large_as_the_average_box_where_boxes_are_crowded():
+    boxes = scattered(extent=20.0)
+    _, _, scale, columns, rows, *_ = the_grid(boxes)
+    assert 1 / scale == pytest.approx((boxes[:, 2:] - boxes[:, :2]).mean())
+    assert max(columns, rows) <= 4
+
+
+@pytest.mark.parametrize("threshold", [0.05, 0.3, 0.5, 0.7, 0.95, 1.0])
+@pytest.mark.parametrize("longest", [4.0, 12.0, 1e6])
+def test_nms_looks_as_far_as_it_must_and_no_farther(threshold, longest):
+    """Along one axis, beside the farthest of all partners whose IoU is at the threshold."""
+    side = 12.0
+    longest = max(longest, side)
+    others = np.append(np.geomspace(side * threshold, min(longest, side / threshold), 2001), side)
+    overlap = threshold / (1 + threshold) * (side + others)
+    farthest = ((side + others) / 2 - overlap).max()
+    assert the_reach(side, longest, threshold) == pytest.approx(farthest, rel=1e-9, abs=1e-9)
+    assert the_reach(side, longest, 0.0) == (side + longest) / 2
