@@ -23,6 +23,7 @@ from matplotlib.figure import Figure
 from figures import script
 from minidet.experiments import rows
 from minidet.experiments.imbalance import inspected
+from minidet.experiments.layout import CELL_LOSSES
 from minidet.experiments.results import RESULTS, Results, load_results
 from minidet.plotting import GAMMA_COLOURS, STYLE, new_figure, save_figure
 
@@ -117,11 +118,12 @@ def _draw_cells(ax: Axes, results: Results, start: str) -> None:
     ax.set(title=f"Photographs of blood cells, from {whose}")
     if not _shown(ax, results, [rows.cells(start, loss) for loss in rows.CELL_LOSSES], "cells"):
         return
-    for x, loss in enumerate(rows.CELL_LOSSES):
+    for x, (loss, _) in enumerate(CELL_LOSSES):
         if score := results.score(rows.cells(start, loss)):
-            ax.bar(x, score.mean, 0.6, color=COLOURS[loss], alpha=0.25)
-            ax.plot([x] * score.n, score.values, "o", color=COLOURS[loss], markersize=4, alpha=0.7)
-    ax.set_xticks(range(len(rows.CELL_LOSSES)), [LABELS[loss] for loss in rows.CELL_LOSSES])
+            colour = COLOURS[loss.partition("-")[0]]
+            ax.bar(x, score.mean, 0.6, color=colour, alpha=0.25)
+            ax.plot([x] * score.n, score.values, "o", color=colour, markersize=4, alpha=0.7)
+    ax.set_xticks(range(len(CELL_LOSSES)), [label.replace(", ", ",\n", 1) for _, label in CELL_LOSSES])
 
 
 def _line(ax: Axes, results: Results, x: Iterable[float], names: Sequence[str], label: str, colour: str) -> None:

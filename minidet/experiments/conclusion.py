@@ -58,7 +58,8 @@ def on_photographs(results: Results) -> str:
     Args:
         results: the runs.
     """
-    kinds = {"focal": "the focal loss", "balanced": "cross entropy with α = .75", "ce": "without α", "ohem": "OHEM"}
+    kinds = {"focal": "the focal loss", "balanced": "cross entropy with α = .75", "ce": "without α"}
+    kinds |= {name: f"OHEM with {batch} anchors" for name, batch in rows.CELL_BATCHES.items()}
     starts = []
     for start in rows.STARTS:
         scores = {loss: results.score(rows.cells(start, loss)) for loss in rows.CELL_LOSSES}

@@ -63,7 +63,9 @@ MORE_SIDES = (128, 192)
 
 STARTS = ("random", "classifier")
 """Whose weights photographs are learnt from."""
-CELL_LOSSES = ("focal", "balanced", "ce", "ohem")
+CELL_BATCHES = {"ohem": 64, "ohem-256": 256}
+"""Batch sizes of OHEM on photographs, where about 130 anchors of an image are positive."""
+CELL_LOSSES = ("focal", "balanced", "ce", *CELL_BATCHES)
 """Losses that are compared on photographs."""
 
 FL = "1b/gamma=2"
@@ -166,7 +168,7 @@ def design(what: str) -> str:
 
 
 def cells(start: str, loss: str) -> str:
-    """Name of "focal", "balanced", "ce" or "ohem" on photographs of blood cells, from "random" or "classifier"."""
+    """Name of one of CELL_LOSSES on photographs of blood cells, from one of STARTS."""
     return f"cells/start={start},loss={loss}"
 
 

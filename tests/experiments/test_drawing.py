@@ -116,7 +116,7 @@ def test_open_questions_are_shown_with_every_seed_or_how_to_ask_them(monkeypatch
     assert sum(list(line.get_xdata()) == [1000, 2000] for line in steps.lines) == 3  # one per seed
     assert sum(line.get_marker() == "o" for line in batches.lines) == 2 * len(rows.MORE_BATCHES)
     assert [len(line.get_xdata()) for line in distractors.lines if line.get_marker() == "o"] == [3] * 9
-    assert [len(line.get_xdata()) for ax in cells for line in ax.lines] == [3] * 4 * 2
+    assert [len(line.get_xdata()) for ax in cells for line in ax.lines] == [3] * 2 * len(rows.CELL_LOSSES)
 
 
 class Page(HTMLParser):
