@@ -135,8 +135,9 @@ def differences() -> str:
         f"{many / few:.1f} times each, after which AP still rises; detections with a score below "
         f"{model.postprocess.score_threshold:g} are dropped, which costs losses with low scores more. The backbone was "
         f"trained by a detector with the focal loss, and is the same for all seeds, so that the spread over the seeds "
-        "does not include it. The other rows change what their names say and nothing else, but for two: AdamW has a "
-        "learning rate of 0.001 and clips gradients, and the images of the background rows have 2 to 4 distractors."
+        "does not include it. The other rows change what their names say and nothing else, but for three: AdamW has a "
+        "learning rate of 0.001 and clips gradients; the images of the background rows have 2 to 4 distractors; and on "
+        "photographs nothing is frozen, the normalisation learns, and there are half as many steps."
     )
 
 

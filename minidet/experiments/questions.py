@@ -130,7 +130,7 @@ def plateau(base: Experiment) -> Iterator[Experiment]:
 def classified(base: Experiment) -> Iterator[Experiment]:
     """The rivals on backbones that learnt to classify single shapes, of which every seed has its own.
 
-    About 100 s per run, and 10 minutes per seed for the backbone:
+    About 100 s per run, and 3 minutes per seed for the backbone:
 
         classifier/1b/gamma=2      not run    classifier/1a/alpha=0.75        not run
         classifier/1d/ohem-32-0.5  not run    classifier/3/gamma=2,beta=1     not run
@@ -179,8 +179,8 @@ def cells(base: Experiment) -> Iterator[Experiment]:
     """Four losses on photographs: the blood cells of BCCD, from random weights and from those of a classifier.
 
     They need the folder BCCD of https://github.com/Shenggan/BCCD_Dataset where the command is run: 205 photographs to
-    train on and 87 to measure on, about thirteen cells in each, of 640 x 480 pixels made smaller. Nothing is frozen, and
-    the normalisation learns. About 65 s per run, and 10 minutes per seed for the classifier:
+    train on and 87 to measure on, about thirteen cells in each, of 640 x 480 pixels made smaller. Nothing is frozen,
+    and the normalisation learns. About 65 s per run, and 3 minutes per seed for the classifier:
 
         cells/start=random,loss=focal       not run    cells/start=random,loss=balanced       not run
         cells/start=random,loss=ce          not run    cells/start=random,loss=ohem           not run

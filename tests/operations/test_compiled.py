@@ -303,11 +303,11 @@ def scattered(n=4000, side=10.0, extent=2000.0):
     return np.concatenate([corner, corner + rng.uniform(0.5, 1.5, (n, 2)) * side], axis=1)
 
 
-def far(boxes, few):
+def far(boxes, few, axes=(1, 1)):
     """The first few of some boxes elsewhere, a million times as far away as they are wide, in several directions."""
     rng = np.random.default_rng(4)
     moved = boxes.copy()
-    moved[:few] += np.tile(rng.normal(0, 1e7, (few, 2)), 2)
+    moved[:few] += np.tile(rng.normal(0, 1e7, (few, 2)) * axes, 2)
     return moved
 
 
@@ -316,6 +316,7 @@ def far(boxes, few):
     [
         (scattered(), 2.3), (scattered() + 3e6, 2.3), (scattered() - [1e6, 4e6, 1e6, 4e6], 2.3),
         (1e-4 * scattered(), 2.3), (1e5 * scattered(), 2.3), (far(scattered(), 1), 2.3),
+        (far(scattered(), 1) + 3e6, 2.3), (far(scattered() + [5e4, 0, 5e4, 0], 40, [1, 0]), 2.6),
         (far(scattered(), 200), 6), (1e-4 * far(scattered(), 40), 2.6),  # what is far is filed at the edge
         (np.concatenate([scattered(), [[0, 0, 4000, 4000]]]), 2.3), (scattered(2) * [1, 1000, 1, 1000], 1.0),
     ],
