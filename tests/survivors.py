@@ -6,14 +6,18 @@ _SMALL = "wherever p counts and is not 1, u is small, and less than a unit in th
 _EQUAL = "where |d| is beta, both branches give the same"
 _NOT_TAKEN = "it divides only where beta is 0, and what comes out is not taken"
 _HALVES = "times any number near 2**27 it leaves halves so short that their products are exact"
-_REACH = "it reaches farther: more cells are compared, with the same outcome"
 _GRID = "it moves the grid or its cells, which costs time alone: what lies outside is filed at the edge"
 _MARGIN = "the margin covers rounding, but for boxes of 1e9 pixels whose IoU is at the threshold to the last digit"
 _COPY = "a copy more costs time alone"
+_BOUND = "a cell beside it gives a lower bound: more are compared"
+_SLOWER = "the general power gives the same, only slower"
+_CHECKED = "what seems misshapen is checked thoroughly, and found right"
 _ORDER = "the order 0 asks for the value, as any number does but 1; the value does not look at the slope"
 _COLUMNS = "of four columns, the last but one and the last are 2 and 3"
 _LENGTHS = "lists of different lengths have been refused before"
 
+SLOWER = frozenset({_GRID, _COPY, _BOUND, _SLOWER, _CHECKED})
+"""Reasons that speak of time alone: these faults do change something."""
 REASONS: dict[str, str] = {
     "reference/losses.py cross_entropy_grad: sigmoid(e.u) * e.du_dx -> sigmoid(e.u) / e.du_dx": _SIGN,
     "reference/losses.py focal_loss_grad: s ** gamma * (gamma * (p * loss) + s) * e.du_dx"
@@ -38,11 +42,7 @@ REASONS: dict[str, str] = {
     "compiled/anchors.py pyramid_anchors: False -> True": _COPY,
     "compiled/assignment.py _assign_block: np.zeros -> np.ones (2)": "an anchor's object is taken only where it "
     "overlaps one, and then it has been written",
-    "compiled/forced.py _best_iou: 3 -> 2 (2)": "a cell beside it gives a lower bound: more are compared",
-    "compiled/grid.py reach: min -> max": _REACH,
-    "compiled/grid.py reach: 0 -> 1 (7)": "one of the two ranges is empty still",
-    "compiled/grid.py _range: (gt_high - least - low) / stride -> (gt_high - least - low) * stride": _REACH,
-    "compiled/grid.py _range: gt_high - least -> gt_high": _REACH,
+    "compiled/forced.py _best_iou: 3 -> 2 (2)": _BOUND,
     "compiled/boxes.py box_iou: dtype if dtype == np.float32 else np.float64 -> np.float64 if dtype == np.float32"
     " else dtype": "rounding to float32 at the end gives the same; of half precision Numba has no kernels",
     "compiled/boxes.py box_iou: False -> True": _COPY,
@@ -55,11 +55,11 @@ REASONS: dict[str, str] = {
     "compiled/losses.py _dense_loop: total += 0.0 if x[i, k] == x[i, k] else x[i, k]"
     " -> total -= 0.0 if x[i, k] == x[i, k] else x[i, k]": "what is added is 0 or NaN",
     "compiled/losses.py _dense_loop: 0 -> -1": _ORDER,
-    "compiled/postprocess.py _best_of_level: 2 -> 3": "what seems misshapen is checked thoroughly, and found right",
+    "compiled/postprocess.py _best_of_level: 2 -> 3": _CHECKED,
     "compiled/quality.py _quality: 0.0 -> -1.0 (6)": "where d is 0, what the ratio is multiplied by is 0",
     "compiled/softmax.py _softmax_loop: 1.0 -> 2.0 (4)": _ORDER,
     "compiled/stable.py decay: 0.0 -> 1.0": "of a number below 1, less than a unit in the last place is lost",
-    "compiled/stable.py power: 1.0 -> 0.0 (2)": "the general power gives the same, only slower",
+    "compiled/stable.py power: 1.0 -> 0.0 (2)": _SLOWER,
     "compiled/nms.py batched_nms: 1 -> 2 (2)": "a border may be any number that is no class",
     "compiled/nms.py _suppress: x1 + w / 2 - low_x -> low_x": _GRID,
     "compiled/nms.py _suppress: 1e-15 * (abs(y1) + abs(y2)) -> 1e-15": _MARGIN,

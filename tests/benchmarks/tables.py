@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from tests import mutants
+from tests import mutants, survivors
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "tests" / "benchmarks" / "README.md"
@@ -127,12 +127,15 @@ def faults() -> str:
         subjects = [one for one in mutants.SUBJECTS if one.startswith(f"{path}/")]
         possible = sum(len(mutants.named(ROOT / "minidet" / one)) for one in subjects)
         outcomes = [one["outcome"] for key, one in found.items() if key.startswith(f"{path}/")]
-        alive = outcomes.count("survived")
+        reasons = [reason for key, reason in survivors.REASONS.items() if key.startswith(f"{path}/")]
+        slower = sum(reason in survivors.SLOWER for reason in reasons)
+        alike, seen = len(reasons) - slower, len(outcomes) - len(reasons)
         rows.append([
-            f"`minidet.{path}`", f"{possible:,}", f"{len(outcomes):,}",
-            f"{len(outcomes) - alive:,}", f"{1 - alive / len(outcomes):.1%}", str(alive),
+            f"`minidet.{path}`", f"{possible:,}", f"{len(outcomes):,}", f"{seen:,}", str(slower), str(alike),
+            f"{seen / len(outcomes):.1%}", f"{seen / (len(outcomes) - alike):.1%}",
         ])  # fmt: skip
-    return _table(["", "possible", "planted", "found", "share", "not found, each with its reason"], rows)
+    head = ["", "possible", "planted", "found", "cost time alone", "change nothing", "found of all"]
+    return _table([*head, "found of those that change something"], rows)
 
 
 TABLES: dict[str, Callable[[], str]] = {

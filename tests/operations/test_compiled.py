@@ -13,6 +13,7 @@ import pytest
 
 from minidet import compiled, reference
 from minidet.compiled.arrays import descending
+from minidet.compiled.grid import _slack, reach
 from minidet.compiled.jit import compiler
 from minidet.compiled.nms import _grid, _reach
 from minidet.config import AnchorConfig, PostprocessConfig
@@ -352,3 +353,29 @@ def test_nms_looks_as_far_as_it_must_and_no_farther(threshold, longest):
     farthest = ((side + others) / 2 - overlap).max()
     assert the_reach(side, longest, threshold) == pytest.approx(farthest, rel=1e-9, abs=1e-9)
     assert the_reach(side, longest, 0.0) == (side + longest) / 2
+
+
+@numba.njit
+def the_rectangle(cell, place, gt, iou):
+    return reach(cell, place, 0.5, gt, iou), (_slack(place[0]), _slack(place[1]))
+
+
+def test_assignment_looks_at_the_anchors_that_overlap_enough_and_at_no_others():
+    """Along each axis, where the other one is as good as it can be."""
+    rng = np.random.default_rng(6)
+    for _ in range(400):
+        half, size = np.exp(rng.uniform(0, 4, (2, 2)))
+        corner = rng.uniform(-40, 240, 2)
+        place, iou = np.array([rng.integers(1, 40), rng.integers(1, 40), 8, 16]), rng.choice([0.1, 0.4, 0.5, 0.9])
+        cell, gt = np.concatenate([-half, half]), np.concatenate([corner, corner + size])
+        ranges, slack = the_rectangle(tuple(cell), place, tuple(gt), iou)
+        least, shorter = iou / (1 + iou) * (4 * half.prod() + size.prod()), np.minimum(2 * half, size)
+        hopeless = (least / shorter[::-1] > shorter).any()
+        for axis, (first, stop) in ((1, ranges[0]), (0, ranges[1])):
+            count, stride, few = place[1 - axis], place[3 - axis], slack[1 - axis] * place[3 - axis]
+            centre = (np.arange(count) + 0.5) * stride
+            overlap = np.minimum(centre + cell[axis + 2], gt[axis + 2]) - np.maximum(centre + cell[axis], gt[axis])
+            needed = least / shorter[1 - axis]
+            found = (np.arange(count) >= first) & (np.arange(count) < stop)
+            assert not (found & (overlap < needed - 1.01 * few)).any()
+            assert hopeless or found[overlap > needed + 1.01 * few].all()
