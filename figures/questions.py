@@ -123,6 +123,9 @@ def _draw_cells(ax: Axes, results: Results, start: str) -> None:
             colour = COLOURS[loss.partition("-")[0]]
             ax.bar(x, score.mean, 0.6, color=colour, alpha=0.25)
             ax.plot([x] * score.n, score.values, "o", color=colour, markersize=4, alpha=0.7)
+        else:
+            ax.text(x, 0.5, "not run", ha="center", fontsize="small")
+    ax.set(xlim=(-0.6, len(CELL_LOSSES) - 0.4))
     ax.set_xticks(range(len(CELL_LOSSES)), [label.replace(", ", ",\n", 1) for _, label in CELL_LOSSES])
 
 

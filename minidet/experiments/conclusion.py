@@ -53,20 +53,21 @@ def best_of_each(results: Results) -> str:
 
 
 def on_photographs(results: Results) -> str:
-    """The AP of each loss on photographs of blood cells; empty where one was never run.
+    """The AP of each loss on photographs of blood cells; empty where none was run.
 
     Args:
         results: the runs.
     """
     kinds = {"focal": "the focal loss", "balanced": "cross entropy with α = .75", "ce": "without α"}
     kinds |= {name: f"OHEM with {batch} anchors" for name, batch in rows.CELL_BATCHES.items()}
+    whose = {"random": "random weights", "classifier": "those of a classifier"}
     starts = []
     for start in rows.STARTS:
         scores = {loss: results.score(rows.cells(start, loss)) for loss in rows.CELL_LOSSES}
-        if not all(scores.values()):
-            return ""
-        starts.append(f"from {start} weights" if start == "random" else f"from those of a {start}")
-        starts[-1] += ": " + ", ".join(f"{kinds[loss]} {score}" for loss, score in scores.items())
+        told = ", ".join(f"{kinds[loss]} {score}" for loss, score in scores.items() if score)
+        starts += [f"from {whose[start]}: {told}"] if told else []
+    if not starts:
+        return ""
     ratio = imbalance.inspected(rows.cells("random", "focal")).imbalance
     steps = results.known[rows.cells("random", "focal")].training.iterations
     return (

@@ -108,6 +108,14 @@ def test_every_seed_has_a_classifier_of_its_own(tmp_path, monkeypatch):
     assert classifier.trained(upon.model, 0, tmp_path).stat().st_mtime < paths[0].stat().st_mtime
 
 
+def test_the_classifiers_tell_shapes_apart():
+    """Those that committed runs began with; one in six would be chance."""
+    told = [json.loads(path.read_bytes()) for path in (RESULTS / "classifiers").glob("*.json")]
+    used = [run["seed"] for run in load_results().used if run["config"]["backbone"] == CLASSIFIER]
+    assert {content["seed"] for content in told} == set(used) != set()
+    assert min(content["accuracy"] for content in told) > 0.7
+
+
 def test_a_run_records_every_score_and_what_was_measured_on_the_way(tmp_path):
     watched = TINY.changed("tiny/watched", training={"evaluate_every": 2})
     assert watched.identity == TINY.identity
