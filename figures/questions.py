@@ -126,7 +126,7 @@ def _draw_cells(ax: Axes, results: Results, start: str) -> None:
         else:
             ax.text(x, 0.5, "not run", ha="center", fontsize="small")
     ax.set(xlim=(-0.6, len(CELL_LOSSES) - 0.4))
-    ax.set_xticks(range(len(CELL_LOSSES)), [label.replace(", ", ",\n", 1) for _, label in CELL_LOSSES])
+    ax.set_xticks(range(len(CELL_LOSSES)), [label.replace(", ", ",\n") for _, label in CELL_LOSSES])
 
 
 def _line(ax: Axes, results: Results, x: Iterable[float], names: Sequence[str], label: str, colour: str) -> None:
