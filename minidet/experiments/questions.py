@@ -46,14 +46,14 @@ def bracketed_ohem(base: Experiment) -> Iterator[Experiment]:
 
     About 140 s per run:
 
-        ohem/batch=6,nms=0.5    not run    ohem/batch=6,nms=0.7    1
-        ohem/batch=12,nms=0.5   18         ohem/batch=12,nms=0.7   not run
+        ohem/batch=6,nms=0.5    6          ohem/batch=6,nms=0.7    1
+        ohem/batch=12,nms=0.5   18         ohem/batch=12,nms=0.7   2
         ohem/batch=16,nms=0.5   = 1d/ohem-16-0.5    ohem/batch=16,nms=0.7   = 1d/ohem-16-0.7
         ohem/batch=24,nms=0.5   20         ohem/batch=24,nms=0.7   16
         ohem/batch=32,nms=0.5   = 1d/ohem-32-0.5    ohem/batch=32,nms=0.7   = 1d/ohem-32-0.7
         ohem/batch=64,nms=0.5   = 1d/ohem-64-0.5    ohem/batch=64,nms=0.7   = 1d/ohem-64-0.7
-        ohem/batch=128,nms=0.5  17         ohem/batch=128,nms=0.7  not run
-        ohem/batch=256,nms=0.5  not run    ohem/batch=256,nms=0.7  15
+        ohem/batch=128,nms=0.5  17         ohem/batch=128,nms=0.7  17
+        ohem/batch=256,nms=0.5  12         ohem/batch=256,nms=0.7  15
     """
     for batch in rows.MORE_BATCHES:
         for threshold in rows.MORE_THRESHOLDS:
