@@ -16,8 +16,8 @@ _ORDER = "the order 0 asks for the value, as any number does but 1; the value do
 _COLUMNS = "of four columns, the last but one and the last are 2 and 3"
 _LENGTHS = "lists of different lengths have been refused before"
 
-SLOWER = frozenset({_GRID, _COPY, _BOUND, _SLOWER, _CHECKED})
-"""Reasons that speak of time alone: these faults do change something."""
+HARDLY_SEEN = frozenset({_GRID, _COPY, _BOUND, _SLOWER, _CHECKED, _MARGIN})
+"""Reasons of faults that do change something: the time, or what comes of extreme boxes."""
 REASONS: dict[str, str] = {
     "reference/losses.py cross_entropy_grad: sigmoid(e.u) * e.du_dx -> sigmoid(e.u) / e.du_dx": _SIGN,
     "reference/losses.py focal_loss_grad: s ** gamma * (gamma * (p * loss) + s) * e.du_dx"

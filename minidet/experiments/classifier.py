@@ -22,8 +22,8 @@ RATE = 1e-3
 """The highest learning rate; it rises over a tenth of the steps and falls along half a cosine."""
 IMAGES: dict[str, Any] = {"seed": 9, "image_size": (64, 64), "objects": (1, 1), "distractors": (0, 0), "min_size": 44,
                           "max_size": 60}  # fmt: skip
-"""What it learns from: one shape that fills the image, of all six classes. No image is seen twice: few of them it would
-learn by heart, and know no others."""
+"""What it learns from: one shape that fills the image, of all six classes. No image is seen twice: it would learn a few
+thousand by heart, and recognise no others."""
 UNSEEN = {**IMAGES, "images": 500, "seed": 10}
 """What its accuracy is measured on."""
 
