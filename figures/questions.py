@@ -4,9 +4,9 @@
     python -m figures.questions --out FOLDER --results DIR     # of other runs than the committed ones
 
 First: one object per image and more and more background around it, the supervision the same. Second: AP against the
-steps, which shows whether training was long enough. Third: OHEM from a share of the anchors below the paper's to one
-far above it, beside the focal loss tuned as much. Fourth: no, some and many hard negatives. Last: photographs of
-blood cells, from random weights and from those of a classifier.
+steps, which shows whether training was long enough; dashed, from backbones that learnt to classify. Third: OHEM from a
+share of the anchors below the paper's to one far above it, beside the focal loss tuned as much. Fourth: no, some and
+many hard negatives. Last: photographs of blood cells, from random weights and from those of a classifier.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -72,12 +73,19 @@ def _draw_steps(ax: Axes, results: Results) -> None:
     if not _shown(ax, results, [rows.plateau(name) for name in CURVES], "plateau"):
         return
     for name, (label, colour) in CURVES.items():
-        told: str | None = label
-        for run in results.of(rows.plateau(name)).values():
-            points = run.get("evaluations", [])
-            ax.plot([p["iteration"] for p in points], [100 * p["AP"] for p in points], ".-", color=colour, label=told)
-            told = None
+        _curves(ax, results, rows.plateau(name), label, color=colour, linestyle="-")
+        if name in rows.DECIDING:
+            own = rows.plateau(rows.classified(name))
+            _curves(ax, results, own, f"{label}, backbone of a classifier", color=colour, linestyle="--")
     ax.legend()
+
+
+def _curves(ax: Axes, results: Results, name: str, label: str, **how: Any) -> None:
+    """AP against the steps, a line for each seed."""
+    for i, run in enumerate(results.of(name).values()):
+        points = run.get("evaluations", [])
+        steps, ap = [p["iteration"] for p in points], [100 * p["AP"] for p in points]
+        ax.plot(steps, ap, marker=".", label=None if i else label, **how)
 
 
 def _draw_batches(ax: Axes, results: Results) -> None:

@@ -46,9 +46,14 @@ def best_of_each(results: Results) -> str:
     late = {"the focal loss": rows.FL} | {f"OHEM ({name})": name for name in rows.PLATEAU_OHEM}
     late |= {"cross entropy": rows.PLATEAU_CE}
     at_end = [f"{kind} {results.score(rows.plateau(name))}" for kind, name in late.items()]
+    sentence = f" After {rows.PLATEAU * steps:,} steps: {'; '.join(at_end)}."
+    classified = {name: results.score(rows.plateau(rows.classified(name))) for name in rows.DECIDING}
+    if all(classified.values()):
+        on_others = "; ".join(f"{kind} {classified[name]}" for kind, name in late.items() if name in classified)
+        sentence += f" The same on backbones that learnt to classify: {on_others}."
     return (
         f"AP after {steps:,} steps, mean ± standard deviation (number of seeds): the focal loss, untuned, {focal}; the "
-        f"best of several settings of {', of '.join(told)}. After {rows.PLATEAU * steps:,} steps: {'; '.join(at_end)}."
+        f"best of several settings of {', of '.join(told)}.{sentence}"
     )
 
 

@@ -120,6 +120,7 @@ def otherwise(results: Results, rival: str, family: Iterable[str]) -> str:
     }
     pairs[f"after {rows.LONGER} times as many steps"] = (rows.longer(rows.FL), rows.longer(rival))
     pairs[f"after {rows.PLATEAU} times as many steps"] = (rows.plateau(rows.FL), rows.plateau(rival))
+    pairs["on the backbones of classifiers"] = (rows.classified(rows.FL), rows.classified(rival))
     for few, many in rows.DISTRACTORS if rival == rows.RIVALS.ohem else ():
         names = rows.distractors(few, many, "focal"), rows.distractors(few, many, "ohem")
         pairs[f"with {few} to {many} distractors" if many else "without distractors"] = names

@@ -121,10 +121,8 @@ def plateau(base: Experiment) -> Iterator[Experiment]:
         rows.ohem("ohem", 512, 0.7): {**sampled, "loss.ohem_batch_size": 64, "loss.ohem_iou_threshold": 0.7},
         rows.ce(0.9): {"loss.gamma": 0.0, "loss.alpha": 0.9},
     }
-    steps = rows.PLATEAU * base.training.iterations
     for name, changes in losses.items():
-        longer = {"iterations": steps, "evaluate_every": max(1, steps // 6)}
-        yield base.changed(rows.plateau(name), training={**longer, **changes})
+        yield base.changed(rows.plateau(name), training={**_flattened(base), **changes})
 
 
 def classified(base: Experiment) -> Iterator[Experiment]:
@@ -134,14 +132,25 @@ def classified(base: Experiment) -> Iterator[Experiment]:
 
         classifier/1b/gamma=2      not run    classifier/1a/alpha=0.75        not run
         classifier/1d/ohem-32-0.5  not run    classifier/3/gamma=2,beta=1     not run
+        classifier/1d/ohem-64-0.7  not run
+
+    Ten times as many steps:
+
+        plateau/classifier/1b/gamma=2      not run    plateau/classifier/1d/ohem-64-0.7 not run
     """
+    sampled: dict[str, Any] = {"loss.kind": "ohem"}
     losses: tuple[dict[str, Any], ...] = (
         {}, {"loss.gamma": 0.0, "loss.alpha": 0.75},
-        {"loss.kind": "ohem", "loss.ohem_batch_size": 32, "loss.ohem_iou_threshold": 0.5},
+        {**sampled, "loss.ohem_batch_size": 32, "loss.ohem_iou_threshold": 0.5},
         {"loss.kind": "focal_star", "loss.gamma": 2.0, "loss.alpha": 0.25, "loss.beta": 1.0},
+        {**sampled, "loss.ohem_batch_size": 64, "loss.ohem_iou_threshold": 0.7},
     )  # fmt: skip
-    for name, changes in zip(rows.RIVALS, losses, strict=True):
-        yield replace(base.changed(rows.classified(name), training=changes), backbone=CLASSIFIER)
+    for name, changes in zip(rows.CLASSIFIED, losses, strict=True):
+        own = rows.classified(name)
+        yield replace(base.changed(own, training=changes), backbone=CLASSIFIER)
+        if name in rows.DECIDING:
+            longer = _flattened(base)
+            yield replace(base.changed(rows.plateau(own), training={**longer, **changes}), backbone=CLASSIFIER)
 
 
 def design(base: Experiment) -> Iterator[Experiment]:
@@ -213,6 +222,12 @@ def cells(base: Experiment) -> Iterator[Experiment]:
                 yield changed.changed(rows.longer(changed.name), training={"iterations": longer})
             else:
                 yield replace(changed, backbone=CLASSIFIER)
+
+
+def _flattened(base: Experiment) -> dict[str, Any]:
+    """PLATEAU times as many steps as BASE's, measured at every sixth of them."""
+    steps = rows.PLATEAU * base.training.iterations
+    return {"iterations": steps, "evaluate_every": max(1, steps // 6)}
 
 
 TABLES = (background, bracketed_ohem, tuned_focal, hard_negatives, plateau, classified, design, cells)

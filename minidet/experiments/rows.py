@@ -185,11 +185,14 @@ RIVALS = Rivals(FL, ce(0.75), ohem("ohem", 256, 0.5), star(2, 1))
 """The experiments that are also run at other learning rates, and for longer."""
 PLATEAU_OHEM, PLATEAU_CE = (ohem("ohem", 512, 0.7), ohem("ohem", 256, 0.5)), ce(0.9)
 """The other ones that are trained for PLATEAU times as many steps, beside the focal loss."""
-
+CLASSIFIED = (*RIVALS, PLATEAU_OHEM[0])
+"""The experiments that are also run on the backbones of classifiers."""
+DECIDING = (FL, PLATEAU_OHEM[0])
+"""Those of them that are trained for PLATEAU times as many steps there too."""
 
 ALSO = {
     "1d": (FL,), "1e-small": ("1e/*",), "2": (longer(FL),), "3": (ce(0.75), FL), "4": (longer(FL),), "7": ("3/*", FL),
-    "lr": RIVALS, "longer": RIVALS, "classifier": RIVALS, "design": (FL, "classifier/1b/gamma=2"),
+    "lr": RIVALS, "longer": RIVALS, "classifier": CLASSIFIED, "design": (FL, "classifier/1b/gamma=2"),
 }  # fmt: skip
 """Rows that a table shows and that are named after another one."""
 FIRST = {
