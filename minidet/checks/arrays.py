@@ -57,9 +57,9 @@ def deltas(name: str, value: Any, anchors: np.ndarray) -> np.ndarray:
     if array.ndim != 2 or array.shape[1] != 4:
         raise ValueError(f"{name} has shape {array.shape}: offsets are (N, 4), one row (tx, ty, tw, th) per anchor")
     same_length(name, array, "anchors", anchors)
-    refuse(
-        name, array, ~np.isfinite(array).all(axis=1), "is not finite: the network has diverged, or its input was not"
-    )
+    if array.size and not np.isfinite([array.min(), array.max()]).all():
+        bad = ~np.isfinite(array).all(axis=1)
+        refuse(name, array, bad, "is not finite: the network has diverged, or its input was not")
     return array
 
 

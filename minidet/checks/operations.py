@@ -31,7 +31,8 @@ def binary(logits: Any, targets: Any) -> tuple[np.ndarray, np.ndarray]:
         raise ValueError(f"targets has shape {y.shape} and logits {x.shape}: give one target for each logit")
     if y.dtype.kind not in "fiub":
         raise ValueError(f"targets has dtype {y.dtype}: give 0 or 1, as bool, integer or floating")
-    refuse("targets", y, (y != 0) & (y != 1), "is neither 0 (background) nor 1 (object)")
+    if np.count_nonzero(y == 0) + np.count_nonzero(y == 1) != y.size:
+        refuse("targets", y, (y != 0) & (y != 1), "is neither 0 (background) nor 1 (object)")
     return x, y
 
 
@@ -42,7 +43,8 @@ def soft(logits: Any, targets: Any) -> tuple[np.ndarray, np.ndarray]:
         y = y.reshape(x.shape)
     if x.shape != y.shape:
         raise ValueError(f"targets has shape {y.shape} and logits {x.shape}: give one target for each logit")
-    refuse("targets", y, ~((y >= 0) & (y <= 1)), "is no quality: give a number from 0 (background) to 1")
+    if y.size and not (y.min() >= 0 and y.max() <= 1):
+        refuse("targets", y, ~((y >= 0) & (y <= 1)), "is no quality: give a number from 0 (background) to 1")
     return x, y
 
 
@@ -60,7 +62,8 @@ def softmax(logits: Any, labels: Any, alpha: Any) -> tuple[np.ndarray, np.ndarra
     x = class_scores("logits", logits)
     n, k = x.shape
     integer("logits.shape[1] (classes)", k, low=1)
-    refuse("logits", x, ~np.isfinite(x), "is infinite: the softmax of an infinite logit is not defined")
+    if x.size and np.isinf([x.min(), x.max()]).any():
+        refuse("logits", x, np.isinf(x), "is infinite: the softmax of an infinite logit is not defined")
     label = integers("labels", labels, n, of="rows of logits", low=0, high=k - 1)
     weight = floats("alpha", 1.0 if alpha is None else alpha)
     if weight.ndim > 1 or (weight.ndim == 1 and len(weight) != k):

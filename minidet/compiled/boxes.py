@@ -5,8 +5,6 @@ Contracts and equations are those of `minidet.reference.boxes`.
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -14,6 +12,7 @@ from minidet import checks
 from minidet.compiled import arrays
 from minidet.compiled.arrays import native, wide
 from minidet.compiled.jit import helper, kernel, parallel_kernel
+from minidet.compiled.vectors import exp_of, log_of
 from minidet.structures import MAX_LOG_SCALE
 
 
@@ -37,20 +36,20 @@ def box_iou(boxes1: ArrayLike, boxes2: ArrayLike) -> np.ndarray:
 
 def encode_boxes(boxes: ArrayLike, anchors: ArrayLike) -> np.ndarray:
     """The offsets that carry each anchor to its box. See `minidet.reference.encode_boxes`."""
-    boxes, anchors = checks.matching_boxes("boxes", boxes, "anchors", anchors)
+    boxes, anchors = arrays.matching_boxes("boxes", boxes, "anchors", anchors)
     dtype = np.result_type(boxes, anchors)
     out = np.empty(boxes.shape, native(np.empty(0, dtype)).dtype)
-    _encode(native(boxes), native(anchors), out)
+    _encode(len(out), 25 * len(out), native(boxes), native(anchors), out)
     return out.astype(dtype, copy=False)
 
 
 def decode_boxes(deltas: ArrayLike, anchors: ArrayLike) -> np.ndarray:
     """The boxes that the offsets make of the anchors. See `minidet.reference.decode_boxes`."""
-    anchors = checks.boxes("anchors", anchors)
+    anchors = arrays.boxes("anchors", anchors)
     deltas = checks.deltas("deltas", deltas, anchors)
     dtype = np.result_type(deltas, anchors)
     out = np.empty(anchors.shape, native(np.empty(0, dtype)).dtype)
-    _decode(native(deltas), native(anchors), out)
+    _decode(len(out), 25 * len(out), native(deltas), native(anchors), out)
     return out.astype(dtype, copy=False)
 
 
@@ -94,8 +93,9 @@ def _box_iou(first, stop, boxes1, columns2, out):
             out[i, j] = iou_of(a, b, c, d, area1, x1[j], y1[j], x2[j], y2[j], area2[j])
 
 
-@kernel
-def _encode(boxes, anchors, out):
+@parallel_kernel
+def _encode(first, stop, boxes, anchors, out):
+    boxes, anchors, out = boxes[first:stop], anchors[first:stop], out[first:stop]
     for i in range(len(boxes)):
         for k in range(2):  # x, then y
             low, high = np.float64(anchors[i, k]), np.float64(anchors[i, k + 2])
@@ -103,16 +103,17 @@ def _encode(boxes, anchors, out):
             box_low, box_high = np.float64(boxes[i, k]), np.float64(boxes[i, k + 2])
             box_side = box_high - box_low
             out[i, k] = ((box_low + box_side / 2) - (low + side / 2)) / side
-            out[i, k + 2] = math.log(box_side / side)
+            out[i, k + 2] = log_of(box_side / side)
 
 
-@kernel
-def _decode(deltas, anchors, out):
+@parallel_kernel
+def _decode(first, stop, deltas, anchors, out):
+    deltas, anchors, out = deltas[first:stop], anchors[first:stop], out[first:stop]
     for i in range(len(anchors)):
         for k in range(2):  # x, then y
             low, high = np.float64(anchors[i, k]), np.float64(anchors[i, k + 2])
             side = high - low
             centre = np.float64(deltas[i, k]) * side + (low + side / 2)
-            half = math.exp(min(np.float64(deltas[i, k + 2]), MAX_LOG_SCALE)) * side / 2
+            half = exp_of(min(np.float64(deltas[i, k + 2]), MAX_LOG_SCALE)) * side / 2
             out[i, k] = centre - half
             out[i, k + 2] = centre + half

@@ -18,14 +18,12 @@ reordered in `_sum` alone; elsewhere that would undo the rounding trick.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
-from minidet.compiled.jit import compiler, helper, parallel_kernel
+from minidet.compiled.jit import compiler, helper, inlined, parallel_kernel
 
 BLOCK = 2048
 """How many logits are worked on together: they, their losses and their gradients fit the first cache."""
 
-_vector = njit(nogil=True, error_model="numpy", inline="always")
 _loop = compiler(inner=True, fastmath={"contract"})
 _reordered = compiler(inner=True, fastmath={"reassoc", "contract"})
 
@@ -41,7 +39,7 @@ _L1, _L2, _L3, _L4, _L5, _L6, _L7, _L8 = np.array(
 )
 
 
-@_vector
+@inlined
 def _exp_small(r):
     """exp(r) for |r| <= log(2) / 2."""
     p = _E6 * r + _E5
@@ -52,7 +50,7 @@ def _exp_small(r):
     return p * r + _1
 
 
-@_vector
+@inlined
 def _exp_minus(u):
     """exp(-u) for |u| <= 87.33654, beyond that of the nearest such u."""
     bounded = u if u > -_FAR else -_FAR
@@ -63,7 +61,7 @@ def _exp_minus(u):
     return np.int32(p.view(np.int32) + np.int32(shifted.view(np.int32) << np.int32(23))).view(np.float32)
 
 
-@_vector
+@inlined
 def _exp_wide(x):
     """exp(x) for a float64 x <= 0, 0 where that is no normal number; in single precision from r on.
 
@@ -77,7 +75,7 @@ def _exp_wide(x):
     return scaled if x >= -87.33654 else _0
 
 
-@_vector
+@inlined
 def _rest(s):
     """log1p(exp(-|u|)), what softplus(u) is more than max(u, 0), from s = sigmoid(u)."""
     q = _1 - s

@@ -64,6 +64,9 @@ kernel = compiler()
 helper = compiler(inner=True)
 """The decorator of functions that only kernels call."""
 
+inlined = njit(nogil=True, error_model="numpy", inline="always")
+"""The same for those that a loop must have in it before it is optimised, or it would not turn into vectors."""
+
 sums = compiler(inner=True, fastmath={"contract", "reassoc", "nsz"})
 """The same for sums, whose terms may be added in any order: LLVM then adds vectors, and multiplies and adds at once."""
 

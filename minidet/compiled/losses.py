@@ -15,8 +15,9 @@ from numpy.typing import ArrayLike
 from minidet import checks
 from minidet.compiled import dense32
 from minidet.compiled.arrays import native
-from minidet.compiled.jit import helper, kernel, parallel_kernel
+from minidet.compiled.jit import helper, inlined, kernel, parallel_kernel
 from minidet.compiled.stable import power, sigmoid, softplus, weighted
+from minidet.compiled.vectors import minus_x_t, sigmoids, weighed
 from minidet.structures import IGNORED
 
 _LARGEST = float(np.finfo(np.float64).max)
@@ -109,7 +110,7 @@ def elementwise(
     x, y = checks.binary(logits, targets)
     flat = native(x.ravel())
     out = np.empty_like(flat)
-    loop(order, flat, y.ravel() == 1, *_weights(alpha), *parameters, out)
+    loop(len(flat), 5 * len(flat), order, flat, y.ravel() == 1, *_weights(alpha), *parameters, out)
     return out.reshape(x.shape).astype(x.dtype, copy=False)
 
 
@@ -120,37 +121,55 @@ def _weights(alpha: float | None) -> tuple[float, float]:
 
 @helper
 def focal(order, u, lost, gamma):
-    """s**gamma L and its derivatives by u."""
-    if order == 0:
-        return power(sigmoid(u, lost), gamma) * softplus(u, lost)
-    u = min(max(u, -_LARGEST), _LARGEST)  # the limits at +-inf are the values there
-    s, p = sigmoid(u, lost), sigmoid(-u, -lost)
-    p_loss = p * softplus(u, lost)
-    if order == 1:
-        return power(s, gamma) * (gamma * p_loss + s)
-    return power(s, gamma) * (gamma * p_loss * (gamma * p - s) + (2.0 * gamma + 1.0) * p * s)
+    """s**gamma L or one of its derivatives by u, for one number; `lost` is what rounding lost of u."""
+    u = bounded(order, u)
+    s = sigmoid(u, lost)
+    return formula(order, s, sigmoid(-u, -lost), softplus(u, lost), gamma, power(s, gamma))
 
 
 @helper
-def _hinge(order, u, margin):
-    p = sigmoid(-u, 0.0)
+def bounded(order, u):
+    """A derivative at infinity is the one at the largest number, where it has its limit."""
+    return u if order == 0 else min(max(u, -_LARGEST), _LARGEST)
+
+
+@inlined
+def formula(order, s, p, loss, gamma, modulation):
+    """s**gamma L or one of its derivatives by u; the modulation is s**gamma."""
+    p_loss = p * loss
     if order == 0:
-        return max(0.0, margin - p)
-    return sigmoid(u, 0.0) * p if p < margin else 0.0
+        return modulation * loss
+    if order == 1:
+        return modulation * (gamma * p_loss + s)
+    return modulation * (gamma * p_loss * (gamma * p - s) + (2.0 * gamma + 1.0) * p * s)
 
 
-@kernel
-def _focal_loop(order, x, is_object, background_weight, object_weight, gamma, out):
+@parallel_kernel
+def _focal_loop(first, stop, order, x, is_object, background_weight, object_weight, gamma, out):
+    """Where gamma is 0, 1 or 2, nothing in the loop calls the C library, and it turns into vector instructions."""
+    x, is_object, out = x[first:stop], is_object[first:stop], out[first:stop]
+    if gamma == 0.0 or gamma == 1.0 or gamma == 2.0:
+        for i in range(len(x)):
+            u = bounded(order, minus_x_t(x[i], is_object[i]))
+            s, p, rest = sigmoids(u, 0.0)
+            modulation = s if gamma == 1.0 else (s * s if gamma == 2.0 else 1.0)
+            value = formula(order, s, p, max(u, 0.0) + rest, gamma, modulation)
+            out[i] = weighed(order, value, is_object[i], background_weight, object_weight)
+    else:
+        for i in range(len(x)):
+            u = bounded(order, minus_x_t(x[i], is_object[i]))
+            s, p, rest = sigmoids(u, 0.0)
+            value = formula(order, s, p, max(u, 0.0) + rest, gamma, s**gamma)
+            out[i] = weighed(order, value, is_object[i], background_weight, object_weight)
+
+
+@parallel_kernel
+def _hinge_loop(first, stop, order, x, is_object, background_weight, object_weight, margin, out):
+    x, is_object, out = x[first:stop], is_object[first:stop], out[first:stop]
     for i in range(len(x)):
-        slope, weight = (-1.0, object_weight) if is_object[i] else (1.0, background_weight)
-        out[i] = weighted(order, weight, slope, focal(order, slope * np.float64(x[i]), 0.0, gamma))
-
-
-@kernel
-def _hinge_loop(order, x, is_object, background_weight, object_weight, margin, out):
-    for i in range(len(x)):
-        slope, weight = (-1.0, object_weight) if is_object[i] else (1.0, background_weight)
-        out[i] = weighted(order, weight, slope, _hinge(order, slope * np.float64(x[i]), margin))
+        s, p, _ = sigmoids(minus_x_t(x[i], is_object[i]), 0.0)
+        value = max(0.0, margin - p) if order == 0 else (s * p if p < margin else 0.0)
+        out[i] = weighed(order, value, is_object[i], background_weight, object_weight)
 
 
 @kernel

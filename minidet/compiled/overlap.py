@@ -10,9 +10,9 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike
 
-from minidet import checks
-from minidet.compiled.arrays import wide
-from minidet.compiled.jit import helper, kernel
+from minidet.compiled import arrays
+from minidet.compiled.arrays import native
+from minidet.compiled.jit import helper, parallel_kernel
 
 GIOU, DIOU, CIOU = range(3)
 
@@ -48,17 +48,24 @@ def ciou_loss_grad(boxes: ArrayLike, targets: ArrayLike) -> np.ndarray:
 
 
 def _losses(kind: int, boxes: ArrayLike, targets: ArrayLike) -> np.ndarray:
-    first, second = checks.matching_boxes("boxes", boxes, "targets", targets, with_area=False)
-    out = np.empty(len(first))
-    _loss_loop(kind, wide(first), wide(second), out)
-    return out.astype(first.dtype)
+    first, second = arrays.matching_boxes("boxes", boxes, "targets", targets, with_area=False)
+    mine, theirs = native(first), native(second)
+    out = np.empty(len(first), mine.dtype)
+    _loss_loop(len(out), 20 * len(out), kind, mine, theirs, out)
+    return out.astype(first.dtype, copy=False)
 
 
 def _slopes(kind: int, boxes: ArrayLike, targets: ArrayLike) -> np.ndarray:
-    first, second = checks.matching_boxes("boxes", boxes, "targets", targets, with_area=False)
-    out = np.empty(first.shape)
-    _slope_loop(kind, wide(first), wide(second), out)
-    return out.astype(first.dtype)
+    first, second = arrays.matching_boxes("boxes", boxes, "targets", targets, with_area=False)
+    mine, theirs = native(first), native(second)
+    out = np.empty(mine.shape, mine.dtype)
+    _slope_loop(len(out), 50 * len(out), kind, mine, theirs, out)
+    return out.astype(first.dtype, copy=False)
+
+
+@helper
+def _wide_row(array, i):
+    return np.float64(array[i, 0]), np.float64(array[i, 1]), np.float64(array[i, 2]), np.float64(array[i, 3])
 
 
 @helper
@@ -97,11 +104,11 @@ def _aspect(w, h, other_w, other_h, iou):
     return v, _ratio(v, 1.0 - iou + v), turn
 
 
-@kernel
-def _loss_loop(kind, boxes, targets, out):
-    for i in range(len(boxes)):
-        x1, y1, x2, y2 = boxes[i]
-        a1, b1, a2, b2 = targets[i]
+@parallel_kernel
+def _loss_loop(first, stop, kind, boxes, targets, out):
+    for i in range(first, stop):
+        x1, y1, x2, y2 = _wide_row(boxes, i)
+        a1, b1, a2, b2 = _wide_row(targets, i)
         intersection = _shared(x1, x2, a1, a2)[0] * _shared(y1, y2, b1, b2)[0]
         union = (x2 - x1) * (y2 - y1) + (a2 - a1) * (b2 - b1) - intersection
         iou = _ratio(intersection, union)
@@ -110,17 +117,18 @@ def _loss_loop(kind, boxes, targets, out):
             out[i] = 1.0 - iou + _ratio(width * height - union, width * height)
             continue
         dx, dy = (x1 + x2) / 2.0 - (a1 + a2) / 2.0, (y1 + y2) / 2.0 - (b1 + b2) / 2.0
-        out[i] = 1.0 - iou + _ratio(dx * dx + dy * dy, width * width + height * height)
+        loss = 1.0 - iou + _ratio(dx * dx + dy * dy, width * width + height * height)
         if kind == CIOU:
             v, trade, _ = _aspect(x2 - x1, y2 - y1, a2 - a1, b2 - b1, iou)
-            out[i] += trade * v
+            loss += trade * v
+        out[i] = loss
 
 
-@kernel
-def _slope_loop(kind, boxes, targets, out):
-    for i in range(len(boxes)):
-        x1, y1, x2, y2 = boxes[i]
-        a1, b1, a2, b2 = targets[i]
+@parallel_kernel
+def _slope_loop(first, stop, kind, boxes, targets, out):
+    for i in range(first, stop):
+        x1, y1, x2, y2 = _wide_row(boxes, i)
+        a1, b1, a2, b2 = _wide_row(targets, i)
         w, h = x2 - x1, y2 - y1
         shared_x, shared_x1, shared_x2 = _shared(x1, x2, a1, a2)
         shared_y, shared_y1, shared_y2 = _shared(y1, y2, b1, b2)
@@ -137,8 +145,8 @@ def _slope_loop(kind, boxes, targets, out):
             filled = _ratio(union, hull)
             for k in range(4):
                 union_slope = area_slope[k] - shared_slope[k]
-                out[i, k] = -_ratio(shared_slope[k] - iou * union_slope, union)
-                out[i, k] -= _ratio(union_slope - filled * hull_slope[k], hull)
+                lost = _ratio(shared_slope[k] - iou * union_slope, union)
+                out[i, k] = -lost - _ratio(union_slope - filled * hull_slope[k], hull)
             continue
         dx, dy = (x1 + x2) / 2.0 - (a1 + a2) / 2.0, (y1 + y2) / 2.0 - (b1 + b2) / 2.0
         diagonal = around_x * around_x + around_y * around_y
@@ -153,5 +161,6 @@ def _slope_loop(kind, boxes, targets, out):
         by_sides = (-_ratio(h, squares), _ratio(w, squares), _ratio(h, squares), -_ratio(w, squares))
         for k in range(4):
             union_slope = area_slope[k] - shared_slope[k]
-            out[i, k] = -_ratio(shared_slope[k] - iou * union_slope, union)
-            out[i, k] += _ratio(offset[k] - apart * (2.0 * half_slope[k]), diagonal) + weight * by_sides[k]
+            lost = _ratio(shared_slope[k] - iou * union_slope, union)
+            gone = _ratio(offset[k] - apart * (2.0 * half_slope[k]), diagonal)
+            out[i, k] = -lost + (gone + weight * by_sides[k])

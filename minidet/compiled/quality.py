@@ -12,11 +12,10 @@ from numpy.typing import ArrayLike
 
 from minidet import checks
 from minidet.compiled.arrays import native, wide
-from minidet.compiled.jit import helper, kernel
-from minidet.compiled.losses import focal
-from minidet.compiled.stable import power, sigmoid, softplus
-
-_LARGEST = float(np.finfo(np.float64).max)
+from minidet.compiled.jit import inlined, parallel_kernel
+from minidet.compiled.losses import bounded, formula
+from minidet.compiled.stable import power
+from minidet.compiled.vectors import sigmoids
 
 
 def quality_focal_loss(logits: ArrayLike, targets: ArrayLike, beta: float = 2.0) -> np.ndarray:
@@ -54,56 +53,74 @@ def _elementwise(loop: Any, order: int, logits: ArrayLike, targets: ArrayLike, *
     x, y = checks.soft(logits, targets)
     flat = native(x.ravel())
     out = np.empty_like(flat)
-    loop(order, flat, wide(y.ravel()), *map(float, parameters), out)
+    loop(len(flat), 5 * len(flat), order, flat, wide(y.ravel()), *map(float, parameters), out)
     return out.reshape(x.shape).astype(x.dtype, copy=False)
 
 
-@helper
-def _soft_cross_entropy(x, y):
+@inlined
+def _soft_cross_entropy(x, y, rest):
     """L; a part without weight is 0, be it infinite."""
-    object_part = y * softplus(-x, 0.0) if y > 0.0 else 0.0
-    return object_part + ((1.0 - y) * softplus(x, 0.0) if y < 1.0 else 0.0)
+    object_part = y * (max(-x, 0.0) + rest) if y > 0.0 else 0.0
+    return object_part + ((1.0 - y) * (max(x, 0.0) + rest) if y < 1.0 else 0.0)
 
 
-@helper
-def _quality(order, x, y, beta):
-    """|d|**beta L and its derivatives by the logit."""
-    if order > 0:
-        x = min(max(x, -_LARGEST), _LARGEST)  # the limits at +-inf are the values there
-    s, p = sigmoid(x, 0.0), sigmoid(-x, 0.0)
-    d = (1.0 - y) * s - y * p
-    size, v = abs(d), s * p
+@inlined
+def _quality(order, x, y, s, p, rest, beta, modulation, size):
+    """|d|**beta L or one of its derivatives by the logit; size is |d| and the modulation |d|**beta."""
+    loss, v = _soft_cross_entropy(x, y, rest), s * p
     if order == 0:
-        factor = power(size, beta)
-        return factor * _soft_cross_entropy(x, y) if factor != 0.0 else 0.0
-    loss, sign = _soft_cross_entropy(x, y), np.sign(d)
+        return modulation * loss if modulation != 0.0 else 0.0
+    sign = 1.0 if (1.0 - y) * s >= y * p else -1.0
     ratio = v / size if size > 0.0 else 0.0
     if order == 1:
-        return sign * power(size, beta) * (size + beta * ratio * loss)
+        return sign * modulation * (size + beta * ratio * loss)
     if size == 0.0 and beta == 2.0:
         return 2.0 * v * (v * loss)
     bend = (beta - 1.0) * ratio + sign * (p - s)
-    return power(size, beta) * ((2.0 * beta + 1.0) * v + beta * (ratio * loss) * bend)
+    return modulation * ((2.0 * beta + 1.0) * v + beta * (ratio * loss) * bend)
 
 
-@helper
-def _varifocal(order, x, y, gamma, alpha):
+@parallel_kernel
+def _quality_loop(first, stop, order, x, y, beta, out):
+    """Where beta is 2, nothing in the loop calls the C library, and it turns into vector instructions."""
+    x, y, out = x[first:stop], y[first:stop], out[first:stop]
+    if beta == 2.0:
+        for i in range(len(x)):
+            logit = bounded(order, np.float64(x[i]))
+            s, p, rest = sigmoids(logit, 0.0)
+            size = abs((1.0 - y[i]) * s - y[i] * p)
+            out[i] = _quality(order, logit, y[i], s, p, rest, beta, size * size, size)
+    else:
+        for i in range(len(x)):
+            logit = bounded(order, np.float64(x[i]))
+            s, p, rest = sigmoids(logit, 0.0)
+            size = abs((1.0 - y[i]) * s - y[i] * p)
+            out[i] = _quality(order, logit, y[i], s, p, rest, beta, power(size, beta), size)
+
+
+@parallel_kernel
+def _varifocal_loop(first, stop, order, x, y, gamma, alpha, out):
     """q L for an object, alpha times the focal loss for background, and their derivatives by the logit."""
+    x, y, out = x[first:stop], y[first:stop], out[first:stop]
+    if gamma == 2.0:
+        for i in range(len(x)):
+            logit = bounded(order, np.float64(x[i]))
+            s, p, rest = sigmoids(logit, 0.0)
+            out[i] = _varifocal(order, logit, y[i], s, p, rest, gamma, s * s, alpha)
+    else:
+        for i in range(len(x)):
+            logit = bounded(order, np.float64(x[i]))
+            s, p, rest = sigmoids(logit, 0.0)
+            out[i] = _varifocal(order, logit, y[i], s, p, rest, gamma, power(s, gamma), alpha)
+
+
+@inlined
+def _varifocal(order, x, y, s, p, rest, gamma, modulation, alpha):
+    """The same of one logit; the modulation is s**gamma."""
+    loss = _soft_cross_entropy(x, y, rest)
+    background = formula(order, s, p, loss, gamma, modulation)
     if y > 0.0:
         if order == 0:
-            return y * _soft_cross_entropy(x, y)
-        s, p = sigmoid(x, 0.0), sigmoid(-x, 0.0)
+            return y * loss
         return y * ((1.0 - y) * s - y * p) if order == 1 else y * (s * p)
-    return alpha * focal(order, x, 0.0, gamma) if alpha > 0.0 else 0.0
-
-
-@kernel
-def _quality_loop(order, x, y, beta, out):
-    for i in range(len(x)):
-        out[i] = _quality(order, np.float64(x[i]), y[i], beta)
-
-
-@kernel
-def _varifocal_loop(order, x, y, gamma, alpha, out):
-    for i in range(len(x)):
-        out[i] = _varifocal(order, np.float64(x[i]), y[i], gamma, alpha)
+    return alpha * background if alpha > 0.0 else 0.0

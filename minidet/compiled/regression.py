@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from minidet import checks
-from minidet.compiled.arrays import wide
-from minidet.compiled.jit import kernel
+from minidet.compiled.arrays import native
+from minidet.compiled.jit import parallel_kernel
 
 
 def smooth_l1(predictions: ArrayLike, targets: ArrayLike, beta: float = 1.0) -> np.ndarray:
@@ -25,19 +25,21 @@ def smooth_l1_grad(predictions: ArrayLike, targets: ArrayLike, beta: float = 1.0
 def _regression(order: int, predictions: ArrayLike, targets: ArrayLike, beta: float) -> np.ndarray:
     beta = checks.number("beta", beta, low=0)
     x, t = checks.predictions(predictions, targets)
-    out = np.empty(x.size)
-    _smooth_l1_loop(order, wide(x.ravel()), wide(t.ravel()), beta, out)
-    return out.reshape(x.shape).astype(x.dtype)
+    flat = native(x.ravel())
+    out = np.empty_like(flat)
+    _smooth_l1_loop(len(flat), len(flat), order, flat, native(t.ravel()), beta, out)
+    return out.reshape(x.shape).astype(x.dtype, copy=False)
 
 
-@kernel
-def _smooth_l1_loop(order, x, targets, beta, out):
-    for i in range(len(x)):
-        d = x[i] - targets[i]
-        size = abs(d)
-        if order == 0:
+@parallel_kernel
+def _smooth_l1_loop(first, stop, order, x, targets, beta, out):
+    x, targets, out = x[first:stop], targets[first:stop], out[first:stop]
+    if order == 0:
+        for i in range(len(x)):
+            size = abs(np.float64(x[i]) - np.float64(targets[i]))
             out[i] = 0.5 * size * (size / beta) if size < beta else size - 0.5 * beta
-        elif size < beta:
-            out[i] = d / beta
-        else:
-            out[i] = 0.0 if d == 0.0 else math.copysign(1.0, d)
+    else:
+        for i in range(len(x)):
+            d = np.float64(x[i]) - np.float64(targets[i])
+            sign = 0.0 if d == 0.0 else math.copysign(1.0, d)
+            out[i] = d / beta if abs(d) < beta else sign

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 from numpy.typing import ArrayLike
 
 from minidet import checks
-from minidet.compiled.jit import helper, kernel
+from minidet.compiled.jit import inlined, parallel_kernel
 from minidet.compiled.losses import elementwise
-from minidet.compiled.stable import affine, decay, sigmoid, weighted
+from minidet.compiled.stable import affine
+from minidet.compiled.vectors import minus_x_t, sigmoids, weighed
 
 
 def focal_loss_star(
@@ -34,19 +33,19 @@ def focal_loss_star_hess(
     return elementwise(_star_loop, 2, logits, targets, alpha, *checks.star(gamma, beta))
 
 
-@helper
+@inlined
 def _star(order, u, gamma, beta):
     """softplus(v) / gamma with v = gamma u - beta, and its derivatives by u."""
     v, lost = affine(gamma, u, -beta)
+    s, p, rest = sigmoids(v, lost)
     if order == 0:
-        return max(u - beta / gamma, 0.0) + math.log1p(decay(v, lost)) / gamma
-    if order == 1:
-        return sigmoid(v, lost)
-    return gamma * sigmoid(v, lost) * sigmoid(-v, -lost)
+        return max(u - beta / gamma, 0.0) + rest / gamma
+    return s if order == 1 else gamma * s * p
 
 
-@kernel
-def _star_loop(order, x, is_object, background_weight, object_weight, gamma, beta, out):
+@parallel_kernel
+def _star_loop(first, stop, order, x, is_object, background_weight, object_weight, gamma, beta, out):
+    x, is_object, out = x[first:stop], is_object[first:stop], out[first:stop]
     for i in range(len(x)):
-        slope, weight = (-1.0, object_weight) if is_object[i] else (1.0, background_weight)
-        out[i] = weighted(order, weight, slope, _star(order, slope * np.float64(x[i]), gamma, beta))
+        value = _star(order, minus_x_t(x[i], is_object[i]), gamma, beta)
+        out[i] = weighed(order, value, is_object[i], background_weight, object_weight)
