@@ -45,10 +45,11 @@ TESTS = {
     "softmax": ["losses"], "stable": ["losses", "quality"], "losses": ["losses", "half"],
     "quality": ["quality", "half"], "anchors": ["anchors", "assignment"],
     "dense32": ["losses", "half"], "forced": ["assignment"], "grid": ["assignment", "anchors"],
+    "vectors": ["vectors", "losses", "quality", "boxes"],
 }  # fmt: skip
 SUBJECTS = (
     *(f"reference/{name}.py" for name in (*FILES, "average_precision")),
-    *(f"compiled/{name}.py" for name in (*FILES, "dense32", "forced", "grid")),
+    *(f"compiled/{name}.py" for name in (*FILES, "dense32", "forced", "grid", "vectors")),
     *(f"pytorch/{name}.py" for name in FILES),
 )
 CONTRACT = "tests/test_package.py::test_the_contract"

@@ -75,11 +75,16 @@ def _assign(first, stop, anchors, gts, positive_iou, negative_iou, best_of_gt, o
 
 @helper
 def _assign_block(anchors, start, n, gts, positive_iou, negative_iou, best_of_gt, out):
-    """One box at a time over n anchors, without branches, so that the inner loop runs on vectors."""
-    x1, y1, x2, y2, area = _columns(anchors, start, n)
+    """One box at a time over n anchors, without branches, so that the inner loop runs on vectors.
+
+    Neighbours in an array of anchors are mostly neighbours in the image: a box that is apart from all n is left out.
+    """
+    x1, y1, x2, y2, area, around = _columns(anchors, start, n)
     best, matched, forced = np.zeros(n), np.zeros(n, np.int64), np.zeros(n, np.int64)
     for j in range(len(gts)):
         a, b, c, d, top = gts[j, 0], gts[j, 1], gts[j, 2], gts[j, 3], best_of_gt[j]
+        if _apart(around, a, b, c, d):
+            continue
         gt_area = (c - a) * (d - b)
         for i in range(n):
             iou = iou_of(x1[i], y1[i], x2[i], y2[i], area[i], a, b, c, d, gt_area)
@@ -101,9 +106,11 @@ def _best_of_gt(anchors, gts):
     iou = np.empty(_BLOCK)
     for start in range(0, len(anchors), _BLOCK):
         n = min(_BLOCK, len(anchors) - start)
-        x1, y1, x2, y2, area = _columns(anchors, start, n)
+        x1, y1, x2, y2, area, around = _columns(anchors, start, n)
         for j in range(len(gts)):
             a, b, c, d = gts[j, 0], gts[j, 1], gts[j, 2], gts[j, 3]
+            if _apart(around, a, b, c, d):
+                continue
             gt_area = (c - a) * (d - b)
             for i in range(n):
                 iou[i] = iou_of(x1[i], y1[i], x2[i], y2[i], area[i], a, b, c, d, gt_area)
@@ -113,14 +120,23 @@ def _best_of_gt(anchors, gts):
 
 
 @helper
+def _apart(around, x1, y1, x2, y2):
+    """Whether a box has an IoU of 0 with whatever lies within another one."""
+    return x1 >= around[2] or x2 <= around[0] or y1 >= around[3] or y2 <= around[1]
+
+
+@helper
 def _columns(anchors, start, n):
-    """x1, y1, x2, y2 and area of n anchors, each contiguous float64."""
+    """x1, y1, x2, y2 and area of n anchors, each contiguous float64, and the box around all of them."""
     x1, y1, x2, y2, area = np.empty(n), np.empty(n), np.empty(n), np.empty(n), np.empty(n)
+    left, top, right, bottom = np.inf, np.inf, -np.inf, -np.inf
     for i in range(n):
         j = start + i
         x1[i], y1[i], x2[i], y2[i] = anchors[j, 0], anchors[j, 1], anchors[j, 2], anchors[j, 3]
         area[i] = (x2[i] - x1[i]) * (y2[i] - y1[i])
-    return x1, y1, x2, y2, area
+        left, top = min(left, x1[i]), min(top, y1[i])
+        right, bottom = max(right, x2[i]), max(bottom, y2[i])
+    return x1, y1, x2, y2, area, (left, top, right, bottom)
 
 
 @kernel

@@ -15,6 +15,9 @@ from minidet.compiled.jit import helper, kernel, parallel_kernel
 from minidet.compiled.vectors import exp_of, log_of
 from minidet.structures import MAX_LOG_SCALE
 
+_BLOCK = 512
+"""Boxes that are coded together: a number of each fits the first cache."""
+
 
 def box_area(boxes: ArrayLike) -> np.ndarray:
     """The area of each box. See `minidet.reference.box_area`."""
@@ -39,7 +42,7 @@ def encode_boxes(boxes: ArrayLike, anchors: ArrayLike) -> np.ndarray:
     boxes, anchors = arrays.matching_boxes("boxes", boxes, "anchors", anchors)
     dtype = np.result_type(boxes, anchors)
     out = np.empty(boxes.shape, native(np.empty(0, dtype)).dtype)
-    _encode(len(out), 25 * len(out), native(boxes), native(anchors), out)
+    _encode(-(-len(out) // _BLOCK), 25 * len(out), native(boxes), native(anchors), out)
     return out.astype(dtype, copy=False)
 
 
@@ -49,7 +52,7 @@ def decode_boxes(deltas: ArrayLike, anchors: ArrayLike) -> np.ndarray:
     deltas = checks.deltas("deltas", deltas, anchors)
     dtype = np.result_type(deltas, anchors)
     out = np.empty(anchors.shape, native(np.empty(0, dtype)).dtype)
-    _decode(len(out), 25 * len(out), native(deltas), native(anchors), out)
+    _decode(-(-len(out) // _BLOCK), 25 * len(out), native(deltas), native(anchors), out)
     return out.astype(dtype, copy=False)
 
 
@@ -95,25 +98,39 @@ def _box_iou(first, stop, boxes1, columns2, out):
 
 @parallel_kernel
 def _encode(first, stop, boxes, anchors, out):
-    boxes, anchors, out = boxes[first:stop], anchors[first:stop], out[first:stop]
-    for i in range(len(boxes)):
+    """Block after block, because the logarithms of neighbours in memory are taken many at a time."""
+    ratio = np.empty(_BLOCK)
+    for start in range(first * _BLOCK, min(stop * _BLOCK, len(boxes)), _BLOCK):
+        n = min(_BLOCK, len(boxes) - start)
         for k in range(2):  # x, then y
-            low, high = np.float64(anchors[i, k]), np.float64(anchors[i, k + 2])
-            side = high - low
-            box_low, box_high = np.float64(boxes[i, k]), np.float64(boxes[i, k + 2])
-            box_side = box_high - box_low
-            out[i, k] = ((box_low + box_side / 2) - (low + side / 2)) / side
-            out[i, k + 2] = log_of(box_side / side)
+            for i in range(n):
+                low, high = np.float64(anchors[start + i, k]), np.float64(anchors[start + i, k + 2])
+                side = high - low
+                box_low, box_high = np.float64(boxes[start + i, k]), np.float64(boxes[start + i, k + 2])
+                box_side = box_high - box_low
+                out[start + i, k] = ((box_low + box_side / 2) - (low + side / 2)) / side
+                ratio[i] = box_side / side
+            for i in range(n):
+                ratio[i] = log_of(ratio[i])
+            for i in range(n):
+                out[start + i, k + 2] = ratio[i]
 
 
 @parallel_kernel
 def _decode(first, stop, deltas, anchors, out):
-    deltas, anchors, out = deltas[first:stop], anchors[first:stop], out[first:stop]
-    for i in range(len(anchors)):
+    """Block after block, because the exponentials of neighbours in memory are taken many at a time."""
+    scale = np.empty(_BLOCK)
+    for start in range(first * _BLOCK, min(stop * _BLOCK, len(anchors)), _BLOCK):
+        n = min(_BLOCK, len(anchors) - start)
         for k in range(2):  # x, then y
-            low, high = np.float64(anchors[i, k]), np.float64(anchors[i, k + 2])
-            side = high - low
-            centre = np.float64(deltas[i, k]) * side + (low + side / 2)
-            half = exp_of(min(np.float64(deltas[i, k + 2]), MAX_LOG_SCALE)) * side / 2
-            out[i, k] = centre - half
-            out[i, k + 2] = centre + half
+            for i in range(n):
+                scale[i] = min(np.float64(deltas[start + i, k + 2]), MAX_LOG_SCALE)
+            for i in range(n):
+                scale[i] = exp_of(scale[i])
+            for i in range(n):
+                low, high = np.float64(anchors[start + i, k]), np.float64(anchors[start + i, k + 2])
+                side = high - low
+                centre = np.float64(deltas[start + i, k]) * side + (low + side / 2)
+                half = scale[i] * side / 2
+                out[start + i, k] = centre - half
+                out[start + i, k + 2] = centre + half

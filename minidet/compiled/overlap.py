@@ -134,33 +134,32 @@ def _slope_loop(first, stop, kind, boxes, targets, out):
         shared_y, shared_y1, shared_y2 = _shared(y1, y2, b1, b2)
         around_x, around_x1, around_x2 = _around(x1, x2, a1, a2)
         around_y, around_y1, around_y2 = _around(y1, y2, b1, b2)
-        shared_slope = (shared_x1 * shared_y, shared_x * shared_y1, shared_x2 * shared_y, shared_x * shared_y2)
         intersection = shared_x * shared_y
         union = w * h + (a2 - a1) * (b2 - b1) - intersection
         iou = _ratio(intersection, union)
-        area_slope = (-h, -w, h, w)
+        union_x1, union_y1 = -h - shared_x1 * shared_y, -w - shared_x * shared_y1
+        union_x2, union_y2 = h - shared_x2 * shared_y, w - shared_x * shared_y2
+        iou_x1 = _ratio(shared_x1 * shared_y - iou * union_x1, union)
+        iou_y1 = _ratio(shared_x * shared_y1 - iou * union_y1, union)
+        iou_x2 = _ratio(shared_x2 * shared_y - iou * union_x2, union)
+        iou_y2 = _ratio(shared_x * shared_y2 - iou * union_y2, union)
         if kind == GIOU:
             hull = around_x * around_y
-            hull_slope = (around_x1 * around_y, around_x * around_y1, around_x2 * around_y, around_x * around_y2)
             filled = _ratio(union, hull)
-            for k in range(4):
-                union_slope = area_slope[k] - shared_slope[k]
-                lost = _ratio(shared_slope[k] - iou * union_slope, union)
-                out[i, k] = -lost - _ratio(union_slope - filled * hull_slope[k], hull)
+            out[i, 0] = -iou_x1 - _ratio(union_x1 - filled * (around_x1 * around_y), hull)
+            out[i, 1] = -iou_y1 - _ratio(union_y1 - filled * (around_x * around_y1), hull)
+            out[i, 2] = -iou_x2 - _ratio(union_x2 - filled * (around_x2 * around_y), hull)
+            out[i, 3] = -iou_y2 - _ratio(union_y2 - filled * (around_x * around_y2), hull)
             continue
         dx, dy = (x1 + x2) / 2.0 - (a1 + a2) / 2.0, (y1 + y2) / 2.0 - (b1 + b2) / 2.0
         diagonal = around_x * around_x + around_y * around_y
         apart = _ratio(dx * dx + dy * dy, diagonal)
-        offset = (dx, dy, dx, dy)
-        half_slope = (around_x * around_x1, around_y * around_y1, around_x * around_x2, around_y * around_y2)
-        weight = 0.0
+        by_width, by_height = 0.0, 0.0
         if kind == CIOU:
             _, trade, turn = _aspect(w, h, a2 - a1, b2 - b1, iou)
-            weight = trade * (-8.0 / math.pi**2 * turn)
-        squares = w * w + h * h
-        by_sides = (-_ratio(h, squares), _ratio(w, squares), _ratio(h, squares), -_ratio(w, squares))
-        for k in range(4):
-            union_slope = area_slope[k] - shared_slope[k]
-            lost = _ratio(shared_slope[k] - iou * union_slope, union)
-            gone = _ratio(offset[k] - apart * (2.0 * half_slope[k]), diagonal)
-            out[i, k] = -lost + (gone + weight * by_sides[k])
+            weight, squares = trade * (-8.0 / math.pi**2 * turn), w * w + h * h
+            by_width, by_height = weight * _ratio(h, squares), weight * -_ratio(w, squares)
+        out[i, 0] = -iou_x1 + (_ratio(dx - apart * (2.0 * (around_x * around_x1)), diagonal) - by_width)
+        out[i, 1] = -iou_y1 + (_ratio(dy - apart * (2.0 * (around_y * around_y1)), diagonal) - by_height)
+        out[i, 2] = -iou_x2 + (_ratio(dx - apart * (2.0 * (around_x * around_x2)), diagonal) + by_width)
+        out[i, 3] = -iou_y2 + (_ratio(dy - apart * (2.0 * (around_y * around_y2)), diagonal) + by_height)

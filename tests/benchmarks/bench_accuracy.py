@@ -128,7 +128,7 @@ def worst(values: np.ndarray, wanted: list[mpmath.mpf], x: np.ndarray) -> tuple[
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--logits", type=int, default=400, help="how many")
+    parser.add_argument("--logits", type=int, default=160, help="how many")
     parser.add_argument("--json", type=Path, help="also write the result there")
     options = parser.parse_args()
     rng = np.random.default_rng(0)

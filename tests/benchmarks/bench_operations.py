@@ -25,7 +25,7 @@ import torch
 
 from minidet import compiled, pytorch, reference
 from minidet.config import AnchorConfig
-from tests.benchmarks import peers
+from tests.benchmarks import more_cases, peers
 from tests.benchmarks.peers import Ways
 from tests.benchmarks.timing import machine, medians, peak_memory, peer_version
 
@@ -159,6 +159,7 @@ CASES: dict[str, Callable[[], Ways]] = {
     "nms, 100000 scattered": scattered,
     "batched_nms, 5000 in 80 classes": lambda: batched_nms(5000),
     "batched_nms, 20000 in 80 classes": batched_nms,
+    **more_cases.CASES,
 }
 
 

@@ -26,6 +26,15 @@ NAMES = {
     "nms, 100000 scattered": "NMS, 100,000 boxes scattered over 10,000 x 10,000 pixels",
     "batched_nms, 5000 in 80 classes": "NMS class by class, 5,000 boxes, 80 classes",
     "batched_nms, 20000 in 80 classes": "NMS class by class, 20,000 boxes, 80 classes",
+    "softmax_focal_loss, 100000 x 81": "softmax focal loss and gradient, 100,000 x 81 float32",
+    "smooth_l1, 201600 x 4": "smooth L1 and gradient, 201,600 x 4 float32",
+    "giou_loss, 100000 pairs": "GIoU loss and gradient, 100,000 pairs of boxes, float32",
+    "diou_loss, 100000 pairs": "DIoU, the same",
+    "ciou_loss, 100000 pairs": "CIoU, the same",
+    "encode_boxes, 201600": "offsets from boxes, 201,600, float32",
+    "decode_boxes, 201600": "boxes from offsets, the same",
+    "pyramid_anchors, 800 x 1344": "anchors of 800 x 1344 pixels, 201,600",
+    "postprocess, 800 x 1344": "post-processing of their outputs, 80 classes",
 }
 
 
@@ -47,7 +56,7 @@ def peers(medians: dict[str, float]) -> dict[str, float]:
 
 def beside_peers() -> str:
     """Each operation beside its best peer, and how many times faster it is than the others."""
-    found = _load("peers")
+    found = _load("operations")
     rows = []
     for name, medians in found["median_s"].items():
         memory, ours = found["peak_bytes"][name], medians["compiled"]
@@ -73,7 +82,7 @@ def digits() -> str:
     """The largest relative errors of the focal loss."""
     found: dict[str, dict[tuple[str, str], float]] = {}
     lost: dict[str, float] = {}
-    for row in _load("peers_accuracy")["rows"]:
+    for row in _load("accuracy")["rows"]:
         own = found.setdefault(row["implementation"], {})
         key = row["type"], row["what"]
         own[key] = max(own.get(key, 0.0), float("inf") if row["error"] is None else row["error"])
@@ -111,12 +120,59 @@ def files() -> str:
     found = _load("files")["rows"]
     rows = []
     for name, row in found.items():
-        seconds = [row[key] for key in ("processor_s", "again_s")]
+        seconds = [row[key] for key in ("processor_s", "again_s", "wall_s")]
         rows.append([
             name, *(f"{value:.2f} s" if value < 10 else f"{value:.0f} s" for value in seconds),
             f"{row['peak_mib']:,.0f} MiB", f"{row['peak_mib'] - row['imported_mib']:,.0f} MiB",
         ])  # fmt: skip
-    return _table(["", "first call", "again", "memory", "of it after the import"], rows)
+    return _table(["", "first call", "again", "on the clock", "memory", "of it after the import"], rows)
+
+
+def adversarial() -> str:
+    """Time per box of inputs that could defeat the speed, beside that of boxes spread evenly."""
+    found = _load("adversarial")["seconds_per_box"]
+    kinds = [kind for kind in next(iter(found.values())) if kind != "even"]
+    rows = [
+        [kind, *(f"{own[kind] / own['even']:.1f}" if kind in own else "–" for own in found.values())] for kind in kinds
+    ]
+    return _table(["", *map(_code, found)], rows)
+
+
+def first() -> str:
+    """The first calls that cost most, without Numba's cache and with it."""
+    found = _load("cold")["CPU seconds"]
+    slowest = sorted(found, key=lambda name: -found[name]["no cache"])
+    rows = [
+        ["`{}`{}{}".format(*name.partition(", ")), f"{found[name]['no cache']:.1f} s", f"{found[name]['cache']:.2f} s"]
+        for name in slowest[:8]
+    ]
+    others = [found[name] for name in slowest[8:]]
+    most = [max(one[key] for one in others) for key in ("no cache", "cache")]
+    rows.append([f"the other {len(others)}, at most", f"{most[0]:.1f} s", f"{most[1]:.2f} s"])
+    return _table(["", "without a cache", "with it"], rows)
+
+
+def paths() -> str:
+    """A training step in the three paths, as a multiple of PyTorch's."""
+    found = _load("paths")["settings"]
+    rows = []
+    for path in ("pytorch", "compiled", "reference"):
+        own = [found[name]["paths"][path] for name in ("tiny", "resnet18")]
+        rows.append([path, *(cell for one in own for cell in (f"{one['ratio']:.2f}", _mebibytes(one["bytes"])))])
+    tiny, resnet = "tiny preset, 8 images of 256 x 256", "ResNet-18, 4 images of 320 x 320"
+    return _table(["path", tiny, "memory", resnet, "memory"], rows)
+
+
+def growth() -> str:
+    """How time grows with the work."""
+    rows = []
+    for name, case in _load("growth")["cases"].items():
+        least, most = case["rows"][0], case["rows"][-1]
+        rows.append([
+            name, f"{least['size']:,} to {most['size']:,} {case['unit']}",
+            f"{milliseconds(least['seconds'])} to {milliseconds(most['seconds'])}", f"{case['exponent']:.2f}",
+        ])  # fmt: skip
+    return _table(["", "from … to", "time", "grows with the work to the power"], rows)
 
 
 def faults() -> str:
@@ -140,6 +196,7 @@ def faults() -> str:
 
 TABLES: dict[str, Callable[[], str]] = {
     "peers": beside_peers, "digits": digits, "ulp": ulp, "files": files, "faults": faults,
+    "first": first, "growth": growth, "paths": paths, "adversarial": adversarial,
 }  # fmt: skip
 
 
@@ -155,6 +212,12 @@ def filled(page: str) -> str:
 
 def _mebibytes(size: int | None) -> str:
     return "–" if size is None else f"{size / 2**20:,.0f} MiB"
+
+
+def _code(name: str) -> str:
+    """A function's name, as code, and whatever stands behind it."""
+    function, comma, rest = name.partition(", ")
+    return f"`{function}`{comma}{rest}"
 
 
 def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
