@@ -120,15 +120,20 @@ def otherwise(results: Results, rival: str, family: Iterable[str]) -> str:
     }
     pairs[f"after {rows.LONGER} times as many steps"] = (rows.longer(rows.FL), rows.longer(rival))
     pairs[f"after {rows.PLATEAU} times as many steps"] = (rows.plateau(rows.FL), rows.plateau(rival))
-    pairs["on the backbones of classifiers"] = (rows.classified(rows.FL), rows.classified(rival))
     for few, many in rows.DISTRACTORS if rival == rows.RIVALS.ohem else ():
         names = rows.distractors(few, many, "focal"), rows.distractors(few, many, "ohem")
         pairs[f"with {few} to {many} distractors" if many else "without distractors"] = names
+    pairs["on the backbones of classifiers"] = (rows.classified(rows.FL), rows.classified(rival))
+    called = dict.fromkeys(pairs, rival)
+    if rival == rows.RIVALS.ohem:
+        what = f"there, after {rows.PLATEAU} times as many steps"
+        pairs[what] = (rows.plateau(rows.classified(rows.DECIDING[0])), rows.plateau(rows.classified(rows.DECIDING[1])))
+        called[what] = rows.DECIDING[1]
     told = []
-    for what, (focal, other) in pairs.items():
-        scores = [results.score(name) if name in results.known else None for name in (focal, other)]
+    for what, names in pairs.items():
+        scores = [results.score(name) if name in results.known else None for name in names]
         if all(scores):
-            told.append(f"{what}: FL {scores[0]}, {rival} {scores[1]}")
+            told.append(f"{what}: FL {scores[0]}, {called[what]} {scores[1]}")
     first = best(results, family)
     if results.score(first):
         recall = [f"{metric}: FL {results.score(rows.FL, metric)}, {first} {results.score(first, metric)}"
