@@ -24,7 +24,7 @@ def wide(array: np.ndarray) -> np.ndarray:
 
 def boxes(name: str, value: ArrayLike) -> np.ndarray:
     """Check boxes as `checks.boxes` does, in one pass; only if one is wrong does that function look for it."""
-    array = value if isinstance(value, np.ndarray) else checks.as_array(name, value)
+    array = checks.as_array(name, value)
     return array if _plain(array) and _all_boxes(array, False) else checks.boxes(name, array)
 
 
@@ -32,9 +32,9 @@ def matching_boxes(
     name: str, value: ArrayLike, other_name: str, other: ArrayLike, with_area: bool = True
 ) -> tuple[np.ndarray, np.ndarray]:
     """Check two arrays of boxes as `checks.matching_boxes` does, each in one pass."""
-    both = [array if isinstance(array, np.ndarray) else np.asarray(array) for array in (value, other)]
-    if len(both[0]) == len(both[1]) and all(_plain(array) and _all_boxes(array, with_area) for array in both):
-        return both[0], both[1]
+    array, partner = checks.as_array(name, value), checks.as_array(other_name, other)
+    if all(_plain(one) and _all_boxes(one, with_area) for one in (array, partner)) and len(array) == len(partner):
+        return array, partner
     return checks.matching_boxes(name, value, other_name, other, with_area)
 
 

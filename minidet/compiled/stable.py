@@ -1,7 +1,6 @@
 """What the losses are made of, in Numba: the functions of `minidet.reference.stable` for one number each.
 
-Numba keeps compiled kernels on disk and looks only at the kernel's own file to see whether they are still right: after
-a change here, delete `__pycache__`.
+Those that a loop over many logits is made of are in `minidet.compiled.vectors`.
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ import mpmath
 import numpy as np
 import pytest
 
+from minidet import compiled
 from minidet.compiled import vectors
 from minidet.compiled.jit import kernel
 
@@ -73,3 +74,30 @@ def test_the_logarithm_of_one_more_loses_less_than_a_unit_in_the_last_place():
     x = np.concatenate([RNG.uniform(0, 1, 1500), RNG.uniform(0, 1, 500) ** 30, around_half, [0.5, 1.0, 5e-324]])
     assert largest_error(computed(logarithms_of_one_more, x), x, mpmath.log1p) < 1
     assert computed(logarithms_of_one_more, np.zeros(3)).tolist() == [0, 0, 0]
+
+
+LOGITS, OBJECTS = RNG.normal(0, 8, 1001), RNG.integers(0, 2, 1001)
+QUALITY, ROWS, LABELS = RNG.random(1001) * OBJECTS, RNG.normal(0, 5, (1001, 7)), RNG.integers(0, 7, 1001)
+CORNERS = RNG.uniform(0, 50, (1001, 2))
+BOXES = np.concatenate([CORNERS, CORNERS + RNG.uniform(1, 50, (1001, 2))], axis=1)
+NEARBY = BOXES + RNG.uniform(-0.4, 0.4, BOXES.shape)
+FUNCTIONS = {
+    "focal_loss": lambda some: compiled.focal_loss(LOGITS[some], OBJECTS[some]),
+    "focal_loss_hess": lambda some: compiled.focal_loss_hess(LOGITS[some], OBJECTS[some], 1.5),
+    "focal_loss_star_grad": lambda some: compiled.focal_loss_star_grad(LOGITS[some], OBJECTS[some]),
+    "quality_focal_loss_hess": lambda some: compiled.quality_focal_loss_hess(LOGITS[some], QUALITY[some]),
+    "varifocal_loss": lambda some: compiled.varifocal_loss(LOGITS[some], QUALITY[some]),
+    "softmax_focal_loss_grad": lambda some: compiled.softmax_focal_loss_grad(ROWS[some], LABELS[some]),
+    "encode_boxes": lambda some: compiled.encode_boxes(NEARBY[some], BOXES[some]),
+    "decode_boxes": lambda some: compiled.decode_boxes(NEARBY[some] / 100, BOXES[some]),
+}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_result_does_not_depend_on_its_neighbours(name):
+    """Whether it is computed in a vector, behind the last whole vector or alone: the bits are the same."""
+    whole = FUNCTIONS[name](slice(None))
+    alone = [FUNCTIONS[name](slice(i, i + 1)) for i in range(0, 1001, 5)]
+    np.testing.assert_array_equal(np.concatenate(alone), whole[::5])
+    by_seven = [FUNCTIONS[name](slice(i, i + 7)) for i in range(0, 1001, 7)]
+    np.testing.assert_array_equal(np.concatenate(by_seven), whole)
