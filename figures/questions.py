@@ -76,11 +76,12 @@ def _draw_steps(ax: Axes, results: Results) -> None:
         _curves(ax, results, rows.plateau(name), label, color=colour, linestyle="-")
         if name in rows.DECIDING:
             own = rows.plateau(rows.classified(name))
-            _curves(ax, results, own, f"{label}, backbone of a classifier", color=colour, linestyle="--")
-    ax.legend()
+            _curves(ax, results, own, None, color=colour, linestyle="--")
+    ax.legend(loc="center right", bbox_to_anchor=(1, 0.5))
+    ax.text(0.98, 0.02, "dashed: backbones of classifiers", transform=ax.transAxes, ha="right", fontsize="small")
 
 
-def _curves(ax: Axes, results: Results, name: str, label: str, **how: Any) -> None:
+def _curves(ax: Axes, results: Results, name: str, label: str | None, **how: Any) -> None:
     """AP against the steps, a line for each seed."""
     for i, run in enumerate(results.of(name).values()):
         points = run.get("evaluations", [])

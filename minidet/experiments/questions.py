@@ -130,13 +130,13 @@ def classified(base: Experiment) -> Iterator[Experiment]:
 
     About 100 s per run, and 2 minutes per seed for the backbone:
 
-        classifier/1b/gamma=2      not run    classifier/1a/alpha=0.75        not run
-        classifier/1d/ohem-32-0.5  not run    classifier/3/gamma=2,beta=1     not run
-        classifier/1d/ohem-64-0.7  not run
+        classifier/1b/gamma=2      3    classifier/1a/alpha=0.75        3
+        classifier/1d/ohem-32-0.5  0    classifier/3/gamma=2,beta=1     4
+        classifier/1d/ohem-64-0.7  0
 
     Ten times as many steps:
 
-        plateau/classifier/1b/gamma=2      not run    plateau/classifier/1d/ohem-64-0.7 not run
+        plateau/classifier/1b/gamma=2      9     plateau/classifier/1d/ohem-64-0.7 12
     """
     sampled: dict[str, Any] = {"loss.kind": "ohem"}
     losses: tuple[dict[str, Any], ...] = (
@@ -156,7 +156,7 @@ def classified(base: Experiment) -> Iterator[Experiment]:
 def design(base: Experiment) -> Iterator[Experiment]:
     """What the text of sections 3 to 5 says of the design, as far as the small setting can vary it.
 
-    About 200 s per run, and 10 to 20 minutes per seed for each depth's backbone:
+    About 120 s per run, and 10 to 20 minutes per seed for each depth's backbone:
 
         design/alpha=none          17         design/head-convs=1        22
         design/last-layer-alone    0          design/jitter              23
