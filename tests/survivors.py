@@ -14,9 +14,13 @@ _SLOWER = "the general power gives the same, only slower"
 _CHECKED = "what seems misshapen is checked thoroughly, and found right"
 _ORDER = "the order 0 asks for the value, as any number does but 1; the value does not look at the slope"
 _COLUMNS = "of four columns, the last but one and the last are 2 and 3"
+_WORK = "how much work a call is only decides whether other threads are woken for it"
+_AS_FLOATS = "the bounds are the same as floating-point numbers, for which the kernel is compiled once more"
+_AGAIN = "what other tasks do is done once more, with the same results"
+_TOUCHING = "boxes that only touch are looked at too, and have an IoU of 0"
 _LENGTHS = "lists of different lengths have been refused before"
 
-HARDLY_SEEN = frozenset({_GRID, _COPY, _BOUND, _SLOWER, _CHECKED, _MARGIN})
+HARDLY_SEEN = frozenset({_GRID, _COPY, _BOUND, _SLOWER, _CHECKED, _MARGIN, _WORK, _AS_FLOATS, _AGAIN, _TOUCHING})
 """Reasons of faults that do change something: the time, or what comes of extreme boxes."""
 REASONS: dict[str, str] = {
     "reference/losses.py cross_entropy_grad: sigmoid(e.u) * e.du_dx -> sigmoid(e.u) / e.du_dx": _SIGN,
@@ -47,6 +51,10 @@ REASONS: dict[str, str] = {
     " else dtype": "rounding to float32 at the end gives the same; of half precision Numba has no kernels",
     "compiled/boxes.py box_iou: False -> True": _COPY,
     "compiled/boxes.py _encode: k + 2 -> k - 2": _COLUMNS,
+    "compiled/boxes.py decode_boxes: -len(out) // _BLOCK -> -len(out) / _BLOCK": _AS_FLOATS,
+    "compiled/boxes.py _decode: first * _BLOCK -> first": _AGAIN,
+    "compiled/assignment.py _apart: x2 <= around[0] -> x2 < around[0]": _TOUCHING,
+    "compiled/assignment.py _apart: y2 <= around[1] -> y2 < around[1]": _TOUCHING,
     "compiled/dense32.py _exp_wide: 87.33654 -> 86.33654 (3)": "a factor as small as exp(-86) meets one smaller still, "
     "and their product is 0 in single precision",
     "compiled/dense32.py _general: u < _0 -> u <= _0 (2)": "where u is 0, both branches give 0",
@@ -56,8 +64,7 @@ REASONS: dict[str, str] = {
     " -> total -= 0.0 if x[i, k] == x[i, k] else x[i, k]": "what is added is 0 or NaN",
     "compiled/losses.py _dense_loop: 0 -> -1": _ORDER,
     "compiled/postprocess.py _best_of_level: 2 -> 3": _CHECKED,
-    "compiled/quality.py _quality: 0.0 -> -1.0 (6)": "where d is 0, what the ratio is multiplied by is 0",
-    "compiled/softmax.py _softmax_loop: 1.0 -> 2.0 (4)": _ORDER,
+    "compiled/quality.py _elementwise: 5 -> 6": _WORK,
     "compiled/stable.py decay: 0.0 -> 1.0": "of a number below 1, less than a unit in the last place is lost",
     "compiled/stable.py power: 1.0 -> 0.0 (2)": _SLOWER,
     "compiled/nms.py batched_nms: 1 -> 2 (2)": "a border may be any number that is no class",

@@ -4,7 +4,7 @@ import mpmath
 import numpy as np
 import pytest
 
-from minidet import compiled
+from minidet import compiled, reference
 from minidet.compiled import vectors
 from minidet.compiled.jit import kernel
 
@@ -101,3 +101,10 @@ def test_a_result_does_not_depend_on_its_neighbours(name):
     np.testing.assert_array_equal(np.concatenate(alone), whole[::5])
     by_seven = [FUNCTIONS[name](slice(i, i + 7)) for i in range(0, 1001, 7)]
     np.testing.assert_array_equal(np.concatenate(by_seven), whole)
+
+
+def test_many_boxes_that_several_threads_share():
+    boxes, nearby = np.tile(BOXES, (20, 1)), np.tile(NEARBY, (20, 1))
+    offsets = compiled.encode_boxes(nearby, boxes)
+    np.testing.assert_allclose(offsets, reference.encode_boxes(nearby, boxes), rtol=1e-13, atol=1e-15)
+    np.testing.assert_allclose(compiled.decode_boxes(offsets, boxes), nearby, rtol=1e-12, atol=1e-12)
