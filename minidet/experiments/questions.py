@@ -193,7 +193,7 @@ def cells(base: Experiment) -> Iterator[Experiment]:
 
         cells/start=random,loss=focal       27         cells/start=random,loss=balanced       31
         cells/start=random,loss=ce          32         cells/start=random,loss=ohem           17
-        cells/start=random,loss=ohem-256    19         cells/start=classifier,loss=ohem-256   not run
+        cells/start=random,loss=ohem-256    19         cells/start=classifier,loss=ohem-256   22
         cells/start=classifier,loss=focal   28         cells/start=classifier,loss=balanced   31
         cells/start=classifier,loss=ce      32         cells/start=classifier,loss=ohem       18
 

@@ -5,26 +5,26 @@ import numpy as np
 import pytest
 
 from minidet import compiled, reference
-from minidet.compiled import vectors
 from minidet.compiled.jit import kernel
+from minidet.compiled.vectors import exp_of, log1p_of, log_of
 
 
 @kernel
 def exponentials(x, out):
     for i in range(len(x)):
-        out[i] = vectors.exp_of(x[i])
+        out[i] = exp_of(x[i])
 
 
 @kernel
 def logarithms(x, out):
     for i in range(len(x)):
-        out[i] = vectors.log_of(x[i])
+        out[i] = log_of(x[i])
 
 
 @kernel
 def logarithms_of_one_more(x, out):
     for i in range(len(x)):
-        out[i] = vectors.log1p_of(x[i])
+        out[i] = log1p_of(x[i])
 
 
 def computed(loop, x):
