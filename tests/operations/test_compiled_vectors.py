@@ -54,6 +54,11 @@ def test_the_exponential_loses_less_than_a_unit_in_the_last_place(x):
     assert largest_error(computed(exponentials, x), x, mpmath.exp) < 1
 
 
+def test_an_exponential_that_is_no_normal_number_is_rounded_once():
+    x = RNG.uniform(-745, -716, 3000)
+    assert largest_error(computed(exponentials, x), x, mpmath.exp) < 0.501
+
+
 def test_the_exponential_at_its_ends():
     ends = np.array([0.0, -0.0, -745.2, -800.0, -1e300, -np.inf])
     assert computed(exponentials, ends).tolist() == [1, 1, 0, 0, 0, 0]
