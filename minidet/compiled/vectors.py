@@ -1,6 +1,6 @@
-"""exp and log1p for many float64 numbers at a time, and what the losses are made of.
+"""exp and log for many float64 numbers at a time, and what the losses are made of.
 
-A loop turns into vector instructions only if nothing in it calls the C library. So exp and log1p are polynomials here,
+A loop turns into vector instructions only if nothing in it calls the C library. So exp and log are polynomials here,
 with errors below a unit in the last place:
 
 - exp(x) = 2**n exp(r) with x = n log 2 + r and |r| <= log(2) / 2. Adding 1.5 * 2**52 to x / log 2 rounds it to n, which
@@ -16,6 +16,7 @@ from __future__ import annotations
 import numpy as np
 
 from minidet.compiled.jit import compiler, helper, inlined
+from minidet.compiled.stable import weighted
 
 _fused = compiler(inner=True, fastmath={"contract"})
 
@@ -114,7 +115,6 @@ def sigmoids(v, lost):
 
 @helper
 def weighed(order, value, is_object, background_weight, object_weight):
-    """alpha_t F, or its derivative by the logit: (du/dx)**order is 1 or -1; 0 where the weight is."""
-    weight = object_weight if is_object else background_weight
-    value = -value if is_object and order == 1 else value
-    return weight * value if weight != 0.0 else 0.0
+    """`weighted` with the weight and the sign of an object or of background."""
+    weight, slope = object_weight if is_object else background_weight, -1.0 if is_object else 1.0
+    return weighted(order, weight, slope, value)
