@@ -15,6 +15,7 @@ METRICS = ("AP", "AP50", "AP75")
 RIVALS = dict(zip(rows.RIVALS, ("FL, γ = 2", "CE, α = .75", "OHEM, 32, NMS .5", "FL*, γ = 2, β = 1"), strict=True))
 CLASSIFIED = RIVALS | {rows.PLATEAU_OHEM[0]: "OHEM, 64, NMS .7"}
 """What the tables call the rivals."""
+_ORIGINS = "Every seed has a classifier of its own; the detector is the same for all seeds."
 
 
 LOSSES = (("focal", "FL, γ = 2"), ("balanced", "CE, α = .75"), ("ce", "CE"))
@@ -145,12 +146,12 @@ def _tables() -> dict[str, Table]:
         ) + tuple(
             Row((CLASSIFIED[name], "of a classifier"), None, rows.plateau(rows.classified(name)))
             for name in rows.DECIDING
-        ), "Every seed has a classifier of its own; the detector is the same for all seeds."),
+        ), _ORIGINS),
         "classifier": Table("Our own: backbones that learnt to classify", ("loss", "backbone"), tuple(
             Row((CLASSIFIED[name], kind), None, named)
             for name in rows.CLASSIFIED
             for kind, named in (("of a detector", name), ("of a classifier", rows.classified(name)))
-        ), "Every seed has a classifier of its own; the detector is the same for all seeds."),
+        ), _ORIGINS),
         "design": Table("Sections 3 to 5: the design", ("what",), (
             Row(("as everywhere",), None, focal),
             Row(("without α",), None, rows.design("alpha=none")),
