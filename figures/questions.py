@@ -24,12 +24,12 @@ from matplotlib.figure import Figure
 from figures import script
 from minidet.experiments import rows
 from minidet.experiments.imbalance import inspected
-from minidet.experiments.layout import CELL_LOSSES
+from minidet.experiments.layout import BACKGROUND_LOSSES, CELL_LOSSES
 from minidet.experiments.results import RESULTS, Results, load_results
 from minidet.plotting import GAMMA_COLOURS, STYLE, new_figure, save_figure
 
 COLOURS = {"focal": GAMMA_COLOURS[2.0], "ohem": "#D55E00", "balanced": GAMMA_COLOURS[0.0], "ce": "#56B4E9"}
-LABELS = {"focal": "FL, γ = 2", "ohem": "OHEM", "balanced": "CE, α = .75", "ce": "CE"}
+LABELS = {"focal": "FL, γ = 2", "ohem": "OHEM, 32, NMS .5", "balanced": "CE, α = .75"}
 CURVES = {
     rows.FL: ("FL, γ = 2", COLOURS["focal"]), rows.ohem("ohem", 256, 0.5): ("OHEM, 32, NMS .5", "#E69F00"),
     rows.ohem("ohem", 512, 0.7): ("OHEM, 64, NMS .7", COLOURS["ohem"]),
@@ -55,14 +55,12 @@ def draw(results: Results | None = None) -> Figure:
 
 def _draw_background(ax: Axes, results: Results) -> None:
     ax.set(title="More background around one object", xlabel="background anchors per positive one", xscale="log")
-    names = {
-        side: [rows.background(side, loss) for loss in ("focal", "balanced", "ce")] for side in rows.BACKGROUND_SIDES
-    }
+    names = {side: [rows.background(side, loss) for loss, _ in BACKGROUND_LOSSES] for side in rows.BACKGROUND_SIDES}
     if not _shown(ax, results, [name for row in names.values() for name in row], "background"):
         return
     marks = [float(inspected(rows.background(side, "focal")).imbalance or np.nan) for side in rows.BACKGROUND_SIDES]
-    for i, loss in enumerate(("focal", "balanced", "ce")):
-        _line(ax, results, marks, [row[i] for row in names.values()], LABELS[loss], COLOURS[loss])
+    for i, (loss, label) in enumerate(BACKGROUND_LOSSES):
+        _line(ax, results, marks, [row[i] for row in names.values()], label, COLOURS[loss])
     ax.set_xticks(marks, [f"{mark:,.0f}" for mark in marks])
     ax.set_xticks([], minor=True)
     ax.legend()

@@ -20,7 +20,8 @@ _ORIGINS = "Every seed has a classifier of its own; the detector is the same for
 
 LOSSES = (("focal", "FL, γ = 2"), ("balanced", "CE, α = .75"), ("ce", "CE"))
 """Losses that are compared as objects become rarer, and what the tables call them."""
-
+BACKGROUND_LOSSES = (*LOSSES, ("ohem", CLASSIFIED[rows.PLATEAU_OHEM[0]]))
+"""The same and OHEM, as the background grows."""
 CELL_LOSSES = (*LOSSES, *((name, f"OHEM, {batch}, NMS .7") for name, batch in rows.CELL_BATCHES.items()))
 """The same and OHEM, on photographs."""
 
@@ -120,7 +121,7 @@ def _tables() -> dict[str, Table]:
         )),
         "background": Table("Our own: more and more background around one object", ("side", "loss"), tuple(
             Row((str(side), label), None, rows.background(side, loss))
-            for side in rows.BACKGROUND_SIDES for loss, label in LOSSES
+            for side in rows.BACKGROUND_SIDES for loss, label in BACKGROUND_LOSSES
         ), "Every row sees equally many images, objects and distractors."),
         "ohem": Table("Our own: OHEM with fewer and with more anchors", ("our batch", "NMS"), tuple(
             Row((str(batch), f"{threshold:g}"), None, rows.more_ohem(batch, threshold))

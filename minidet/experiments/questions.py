@@ -30,9 +30,16 @@ def background(base: Experiment) -> Iterator[Experiment]:
         background/side=224,loss=ce       10    background/side=224,loss=balanced 9
         background/side=320,loss=focal    16    background/side=320,loss=ce       7
         background/side=320,loss=balanced 9
+
+    OHEM, which chooses as many anchors of however many there are:
+
+        background/side=96,loss=ohem      not run    background/side=128,loss=ohem     not run
+        background/side=160,loss=ohem     not run    background/side=224,loss=ohem     not run
+        background/side=320,loss=ohem     not run
     """
     losses: dict[str, dict[str, Any]] = {
         "focal": {}, "ce": {"loss.kind": "cross_entropy"}, "balanced": {"loss.gamma": 0.0, "loss.alpha": 0.75},
+        "ohem": {"loss.kind": "ohem", "loss.ohem_batch_size": 64, "loss.ohem_iou_threshold": 0.7},
     }  # fmt: skip
     for side in rows.BACKGROUND_SIDES:
         size = {"resize.shorter_side": side, "resize.longer_side": side}

@@ -133,7 +133,7 @@ def longer(name: str) -> str:
 
 
 def background(side: int, loss: str) -> str:
-    """Name of "focal", "ce" or "balanced" with one object in an image of this side."""
+    """Name of "focal", "ce", "balanced" or "ohem" with one object in an image of this side."""
     return f"background/side={side},loss={loss}"
 
 

@@ -112,7 +112,7 @@ def test_open_questions_are_shown_with_every_seed_or_how_to_ask_them(monkeypatch
         run["evaluations"] = [{"iteration": step, "AP": 0.1} for step in (1000, 2000)]
     full = questions.draw(found)
     background, steps, batches, distractors, *cells = full.axes
-    assert sum(line.get_marker() == "o" for line in background.lines) == 3 * len(rows.BACKGROUND_SIDES)
+    assert sum(line.get_marker() == "o" for line in background.lines) == 4 * len(rows.BACKGROUND_SIDES)
     assert sum(list(line.get_xdata()) == [1000, 2000] for line in steps.lines) == 3  # one per seed
     assert sum(line.get_marker() == "o" for line in batches.lines) == 2 * len(rows.MORE_BATCHES)
     assert [len(line.get_xdata()) for line in distractors.lines if line.get_marker() == "o"] == [3] * 9
