@@ -84,11 +84,11 @@ def parallel_kernel(function: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(function)
     def call(tasks: int, work: int, *arguments: Any) -> None:
-        threads = min(tasks, work // _WORTH_A_THREAD, _threads())
-        if threads < 2:
+        cores = min(tasks, work // _WORTH_A_THREAD, threads())
+        if cores < 2:
             compiled(0, tasks, *arguments)
             return
-        parts = threads * _PARTS
+        parts = cores * _PARTS
         bounds = [tasks * part // parts for part in range(parts + 1)]
         ranges = itertools.pairwise(bounds)
 
@@ -96,7 +96,7 @@ def parallel_kernel(function: Callable[..., Any]) -> Callable[..., Any]:
             for first, stop in ranges:  # whoever is free takes the next
                 compiled(first, stop, *arguments)
 
-        others = [_pool().submit(share) for _ in range(threads - 1)]
+        others = [_pool().submit(share) for _ in range(cores - 1)]
         share()
         for other in others:
             if not other.cancel():  # it has begun
@@ -110,7 +110,7 @@ def _pool() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(max(1, _MOST - 1), "minidet")
 
 
-def _threads() -> int:
+def threads() -> int:
     """How many threads may compute: `_MOST`, or what `numba.set_num_threads` has set in this thread."""
     if _forked.is_set():
         return 1

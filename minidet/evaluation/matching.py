@@ -1,14 +1,15 @@
 """COCO's matching and its curves: the part of the evaluation that has to be fast, compiled.
 
-NumPy makes the arrays that the kernels fill: in a kernel, a line that makes or compares whole arrays costs as much
-compilation as twenty that count.
+NumPy makes the arrays that the kernels return: in a kernel, a line that makes or compares whole arrays costs as much
+compilation as twenty that count. The images of a class do not depend on one another, nor do the classes: each core
+takes its share.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from minidet.compiled.jit import helper, kernel
+from minidet.compiled.jit import helper, parallel_kernel
 
 
 def match(
@@ -33,26 +34,30 @@ def match(
         positive and where it is ignored. It is a false positive where neither is set.
     """
     right, ignored = np.zeros((2, len(area_ranges), len(boxes)), np.uint16)
-    most = int((bounds[:, 3] - bounds[:, 2]).max(initial=0)), int((bounds[:, 1] - bounds[:, 0]).max(initial=0))
-    ious, aside = np.empty(most[::-1]), np.empty(most[0], np.bool_)
-    taken = np.empty((len(iou_thresholds), most[0]), np.bool_)
+    aside, taken = np.empty(len(gt_boxes), np.bool_), np.empty((len(gt_boxes), len(iou_thresholds)), np.bool_)
     _match(
-        boxes, order, gt_boxes, gt_areas, gt_crowd, bounds, iou_thresholds, area_ranges, ious, aside, taken,
-        right, ignored,
+        len(bounds), right.size * len(iou_thresholds), boxes, order, gt_boxes, gt_areas, gt_crowd, bounds,
+        iou_thresholds, area_ranges, aside, taken, right, ignored,
     )  # fmt: skip
     return right, ignored
 
 
-@kernel
+@parallel_kernel
 def _match(
-    boxes, order, gt_boxes, gt_areas, gt_crowd, bounds, iou_thresholds, area_ranges, ious, aside, taken, right, ignored
-):
-    """`match` into the last two arguments; the three before them are room for one class in one image."""
+    first_group, last_group, boxes, order, gt_boxes, gt_areas, gt_crowd, bounds, iou_thresholds, area_ranges, aside,
+    taken, right, ignored,
+):  # fmt: skip
+    """`match` into the last two arguments; the two before them are room for what is known of the objects."""
+    most, most_objects = 0, 0
+    for i in range(first_group, last_group):
+        most = max(most, bounds[i, 1] - bounds[i, 0])
+        most_objects = max(most_objects, bounds[i, 3] - bounds[i, 2])
+    ious = np.empty((most, most_objects))
     everywhere = (1 << len(iou_thresholds)) - 1
     lowest = np.inf
     for t in range(len(iou_thresholds)):
         lowest = min(lowest, iou_thresholds[t])
-    for i in range(len(bounds)):
+    for i in range(first_group, last_group):
         first, last, gt_first, gt_last = bounds[i, 0], bounds[i, 1], bounds[i, 2], bounds[i, 3]
         objects = gt_last - gt_first
         for d in range(first, last):
@@ -62,9 +67,9 @@ def _match(
             low, high = area_ranges[a, 0], area_ranges[a, 1]
             for g in range(objects):
                 area = gt_areas[gt_first + g]
-                aside[g] = gt_crowd[gt_first + g] or area < low or area > high
+                aside[gt_first + g] = gt_crowd[gt_first + g] or area < low or area > high
                 for t in range(len(iou_thresholds)):
-                    taken[t, g] = False
+                    taken[gt_first + g, t] = False
             for d in range(last - first):
                 area = boxes[order[first + d], 2] * boxes[order[first + d], 3]
                 outside = area < low or area > high
@@ -81,13 +86,13 @@ def _match(
                         if match >= 0:
                             break
                         for g in range(objects):
-                            free = gt_crowd[gt_first + g] or not taken[t, g]
+                            free = gt_crowd[gt_first + g] or not taken[gt_first + g, t]
                             # "not <": of equal IoUs, the later object wins, as in pycocotools
-                            if aside[g] == last_resort and free and not ious[d, g] < best:
+                            if aside[gt_first + g] == last_resort and free and not ious[d, g] < best:
                                 match, best = g, ious[d, g]
                     if match >= 0:
-                        taken[t, match] = True
-                    if aside[match] if match >= 0 else outside:
+                        taken[gt_first + match, t] = True
+                    if aside[gt_first + match] if match >= 0 else outside:
                         ignored[a, first + d] |= 1 << t
                     elif match >= 0:
                         right[a, first + d] |= 1 << t
@@ -138,57 +143,62 @@ def accumulate(
     shape = len(bounds) - 1, len(right), len(max_detections)
     precision, reached = np.full((2, thresholds, len(recall_thresholds), *shape), -1.0)
     recall = np.full((thresholds, *shape), -1.0)
-    curve, score = np.empty((2, thresholds, len(max_detections), objects.max(initial=0)))
-    counts = np.empty((2, thresholds, len(max_detections)), np.int64)
-    first, seen = np.empty(len(max_detections)), np.empty(len(max_detections), np.int64)
+    found, left_out = np.empty((2, shape[0], thresholds, shape[2]), np.int64)
+    seen, first = np.empty((shape[0], shape[2]), np.int64), np.empty((shape[0], shape[2]))
     _accumulate(
-        right, ignored, by_score, scores, rank, bounds, objects, recall_thresholds, max_detections, curve, score,
-        *counts, first, seen, precision, recall, reached,
+        shape[0], right.size, right, ignored, by_score, scores, rank, bounds, objects, recall_thresholds,
+        max_detections, found, left_out, seen, first, precision, recall, reached,
     )  # fmt: skip
     return precision, recall, reached
 
 
-@kernel
+@parallel_kernel
 def _accumulate(
-    right, ignored, by_score, scores, rank, bounds, objects, recall_thresholds, max_detections, curve, score,
-    found, left_out, first, seen, precision, recall, reached,
+    first_class, last_class, right, ignored, by_score, scores, rank, bounds, objects, recall_thresholds,
+    max_detections, found, left_out, seen, first, precision, recall, reached,
 ):  # fmt: skip
-    """`accumulate` into the last three arguments; the six before them are room for one class in one area range.
+    """`accumulate` into the last three arguments; the four before them are room for one area range.
 
     ``curve`` (T, M, objects) is the precision after the (j + 1)-th true positive, and ``score`` its score; ``found``
-    and ``left_out`` (T, M) count true positives and ignored detections, ``seen`` (M,) all, and ``first`` (M,) is the
-    best score, where pycocotools has the recall 0.
+    and ``left_out`` (K, T, M) count true positives and ignored detections, ``seen`` (K, M) all, and ``first`` (K, M) is
+    the best score, where pycocotools has the recall 0.
     """
-    T, M = found.shape
-    for k in range(len(bounds) - 1):
+    T, M = len(recall), len(max_detections)
+    most = 0
+    for k in range(first_class, last_class):
+        for a in range(len(right)):
+            most = max(most, objects[k, a])
+    curve, score = np.empty((T, M, most)), np.empty((T, M, most))
+    for k in range(first_class, last_class):
         for a in range(len(right)):
             count = objects[k, a]
             if not count:
                 continue
             for m in range(M):
-                first[m], seen[m] = 0.0, 0
+                first[k, m], seen[k, m] = 0.0, 0
                 for t in range(T):
-                    found[t, m], left_out[t, m] = 0, 0
+                    found[k, t, m], left_out[k, t, m] = 0, 0
             for place in range(bounds[k], bounds[k + 1]):
                 d = by_score[place]
                 hits, aside = right[a, d], ignored[a, d]
                 for m in range(M - 1, -1, -1):
                     if rank[d] >= max_detections[m]:
                         break
-                    if not seen[m]:
-                        first[m] = scores[place]
-                    seen[m] += 1
+                    if not seen[k, m]:
+                        first[k, m] = scores[place]
+                    seen[k, m] += 1
                     if hits or aside:
                         for t in range(T):
-                            left_out[t, m] += (aside >> t) & 1
+                            left_out[k, t, m] += (aside >> t) & 1
                             if (hits >> t) & 1:
-                                found[t, m] += 1
-                                counted = seen[m] - left_out[t, m]  # right or wrong
-                                curve[t, m, found[t, m] - 1] = found[t, m] / (counted + 2.0**-52)  # pycocotools' 2^-52
-                                score[t, m, found[t, m] - 1] = scores[place]
+                                n = found[k, t, m]
+                                counted = seen[k, m] - left_out[k, t, m]  # right or wrong
+                                curve[t, m, n] = (n + 1) / (counted + 2.0**-52)  # pycocotools' 2^-52
+                                score[t, m, n] = scores[place]
+                                found[k, t, m] = n + 1
             for t in range(T):
                 for m in range(M):
-                    length = found[t, m]
+                    length = found[k, t, m]
                     for j in range(length - 1, 0, -1):  # the envelope
                         curve[t, m, j - 1] = max(curve[t, m, j - 1], curve[t, m, j])
                     j = 0
@@ -198,5 +208,5 @@ def _accumulate(
                         precision[t, r, k, a, m] = curve[t, m, j] if j < length else 0.0
                         reached[t, r, k, a, m] = score[t, m, j] if j < length else 0.0
                         if recall_thresholds[r] <= 0:
-                            reached[t, r, k, a, m] = first[m]
+                            reached[t, r, k, a, m] = first[k, m]
                     recall[t, k, a, m] = length / count

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from minidet.compiled.jit import threads
 from minidet.evaluation.matching import match
 from minidet.evaluation.reading import Found, Objects, read_detections, read_ground_truth
 
@@ -15,6 +18,7 @@ IOU_THRESHOLDS = np.linspace(0.5, 0.95, 10)  # (T,); as pycocotools has them: 0.
 RECALL_THRESHOLDS = np.linspace(0.0, 1.0, 101)  # (R,)
 AREA_RANGES = np.array([(0, 1e10), (0, 32**2), (32**2, 96**2), (96**2, 1e10)])  # (A, 2) pixels²; all, small, …
 MAX_DETECTIONS = np.array([1, 10, 100])  # (M,) per image and class
+_MANY = 1 << 16  # rows that are worth another thread
 for _constant in (IOU_THRESHOLDS, RECALL_THRESHOLDS, AREA_RANGES, MAX_DETECTIONS):
     _constant.setflags(write=False)
 
@@ -164,9 +168,12 @@ class Truth(NamedTuple):
             det: all detections of these images.
         """
         order = _by(det.category).astype(np.int32)
-        for own in _classes(order, det.category, len(self.categories)):  # each fits in a cache
+
+        def by_image(own: np.ndarray) -> np.ndarray:
             best_first = own[np.argsort(-det.score[own], kind="stable")]
-            own[:] = best_first[_by(det.image[best_first])]
+            return best_first[_by(det.image[best_first])]
+
+        _each_class(by_image, order, det.category, len(self.categories))
         images = np.int64(len(self.images))
         gt_key, key = (rows.category * images + rows.image for rows in (self.objects, det))
         key = key[order]  # one number per class and image
@@ -195,8 +202,11 @@ def joined(truth: Truth, parts: Sequence[Judged]) -> Matched:
     if len(parts) > 1:
         part = Judged(*(np.concatenate(columns, axis=-1) for columns in zip(*parts, strict=True)))
         by_class = _by_class_and_image(np.arange(len(part.score)), part)
-    for own in _classes(by_class, part.category, len(truth.categories)):
-        own[:] = own[np.argsort(-part.score[own], kind="stable")]  # of equal scores, the lower image comes first
+
+    def by_score(own: np.ndarray) -> np.ndarray:
+        return own[np.argsort(-part.score[own], kind="stable")]  # of equal scores, the lower image comes first
+
+    _each_class(by_score, by_class, part.category, len(truth.categories))
     gt = truth.objects
     low, high = AREA_RANGES.T[:, :, None]
     return Matched(
@@ -213,9 +223,15 @@ def _by(indices: np.ndarray) -> np.ndarray:
     return np.argsort(indices.astype(np.uint16) if small else indices, kind="stable")
 
 
-def _classes(order: np.ndarray, category: np.ndarray, count: int) -> list[np.ndarray]:
-    """The part of each class in an order that goes by class."""
-    return np.split(order, np.cumsum(np.bincount(category, minlength=count))[:-1]) if count else []
+def _each_class(sort: Callable[[np.ndarray], np.ndarray], order: np.ndarray, category: np.ndarray, count: int) -> None:
+    """Sort the part of each class, which fits in a cache, in an order that goes by class; many rows on all cores."""
+
+    def one(own: np.ndarray) -> None:
+        own[:] = sort(own)
+
+    classes = np.split(order, np.cumsum(np.bincount(category, minlength=count))[:-1]) if count else []
+    with ThreadPoolExecutor(threads() if len(order) > _MANY else 1) as pool:
+        deque(pool.map(one, classes), 0)  # raises what a thread has raised
 
 
 def _by_class_and_image(order: np.ndarray, rows: Objects | Judged) -> np.ndarray:

@@ -1,7 +1,8 @@
 """COCO's files as columns at full speed: msgspec reads the few fields that count, and no dict is made.
 
-Whatever is unusual in a file, be it wrong or only rare, is left to `minidet.evaluation.reading`, which reads it with
-Python's own parser, accepts what can be understood, and otherwise says which element is wrong.
+Of a long list of detections, the pieces that have the usual form are read by `minidet.evaluation.scan`. Whatever is
+unusual in a file, be it wrong or only rare, is left to `minidet.evaluation.reading`, which reads it with Python's own
+parser, accepts what can be understood, and otherwise says which element is wrong.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from typing import Any
 
 import numpy as np
 
+from minidet.evaluation.scan import scan
+
 try:
     import msgspec
 except ImportError:  # where it cannot be installed, the other reader does everything
@@ -21,6 +24,8 @@ except ImportError:  # where it cannot be installed, the other reader does every
 
 PIECE = 1 << 17
 """Bytes of a list that are decoded at once: so few that what they become stays in a core's own cache."""
+PIECES = 32
+"""How many of them are in memory at once, to be shared out among the cores."""
 
 _SHORTEST = '{"image_id":1,"category_id":1,"bbox":[1,1,1,1],"score":1}'
 _SPACE = b" \t\r\n"  # what JSON has between its words
@@ -107,44 +112,73 @@ def detections(path: Path, images: list[int | str], categories: list[int]) -> tu
     Raises:
         UnusualError: there is something that only the careful reader can judge.
     """
-    places = _places(images), _places(categories)
+    places, whole = (_places(images), _places(categories)), (_whole(images), _whole(categories))
     room = path.stat().st_size // len(_SHORTEST) + 1  # more than there can be; what is not written to takes no memory
-    image, category = np.empty((2, room), np.int32)
-    box, score = np.empty((room, 4)), np.empty(room)
-    n = 0
-    for piece in _pieces(path):
-        rows = _decoded(_DETECTIONS, piece)
-        part = slice(n, n + len(rows))
-        image[part], category[part], box[part] = _columns(rows, *places)
-        score[part] = np.fromiter(map(attrgetter("score"), rows), np.float64, len(rows))
-        n += len(rows)
+    image, category, box, score = _empty(room)
+    long, n = path.stat().st_size > PIECES * PIECE, 0  # else it is not worth the scanner's first call
+    for block in _blocks(path):
+        bounds = np.array([*_pieces(block)], np.int64).reshape(-1, 2)
+        first = bounds[:, 0] // len(_SHORTEST) + np.arange(len(bounds))
+        columns = _empty(len(block) // len(_SHORTEST) + len(bounds))
+        counts = scan(block, bounds, *whole, *columns, first) if long else np.full(len(bounds), -1)
+        for (start, stop), at, count in zip(bounds, first, counts, strict=True):
+            if count >= 0:
+                found = [column[at : at + count] for column in columns]
+            else:  # another form
+                rows = _decoded(_DETECTIONS, b"[%b]" % block[start:stop])
+                count = len(rows)
+                found = [*_columns(rows, *places), np.fromiter(map(attrgetter("score"), rows), np.float64, count)]
+            for column, part in zip((image, category, box, score), found, strict=True):
+                column[n : n + count] = part
+            n += count
     box = box[:n]
     with np.errstate(over="ignore"):
         _check(box, box[:, 2] * box[:, 3], score[:n])
     return image[:n], category[:n], box, score[:n]
 
 
-def _pieces(path: Path) -> Iterator[bytes]:
-    """A JSON list as several, each a list of whole elements.
+def _empty(rows: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Room for indices of image and category, boxes and scores."""
+    image, category = np.empty((2, rows), np.int32)
+    return image, category, np.empty((rows, 4)), np.empty(rows)
 
-    It is divided at commas behind braces. If such a comma stands inside an element or inside a text, then the lists to
-    the left and right of it are not JSON, which is found when they are decoded.
+
+def _blocks(path: Path) -> Iterator[bytes]:
+    """The elements of a JSON list in several parts of whole elements, and a byte 0 behind each.
+
+    It is divided at commas behind braces. If such a comma stands inside an element or inside a text, then the parts to
+    the left and right of it are not JSON, which is found when they are read.
     """
     with path.open("rb") as file:
         rest, first = file.read(PIECE).lstrip(_SPACE), True
         if rest[:1] != b"[":
             raise UnusualError("not a list")
         rest = rest[1:]
-        while block := file.read(PIECE):
+        while block := file.read(PIECES * PIECE):
             rest += block
             end = rest.rfind(b"},") + 1
             if end:
-                yield b"[%b]" % rest[:end]
+                yield rest[:end] + b"\0"
                 rest, first = rest[end + 1 :], False
     rest = rest.rstrip(_SPACE)
     if rest[-1:] != b"]" or not (first or rest[:-1].strip(_SPACE)):  # no end, or a comma before it
         raise UnusualError("not a list")
-    yield b"[" + rest
+    if rest[:-1].strip(_SPACE):
+        yield rest[:-1] + b"\0"
+
+
+def _pieces(block: bytes) -> Iterator[tuple[int, int]]:
+    """Where whole elements of a block begin and end, about PIECE bytes at once."""
+    start, last = 0, len(block) - 1
+    while start < last:
+        stop = block.find(b"},", start + PIECE) + 1 or last
+        yield start, stop
+        start = stop + 1
+
+
+def _whole(ids: list[Any]) -> np.ndarray:
+    """Ids as whole numbers; none where there are others, so that none is found."""
+    return np.array(ids if all(isinstance(one, int) and abs(one) < 2**62 for one in ids) else [], np.int64)
 
 
 def _decoded(decoder: Any, data: bytes) -> Any:

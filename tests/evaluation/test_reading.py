@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from minidet.data.text import read_json
 from minidet.evaluation import evaluate, quick
 from minidet.evaluation.reading import read_detections, read_ground_truth
+from minidet.evaluation.scan import scan
 from tests.benchmarks.detections import realistic
 from tests.evaluation.test_evaluation import BOX, detected, ground_truth, pycocotools, random_set
 
@@ -186,6 +187,83 @@ def test_every_digit_of_a_number_counts(both, numbers):
         assert fast(*paths)[3][2].tolist() == [wanted]
     except quick.UnusualError:
         assert not np.isfinite([*wanted, wanted[2] * wanted[3]]).all()
+
+
+def scanned(texts):
+    """What the scanner makes of one piece: how many detections, and their numbers."""
+    data = ", ".join(texts).encode()
+    image, category = np.empty((2, 9), np.int32)
+    box, score, first = np.empty((9, 4)), np.empty(9), np.zeros(1, np.int64)
+    bounds, ids = np.array([[0, len(data)]]), np.array([-3, 1, 7])
+    rows = scan(data + b"\0", bounds, ids, ids, image, category, box, score, first)[0]
+    return rows, np.column_stack([image, category, box, score])[: max(rows, 0)].tolist()
+
+
+ROW = '{{"image_id": {}, "category_id": {}, "bbox": [{}, {}, {}, {}], "score": {}}}'
+
+
+@settings(max_examples=300, deadline=None, derandomize=True)
+@given(
+    whole=st.lists(st.integers(2**52, 2**64) | st.integers(0, 2**62), min_size=5, max_size=5),
+    places=st.lists(st.integers(0, 24), min_size=5, max_size=5),
+)
+@example(whole=[2**53 - 1, 2**53, 2**53 + 1, 2**53 + 2, 2**53 + 3], places=[0] * 5)  # two lie between two floats
+@example(whole=[2**62 - 1, 2**62, 2**62 - 9, 2**62 // 10, 2**62 // 10 + 1], places=[0, 0, 22, 22, 22])
+@example(whole=[5**22 * k for k in (2001, 2003, 3, 5, 1501)], places=[22] * 5)  # 2001 / 2**22: exact
+@example(whole=[9007199254740993 * 5, 9007199254740995 * 5, 5, 15, 25], places=[1, 1, 1, 2, 3])
+def test_the_scanner_rounds_every_decimal_number_as_python_does(whole, places):
+    texts = [f"{m:0{k + 1}d}" for m, k in zip(whole, places, strict=True)]
+    texts = [
+        text[: len(text) - k] + "." * (k > 0) + text[len(text) - k :] for text, k in zip(texts, places, strict=True)
+    ]
+    numbers = [*map(float, texts)]
+    assert scanned([ROW.format(7, -3, *texts)]) == (1, [[2, 0, *numbers]])
+
+
+def test_the_scanner_is_seldom_in_doubt(monkeypatch):
+    """Of numbers with the digits of float32 and float64 it leaves none to Python."""
+    monkeypatch.setattr("minidet.evaluation.scan.json", None)
+    rng = np.random.default_rng(0)
+    for dtype in (np.float32, np.float64):
+        values = (rng.uniform(0, 640, (200, 5)) * 10.0 ** rng.integers(-5, 1, (200, 5))).astype(dtype)
+        for row in values.tolist():
+            assert scanned([ROW.format(1, 1, *row)]) == (1, [[1, 1, *row]])
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        ROW.format(1, 1, 1, 1, 1, 1, 1)[:-1], ROW.format(1, 1, 1, 1, 1, 1, 1) + "]", ROW.format(1, 1, 1, 1, 1, 1, ""),
+        ROW.format(2, 1, 1, 1, 1, 1, 1), ROW.format(1, '"1"', 1, 1, 1, 1, 1), ROW.format(1.0, 1, 1, 1, 1, 1, 1),
+        ROW.format(1, 1, "01", 1, 1, 1, 1), ROW.format(1, 1, "1.", 1, 1, 1, 1), ROW.format(1, 1, ".5", 1, 1, 1, 1),
+        ROW.format(1, 1, "1e", 1, 1, 1, 1), ROW.format(1, 1, "+1", 1, 1, 1, 1), ROW.format(1, 1, "-", 1, 1, 1, 1),
+        ROW.format(1, 1, "1, 1", 1, 1, 1, 1), ROW.format(1, 1, "NaN", 1, 1, 1, 1), ROW.format("", 1, 1, 1, 1, 1, 1),
+        ROW.format(1, 1, 1, 1, 1, 1, '1, "score": 1'), ROW.format(1, 1, 1, 1, 1, 1, '1, "id": 1'), "{}", "{", "", "[]",
+        ROW.format(1, 1, 1, 1, 1, 1, 1).replace(', "score": 1', ""), ROW.format(1, 1, 1, 1, 1, 1, 1).replace(":", ""),
+        ROW.format(1, 1, 1, 1, 1, 1, 1) + ",", ROW.format(1, 1, 1, 1, 1, 1, 1) * 2, ROW.format(2**63, 1, 1, 1, 1, 1, 1),
+        ROW.format(1, 1, 1, 1, 1, 1, 1).replace("score", "scare"), ROW.format(1, 1, 1, 1, 1, 1, 1).replace("[", "("),
+    ],
+)  # fmt: skip
+def test_the_scanner_leaves_every_other_form_alone(row):
+    good = ROW.format(1, 1, 1, 1, 1, 1, 1)
+    assert scanned([row]) == (-1, [])
+    assert scanned([good, row]) == (-1, [])
+    assert scanned([good, good.replace(" ", "\t\r\n ")])[0] == 2
+
+
+def test_a_large_file_is_scanned_on_every_core(both, monkeypatch):
+    """Pieces of another form among the others are decoded, and their rows stay where they were."""
+    truth, found = random_set(5, images=40)
+    found = [row | {"score": row["score"] + 1e-30} for row in found] * 30
+    found[len(found) // 2] = found[-1] | {"more": 1}
+    paths = both(truth, found)
+    monkeypatch.setattr(quick, "PIECE", 4000)  # 128 kB at once are worth two threads
+    decoded = []
+    monkeypatch.setattr(
+        quick, "_decoded", lambda decoder, data, real=quick._decoded: decoded.append(data) or real(decoder, data)
+    )
+    assert_same(fast(*paths), read(truth, found))
+    assert len(decoded) == 2  # the ground truth and the piece with more
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names")

@@ -1,0 +1,274 @@
+"""Detections from the bytes of COCO's result files: a scanner for the form that nearly all of them have.
+
+It reads objects of the four keys ``image_id``, ``category_id``, ``bbox`` and ``score``, in any order and with any white
+space, whose ids are whole numbers. It makes no Python object, and its threads scan pieces of a file at the same time.
+
+A decimal number is m / 10**k with whole m and k. Up to 2**53 and 10**22 both are exact in a float, and then a division
+rounds as it should (Clinger, *How to read floating point numbers accurately*, 1990). Numbers that were floats before
+have up to 17 digits, which is more: then the remainder of the division says what the quotient lacks, to 2**-52 of
+itself. Only where that does not decide the last bit, or k is out of this range, Python reads the number.
+"""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+
+from minidet.compiled.jit import helper, parallel_kernel
+
+LATER = 64
+"""How many detections of a piece may have a number that is left to Python."""
+
+_KEYS = [np.frombuffer(key, np.uint8) for key in (b"image_id", b"category_id", b"bbox", b"score")]
+_IMAGE, _CATEGORY, _BBOX, _SCORE = _KEYS
+_BRACE, _END, _BRACKET, _CLOSED, _QUOTE, _COMMA, _COLON = b'{}[]",:'
+_MINUS, _PLUS, _POINT, _ZERO, _NINE, _E = b"-+.09e"
+_TENS = 10.0 ** np.arange(23)  # exact
+_FULL = (2**62 - 9) // 10  # ten times it and a digit are below 2**62
+_SPLIT = 2.0**27 + 1
+
+
+def scan(
+    data: bytes, bounds: np.ndarray, images: np.ndarray, categories: np.ndarray,
+    image: np.ndarray, category: np.ndarray, box: np.ndarray, score: np.ndarray, first: np.ndarray,
+) -> np.ndarray:  # fmt: skip
+    """Detections from pieces of a list.
+
+    Args:
+        data: text, with a byte 0 at its end.
+        bounds: (P, 2) int64, the bytes ``data[start:stop]`` of each piece: elements with commas between them.
+        images: (I,) int64 ids, ascending.
+        categories: (K,) int64 ids, ascending.
+        image: (N,) int32, filled with indices into ``images``.
+        category: (N,) int32, filled with indices into ``categories``.
+        box: (N, 4) float64, filled with x, y, width and height.
+        score: (N,) float64, filled.
+        first: (P,) int64, the first of the rows that each piece may fill; there is room for all that it can have.
+
+    Returns:
+        (P,) int64 how many detections a piece has, or -1 where it has another form.
+    """
+    rows, waiting = np.empty((2, len(bounds)), np.int64)
+    later = np.empty((len(bounds), LATER, 3), np.int64)
+    _scan(
+        len(bounds), len(data), np.frombuffer(data, np.uint8), bounds, images, categories, image, category, box, score,
+        first, rows, waiting, later,
+    )  # fmt: skip
+    for piece in np.flatnonzero(waiting):
+        for row, start, stop in later[piece, : waiting[piece]]:
+            found = json.loads(data[start:stop])
+            box[row], score[row] = found["bbox"], found["score"]
+    return rows
+
+
+@parallel_kernel
+def _scan(
+    first_piece, last_piece, data, bounds, images, categories, image, category, box, score, first, rows, waiting, later
+):
+    """`scan` into the arrays from ``image`` on; ``later`` has the row and the bytes of what is left to Python."""
+    for piece in range(first_piece, last_piece):
+        i, stop = _after_space(data, bounds[piece, 0]), bounds[piece, 1]
+        row, left = first[piece], 0
+        while True:
+            start = i
+            i, image[row], category[row], x, y, width, height, score[row], sure = _detection(
+                data, i, images, categories
+            )
+            box[row, 0], box[row, 1], box[row, 2], box[row, 3] = x, y, width, height
+            if i >= 0 and not sure:
+                if left == LATER:
+                    i = -1
+                    break
+                later[piece, left, 0], later[piece, left, 1], later[piece, left, 2] = row, start, i
+                left += 1
+            row += 1
+            i = _after_space(data, i)
+            if i < 0 or i >= stop or data[i] != _COMMA:
+                break
+            i = _after_space(data, i + 1)
+        rows[piece], waiting[piece] = (row - first[piece], left) if i == stop else (-1, 0)
+
+
+@helper
+def _detection(data, i, images, categories):
+    """The object at byte i: the byte after it, or -1; image, category, x, y, width, height, score; is it sure?"""
+    seen, sure, image, category, x, y, width, height, score = 0, True, 0, 0, 0.0, 0.0, 0.0, 0.0, 0.0
+    if data[i] != _BRACE:
+        i = -1
+    while i >= 0:
+        key, i = _key(data, _after_space(data, i + 1))
+        if i < 0 or seen & key:
+            i = -1
+            break
+        seen |= key
+        fine = True
+        if key == 1:
+            i, image = _id(data, i, images)
+        elif key == 2:
+            i, category = _id(data, i, categories)
+        elif key == 4:
+            i, x, y, width, height, fine = _bbox(data, i)
+        else:
+            i, score, fine = _number(data, i)
+        sure = sure and fine
+        i = _after_space(data, i)
+        if i < 0 or data[i] != _COMMA:
+            i = i + 1 if i >= 0 and data[i] == _END and seen == 15 else -1
+            break
+    return i, image, category, x, y, width, height, score, sure
+
+
+@helper
+def _bbox(data, i):
+    """The list of four numbers at byte i: the byte after it, or -1; the numbers, and whether they are sure."""
+    if data[i] != _BRACKET:
+        return -1, 0.0, 0.0, 0.0, 0.0, False
+    i, x, first = _number(data, _after_space(data, i + 1))
+    i, y, second = _number(data, _after(data, i, _COMMA))
+    i, width, third = _number(data, _after(data, i, _COMMA))
+    i, height, fourth = _number(data, _after(data, i, _COMMA))
+    i = _after_space(data, i)
+    if i < 0 or data[i] != _CLOSED:
+        i = -2
+    return i + 1, x, y, width, height, first and second and third and fourth
+
+
+@helper
+def _after_space(data, i):
+    """The first byte from i on that is no white space of JSON; -1 after -1."""
+    while i >= 0 and (data[i] == 32 or data[i] == 10 or data[i] == 13 or data[i] == 9):
+        i += 1
+    return i
+
+
+@helper
+def _after(data, i, byte):
+    """Where the next value begins, if this byte and perhaps white space are between; -1 if not, or after -1."""
+    i = _after_space(data, i)
+    return _after_space(data, i + 1) if i >= 0 and data[i] == byte else -1
+
+
+@helper
+def _key(data, i):
+    """Which key stands at byte i, 1, 2, 4 or 8, or 0; and the byte where its value begins, or -1."""
+    if data[i] != _QUOTE:
+        return 0, -1
+    i += 1
+    if data[i] == _IMAGE[0]:
+        key, text = 1, _IMAGE
+    elif data[i] == _CATEGORY[0]:
+        key, text = 2, _CATEGORY
+    elif data[i] == _BBOX[0]:
+        key, text = 4, _BBOX
+    else:
+        key, text = 8, _SCORE
+    for k in range(len(text)):
+        if data[i + k] != text[k]:
+            return 0, -1
+    i += len(text)
+    return key, (_after(data, i + 1, _COLON) if data[i] == _QUOTE else -1)
+
+
+@helper
+def _id(data, i, ids):
+    """The byte after a whole number, or -1 where there is none of ``ids``; and its index."""
+    negative = data[i] == _MINUS
+    i, value = _digits(data, i + negative)
+    if i < 0 or value > _FULL:
+        return -1, 0
+    if negative:
+        value = -value
+    low, high = 0, len(ids)
+    while low < high:
+        middle = (low + high) // 2
+        if ids[middle] < value:
+            low = middle + 1
+        else:
+            high = middle
+    if low == len(ids) or ids[low] != value:
+        return -1, 0
+    return i, low
+
+
+@helper
+def _is_digit(byte):
+    return _ZERO <= byte <= _NINE
+
+
+@helper
+def _digits(data, i):
+    """A whole number at byte i: the byte after it, or -1; and its value. Above _FULL, it ends within the number."""
+    start = i
+    i, m = _more_digits(data, i, 0)
+    if i == start or (data[start] == _ZERO and i > start + 1):
+        return -1, m
+    return i, m
+
+
+@helper
+def _more_digits(data, i, m):
+    """The digits from byte i on behind those of m, as many as fit: the byte after them, and the number."""
+    while _is_digit(data[i]) and m <= _FULL:
+        m = 10 * m + (data[i] - _ZERO)
+        i += 1
+    return i, m
+
+
+@helper
+def _number(data, i):
+    """A number of JSON at byte i: the byte after it, or -1; its value, and whether that is sure to the last bit."""
+    if i < 0:
+        return -1, 0.0, False
+    negative = data[i] == _MINUS
+    i, m = _digits(data, i + negative)
+    if i < 0:
+        return -1, 0.0, False
+    exact, k = not _is_digit(data[i]), 0
+    while _is_digit(data[i]):
+        i += 1
+    if data[i] == _POINT:
+        start = i + 1
+        i, m = _more_digits(data, start, m)
+        k = i - start
+        exact = exact and not _is_digit(data[i])
+        while _is_digit(data[i]):
+            i += 1
+        if i == start:
+            return -1, 0.0, False
+    if data[i] | 32 == _E:
+        i += 1
+        minus = data[i] == _MINUS
+        if minus or data[i] == _PLUS:
+            i += 1
+        if not _is_digit(data[i]):
+            return -1, 0.0, False
+        exponent = 0
+        while _is_digit(data[i]):
+            exponent = min(10 * exponent + (data[i] - _ZERO), 10_000)
+            i += 1
+        k += exponent if minus else -exponent
+    value = 0.0
+    if m and exact and 0 <= k <= 22:
+        value, exact = _quotient(m, _TENS[k])
+    elif m:
+        exact = False
+    return i, (-value if negative else value), exact
+
+
+@helper
+def _quotient(m, d):
+    """m / d for a whole m below 2**62 and a d up to 10**22 that is exact; and whether it is rounded for certain."""
+    high = np.float64(m)
+    if m <= 2**53:
+        return high / d, True
+    low = np.float64(m - np.int64(high))
+    q = high / d
+    product = q * d  # Dekker: product + rest is exact
+    q_high, d_high = q * _SPLIT, d * _SPLIT
+    q_high, d_high = q_high - (q_high - q), d_high - (d_high - d)
+    q_low, d_low = q - q_high, d - d_high
+    rest = ((q_high * d_high - product) + q_high * d_low + q_low * d_high) + q_low * d_low
+    missing = ((high - product) - rest + low) / d
+    value = q + missing
+    return value, value == q + missing * (1 - 2.0**-50) and value == q + missing * (1 + 2.0**-50)
