@@ -8,7 +8,6 @@ _NOT_TAKEN = "it divides only where beta is 0, and what comes out is not taken"
 _HALVES = "times any number near 2**27 it leaves halves so short that their products are exact"
 _GRID = "it moves the grid or its cells, which costs time alone: what lies outside is filed at the edge"
 _MARGIN = "the margin covers rounding, but for boxes of 1e9 pixels whose IoU is at the threshold to the last digit"
-_COPY = "a copy more costs time alone"
 _BOUND = "a cell beside it gives a lower bound: more are compared"
 _SLOWER = "the general power gives the same, only slower"
 _CHECKED = "what seems misshapen is checked thoroughly, and found right"
@@ -22,7 +21,7 @@ _TWICE = "what is no normal number is rounded twice, and the second rounding may
 _LENGTHS = "lists of different lengths have been refused before"
 
 HARDLY_SEEN = frozenset(
-    {_GRID, _COPY, _BOUND, _SLOWER, _CHECKED, _MARGIN, _WORK, _AS_FLOATS, _AGAIN, _TOUCHING, _TWICE}
+    {_GRID, _BOUND, _SLOWER, _CHECKED, _MARGIN, _WORK, _AS_FLOATS, _AGAIN, _TOUCHING, _TWICE}
 )
 """Reasons of faults that do change something: the time, or what comes of extreme boxes."""
 REASONS: dict[str, str] = {
@@ -46,13 +45,11 @@ REASONS: dict[str, str] = {
     "reference/overlap.py pairs: k + 2 -> k - 2 (2)": _COLUMNS,
     "reference/postprocess.py postprocess: True -> False": _LENGTHS,
     "reference/postprocess.py postprocess: True -> False (2)": _LENGTHS,
-    "compiled/anchors.py pyramid_anchors: False -> True": _COPY,
     "compiled/assignment.py _assign_block: np.zeros -> np.ones (2)": "an anchor's object is taken only where it "
     "overlaps one, and then it has been written",
     "compiled/forced.py _best_iou: 3 -> 2 (2)": _BOUND,
     "compiled/boxes.py box_iou: dtype if dtype == np.float32 else np.float64 -> np.float64 if dtype == np.float32"
     " else dtype": "rounding to float32 at the end gives the same; of half precision Numba has no kernels",
-    "compiled/boxes.py box_iou: False -> True": _COPY,
     "compiled/boxes.py _encode: k + 2 -> k - 2": _COLUMNS,
     "compiled/boxes.py decode_boxes: -len(out) // _BLOCK -> -len(out) / _BLOCK": _AS_FLOATS,
     "compiled/boxes.py _decode: first * _BLOCK -> first": _AGAIN,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tracemalloc
 from pathlib import Path
 
 import numba
@@ -83,6 +84,29 @@ def test_the_number_of_threads_changes_nothing():
     for a, b in zip(one, many, strict=True):
         np.testing.assert_array_equal(a, b)
     assert numba.get_num_threads() == before
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        lambda boxes, deltas: compiled.box_iou(boxes, boxes[:100]),
+        lambda boxes, deltas: compiled.encode_boxes(boxes, boxes),
+        lambda boxes, deltas: compiled.decode_boxes(deltas, boxes),
+        lambda boxes, deltas: compiled.pyramid_anchors((600, 600), AnchorConfig(levels=(3,), sizes=(16,)))[0],
+    ],
+)
+def test_what_is_returned_is_not_copied_first(operation):
+    """Nothing as large as the result is made beside it."""
+    boxes = random_boxes(np.random.default_rng(3), 20_000)
+    deltas = boxes / 1000
+    size = operation(boxes, deltas).nbytes
+    tracemalloc.start()
+    try:
+        operation(boxes, deltas)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert size <= peak < 1.5 * size
 
 
 @pytest.mark.slow
