@@ -122,6 +122,10 @@ def _tables() -> dict[str, Table]:
         "background": Table("Our own: more and more background around one object", ("side", "loss"), tuple(
             Row((str(side), label), None, rows.background(side, loss))
             for side in rows.BACKGROUND_SIDES for loss, label in BACKGROUND_LOSSES
+        ) + tuple(
+            Row((str(rows.BACKGROUND_SIDES[-1]), f"{label}, {rows.LONGER} times as many steps"), None,
+                rows.longer(rows.background(rows.BACKGROUND_SIDES[-1], loss)))
+            for loss, label in (BACKGROUND_LOSSES[0], BACKGROUND_LOSSES[-1])
         ), "Every row sees equally many images, objects and distractors."),
         "ohem": Table("Our own: OHEM with fewer and with more anchors", ("our batch", "NMS"), tuple(
             Row((str(batch), f"{threshold:g}"), None, rows.more_ohem(batch, threshold))

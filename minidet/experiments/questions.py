@@ -36,6 +36,10 @@ def background(base: Experiment) -> Iterator[Experiment]:
         background/side=96,loss=ohem      not run    background/side=128,loss=ohem     not run
         background/side=160,loss=ohem     not run    background/side=224,loss=ohem     not run
         background/side=320,loss=ohem     not run
+
+    Three times as many steps, for those that are far apart:
+
+        longer/background/side=320,loss=focal  not run    longer/background/side=320,loss=ohem  not run
     """
     losses: dict[str, dict[str, Any]] = {
         "focal": {}, "ce": {"loss.kind": "cross_entropy"}, "balanced": {"loss.gamma": 0.0, "loss.alpha": 0.75},
@@ -45,7 +49,11 @@ def background(base: Experiment) -> Iterator[Experiment]:
         size = {"resize.shorter_side": side, "resize.longer_side": side}
         images = {"image_size": [side, side], "distractors": list(rows.BACKGROUND_DISTRACTORS)}
         for loss, changes in losses.items():
-            yield base.changed(rows.background(side, loss), both=images, training={**size, **changes})
+            name, training = rows.background(side, loss), {**size, **changes}
+            yield base.changed(name, both=images, training=training)
+            if side == rows.BACKGROUND_SIDES[-1] and loss in ("focal", "ohem"):
+                steps = {"iterations": rows.LONGER * base.training.iterations}
+                yield base.changed(rows.longer(name), both=images, training=training | steps)
 
 
 def bracketed_ohem(base: Experiment) -> Iterator[Experiment]:
