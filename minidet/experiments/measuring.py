@@ -30,6 +30,18 @@ def metrics(found: list[Detections], dataset: Dataset, categories: Categories) -
     return {name: round(value, 5) for name, value in numbers.items()}
 
 
+def precision(found: list[Detections], dataset: Dataset, categories: Categories) -> dict[str, list[float]]:
+    """Precision at the recalls 0, 0.01, …, 1, the mean over the classes, to four digits, by threshold of the IoU."""
+    result = evaluate_detections(found, dataset, categories)
+    curves = {}
+    for threshold in (0.5, 0.75):
+        at = int(np.argmin(abs(result.iou_thresholds - threshold)))
+        by_class = result.precision[at, :, :, 0, -1]  # (R, K), of all sizes, -1 where a class has no object
+        here = by_class[:, (by_class >= 0).all(axis=0)]
+        curves[str(threshold)] = here.mean(axis=1).round(4).tolist() if here.size else []
+    return curves
+
+
 def resampled(found: list[Detections], dataset: Dataset, categories: Categories) -> list[float]:
     """AP on data sets drawn from the images, the same draws for every detector, to five digits."""
     truth = coco_ground_truth(dataset, categories)

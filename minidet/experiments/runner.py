@@ -161,16 +161,18 @@ def _train(
     curve = [entry for entry in entries if "classification" in entry]
     if diverged_at is None and not all(tensor.isfinite().all() for tensor in model.state_dict().values()):
         diverged_at = config.iterations
-    metrics = at_zero = dict.fromkeys(("AP", "AP50", "AP75", "APs", "APm", "APl"), 0.0)
-    resampled: list[float] = []
+    metrics = dict.fromkeys(("AP", "AP50", "AP75", "APs", "APm", "APl"), 0.0)
+    more: dict[str, Any] = {} if sources else {"metrics_at_0": metrics, "resampled_AP": []}
     if diverged_at is None:
         found = measuring.detections(model.eval(), val, config.resize, folder, process)
         first = process is None or process.rank == 0
         metrics = measuring.metrics(found, val, categories) if first else metrics
         if sources is None:
-            resampled = measuring.resampled(found, val, categories)
+            more["resampled_AP"] = measuring.resampled(found, val, categories)
             with measuring.every_score(model):
-                at_zero = measured(model)
+                found = measuring.detections(model, val, config.resize, folder)
+            more["metrics_at_0"] = measuring.metrics(found, val, categories)
+            more["precision_at_recall"] = measuring.precision(found, val, categories)
         elif sources.test:
             test = open_dataset(sources.test)
             found = measuring.detections(model, test, config.resize, folder, process)
@@ -183,7 +185,7 @@ def _train(
         "backbone": backbone,
         "seconds_per_step": round(curve[-1]["seconds"] / curve[-1]["iteration"], 4) if curve else None,
         "metrics": metrics,
-        **({"metrics_at_0": at_zero, "resampled_AP": resampled} if sources is None else {}),
+        **more,
         "diverged_at": diverged_at,
         "curve": {
             "iteration": [entry["iteration"] for entry in curve[every - 1 :: every]],

@@ -123,6 +123,11 @@ def test_a_run_records_every_score_and_what_was_measured_on_the_way(tmp_path):
     assert [entry["iteration"] for entry in run["evaluations"]] == [2, 4, 6]
     assert run["evaluations"][-1]["AP"] == run["metrics"]["AP"]
     assert run["metrics_at_0"]["AR100"] >= run["metrics"]["AR100"]
+    for threshold, metric in {"0.5": "AP50", "0.75": "AP75"}.items():
+        curve = run["precision_at_recall"][threshold]
+        assert len(curve) == 101
+        assert np.mean(curve) == pytest.approx(run["metrics_at_0"][metric], abs=1e-4)
+        assert curve == sorted(curve, reverse=True)
     plain = json.loads(runner.run(TINY, 0, tmp_path / "plain", tmp_path / "runs").read_bytes())
     assert "evaluations" not in plain
     assert (plain["metrics"], plain["curve"]) == (run["metrics"], run["curve"])
