@@ -20,9 +20,7 @@ _TOUCHING = "boxes that only touch are looked at too, and have an IoU of 0"
 _TWICE = "what is no normal number is rounded twice, and the second rounding may change its last digit"
 _LENGTHS = "lists of different lengths have been refused before"
 
-HARDLY_SEEN = frozenset(
-    {_GRID, _BOUND, _SLOWER, _CHECKED, _MARGIN, _WORK, _AS_FLOATS, _AGAIN, _TOUCHING, _TWICE}
-)
+HARDLY_SEEN = frozenset({_GRID, _BOUND, _SLOWER, _CHECKED, _MARGIN, _WORK, _AS_FLOATS, _AGAIN, _TOUCHING, _TWICE})
 """Reasons of faults that do change something: the time, or what comes of extreme boxes."""
 REASONS: dict[str, str] = {
     "reference/losses.py cross_entropy_grad: sigmoid(e.u) * e.du_dx -> sigmoid(e.u) / e.du_dx": _SIGN,

@@ -226,12 +226,18 @@ def _by(indices: np.ndarray) -> np.ndarray:
 def _each_class(sort: Callable[[np.ndarray], np.ndarray], order: np.ndarray, category: np.ndarray, count: int) -> None:
     """Sort the part of each class, which fits in a cache, in an order that goes by class; many rows on all cores."""
 
-    def one(own: np.ndarray) -> None:
-        own[:] = sort(own)
+    def share(classes: list[np.ndarray]) -> None:
+        for own in classes:
+            own[:] = sort(own)
 
     classes = np.split(order, np.cumsum(np.bincount(category, minlength=count))[:-1]) if count else []
-    with ThreadPoolExecutor(threads() if len(order) > _MANY else 1) as pool:
-        deque(pool.map(one, classes), 0)  # raises what a thread has raised
+    cores = threads() if len(order) > _MANY else 1
+    if cores == 1:
+        share(classes)
+        return
+    with ThreadPoolExecutor(cores) as pool:
+        parts = 4 * cores
+        deque(pool.map(share, (classes[i::parts] for i in range(parts))), 0)  # raises what a thread has raised
 
 
 def _by_class_and_image(order: np.ndarray, rows: Objects | Judged) -> np.ndarray:

@@ -150,7 +150,7 @@ def _rows(
         else:
             area = np.fromiter((row.get("area", wh) for row, wh in zip(rows, area, strict=True)), np.float64, n)
             crowd = np.fromiter((truth(row.get("iscrowd")) for row in rows), np.bool_, n)
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         _check_rows(name, rows, images, categories, scored)
         raise
     numbers = np.column_stack([box, area, score])  # (N, 6)

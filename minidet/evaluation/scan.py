@@ -24,7 +24,7 @@ _KEYS = [np.frombuffer(key, np.uint8) for key in (b"image_id", b"category_id", b
 _IMAGE, _CATEGORY, _BBOX, _SCORE = _KEYS
 _BRACE, _END, _BRACKET, _CLOSED, _QUOTE, _COMMA, _COLON = b'{}[]",:'
 _MINUS, _PLUS, _POINT, _ZERO, _NINE, _E = b"-+.09e"
-_TENS = 10.0 ** np.arange(23)  # exact
+_TENS = np.array([float(10**k) for k in range(23)])  # exact
 _FULL = (2**62 - 9) // 10  # ten times it and a digit are below 2**62
 _SPLIT = 2.0**27 + 1
 
@@ -57,8 +57,12 @@ def scan(
     )  # fmt: skip
     for piece in np.flatnonzero(waiting):
         for row, start, stop in later[piece, : waiting[piece]]:
-            found = json.loads(data[start:stop])
-            box[row], score[row] = found["bbox"], found["score"]
+            try:
+                found = json.loads(data[start:stop])
+                box[row], score[row] = found["bbox"], found["score"]
+            except (ValueError, OverflowError):  # a whole number with too many digits
+                rows[piece] = -1
+                break
     return rows
 
 
@@ -197,6 +201,11 @@ def _is_digit(byte):
 
 
 @helper
+def _digit(byte):
+    return np.int64(byte) - _ZERO
+
+
+@helper
 def _digits(data, i):
     """A whole number at byte i: the byte after it, or -1; and its value. Above _FULL, it ends within the number."""
     start = i
@@ -210,7 +219,7 @@ def _digits(data, i):
 def _more_digits(data, i, m):
     """The digits from byte i on behind those of m, as many as fit: the byte after them, and the number."""
     while _is_digit(data[i]) and m <= _FULL:
-        m = 10 * m + (data[i] - _ZERO)
+        m = 10 * m + _digit(data[i])
         i += 1
     return i, m
 
@@ -227,6 +236,7 @@ def _number(data, i):
     exact, k = not _is_digit(data[i]), 0
     while _is_digit(data[i]):
         i += 1
+    whole = data[i] != _POINT and data[i] | 32 != _E  # JSON's -0 is a whole number, which has no sign
     if data[i] == _POINT:
         start = i + 1
         i, m = _more_digits(data, start, m)
@@ -245,10 +255,11 @@ def _number(data, i):
             return -1, 0.0, False
         exponent = 0
         while _is_digit(data[i]):
-            exponent = min(10 * exponent + (data[i] - _ZERO), 10_000)
+            exponent = 10 * exponent + _digit(data[i]) if exponent < 1000 else 10_000
             i += 1
         k += exponent if minus else -exponent
-    value = 0.0
+        exact = exact and exponent < 10_000
+    value, negative = 0.0, negative and (m > 0 or not whole)
     if m and exact and 0 <= k <= 22:
         value, exact = _quotient(m, _TENS[k])
     elif m:

@@ -3,6 +3,8 @@
 import contextlib
 import json
 import os
+import subprocess
+import sys
 import threading
 import warnings
 
@@ -228,6 +230,40 @@ def test_the_scanner_is_seldom_in_doubt(monkeypatch):
         values = (rng.uniform(0, 640, (200, 5)) * 10.0 ** rng.integers(-5, 1, (200, 5))).astype(dtype)
         for row in values.tolist():
             assert scanned([ROW.format(1, 1, *row)]) == (1, [[1, 1, *row]])
+
+
+@pytest.mark.parametrize(
+    "text", ["-0", "-0.0", "-0e5", "0." + "0" * 10_009 + "1e10020", "1e-99999", "0e99999", "0.0e-99999", "1" + "0" * 99]
+)
+def test_the_scanner_reads_the_strangest_numbers_as_json_does(text):
+    rows, found = scanned([ROW.format(1, 1, 0, 0, 1, 1, text)])
+    assert (rows, repr(found[0][6])) == (1, repr(float(json.loads(text))))
+
+
+@pytest.mark.parametrize("digits", [400, 5000])
+def test_a_whole_number_that_is_no_float_is_an_error(both, monkeypatch, digits):
+    monkeypatch.setattr(quick, "PIECE", 1)
+    row = '{"image_id": 1, "category_id": 1, "bbox": [0, 0, 1, 1], "score": ' + "1" * digits + "}"
+    assert scanned([row]) == (-1, [])
+    paths = both(ground_truth((1, 1, BOX)), f"[{row}]".encode())
+    with pytest.raises(ValueError, match=r"score|found\.json"):
+        evaluate(*paths)
+
+
+def test_without_the_compiler_the_scanner_reads_the_same():
+    """As plain Python its numbers are NumPy's, whose integers are as wide as their bytes unless told otherwise."""
+    code = f"""
+import numpy as np
+from minidet.evaluation.scan import scan
+data = {ROW.format(300, 1, 123.456, 1000, 5, 640.25, 0.987654321)!r}.encode()
+columns = np.empty(1, np.int32), np.empty(1, np.int32), np.empty((1, 4)), np.empty(1)
+ids, bounds, first = (np.array([44, 300]), np.array([1])), np.array([[0, len(data)]]), np.zeros(1, np.int64)
+rows = scan(data + b"\\0", bounds, *ids, *columns, first)
+print(rows.tolist(), [column.tolist() for column in columns])
+"""
+    environment = os.environ | {"NUMBA_DISABLE_JIT": "1"}
+    told = subprocess.run([sys.executable, "-W", "error", "-c", code], env=environment, capture_output=True, text=True)
+    assert told.stdout.strip() == "[1] [[1], [0], [[123.456, 1000.0, 5.0, 640.25]], [0.987654321]]", told.stderr
 
 
 @pytest.mark.parametrize(
