@@ -33,6 +33,7 @@ LABELS = {"focal": "FL, γ = 2", "ohem": "OHEM, 32, NMS .5", "balanced": "CE, α
 CURVES = {
     rows.FL: ("FL, γ = 2", COLOURS["focal"]), rows.ohem("ohem", 256, 0.5): ("OHEM, 32, NMS .5", "#E69F00"),
     rows.ohem("ohem", 512, 0.7): ("OHEM, 64, NMS .7", COLOURS["ohem"]),
+    rows.ohem("ohem", 128, 0.5): ("OHEM, 16, NMS .5", "#999999"),
     rows.ce(0.9): ("CE, α = .9", COLOURS["balanced"]),
 }  # fmt: skip
 """What is trained for ten times as many steps."""
@@ -97,6 +98,10 @@ def _draw_batches(ax: Axes, results: Results) -> None:
     for threshold, colour in zip(rows.MORE_THRESHOLDS, ("#E69F00", COLOURS["ohem"]), strict=True):
         line = [rows.more_ohem(batch, threshold) for batch in rows.MORE_BATCHES]
         _line(ax, results, rows.MORE_BATCHES, line, f"OHEM, NMS {threshold:g}", colour)
+    for batch, threshold in rows.BEYOND:
+        if score := results.score(rows.more_ohem(batch, threshold)):
+            ax.plot(batch, score.mean, "x", color="black")
+            ax.annotate(f"{threshold:g}", (batch, score.mean), xytext=(4, 4), textcoords="offset points")
     tuned = [rows.tuned(gamma, alpha) for gamma in rows.TUNED_GAMMAS for alpha in rows.TUNED_ALPHAS]
     means = [score.mean for name in tuned if (score := results.score(name))]
     if means:

@@ -40,7 +40,7 @@ from figures import (
 from minidet.config import RetinaNetConfig
 from minidet.experiments import claims, layout, tables, verdicts
 from minidet.experiments.claim import Claim
-from minidet.experiments.conclusion import best_of_each, conclusion, on_photographs
+from minidet.experiments.conclusion import best_of_each, conclusion, in_a_line, on_photographs
 from minidet.experiments.results import RESULTS, Results, load_results
 from minidet.experiments.rule import RULE
 from minidet.experiments.setting import BASE, anchors_per_image
@@ -73,6 +73,11 @@ FIGURES: tuple[tuple[str, Callable[[Results], Figure], str], ...] = (
 
 CLASSES = dict(zip(verdicts.KINDS, ("supported", "contradicted", "undecided", "untestable"), strict=True))
 
+_TABLE_OF = {row.name: name for name in reversed(tables.NAMES) if name in layout.TABLES
+             for row in layout.TABLES[name].rows}  # fmt: skip
+"""The first table in which an experiment stands."""
+_ROW = re.compile(rf"(?<![\w/])({'|'.join(map(re.escape, sorted(_TABLE_OF, key=len, reverse=True)))})(?= )")
+
 PAGE = Template((Path(__file__).parent / "summary_page.html").read_text(encoding="utf-8"))
 
 
@@ -91,9 +96,11 @@ def page(results: Results | None = None, runs: str | None = None) -> str:
         differences=escape(differences()),
         effort=escape(effort(results)),
         count=escape(", ".join(f"{kind} {kinds[kind]}" for kind in verdicts.KINDS if kinds[kind])),
-        conclusion=escape(f"{conclusion(judged)} {best_of_each(results)} {on_photographs(results)}"),
+        line=escape(in_a_line(results) or "Nothing has been run yet."),
+        conclusion="</p>\n<p>".join(map(escape, (conclusion(judged), best_of_each(results), on_photographs(results)))),
         claims="\n".join(_claim(claim, verdict, claim.look(results)) for claim, verdict in judged),
         filter=_filter(kinds),
+        theirs=sum(bool(claim.numbers) for claim, _ in judged),
         own=sum(not claim.numbers for claim, _ in judged),
         rule=_rule(),
         figures="\n".join(_figure(*entry, results) for entry in FIGURES),
@@ -137,7 +144,8 @@ def differences() -> str:
         f"trained by a detector with the focal loss, and is the same for all seeds, so that the spread over the seeds "
         "does not include it. The other rows change what their names say and nothing else, but for three: AdamW has a "
         "learning rate of 0.001 and clips gradients; the images of the background rows have 2 to 4 distractors; and on "
-        "photographs nothing is frozen, the normalisation learns, and there are half as many steps."
+        "photographs nothing is frozen, the normalisation learns, and there are half as many steps. Among 30 to 40 "
+        "distractors 7 % of the images have no room for their object."
     )
 
 
@@ -163,7 +171,7 @@ def _claim(claim: Claim, verdict: verdicts.Verdict, why: str) -> str:
     return (
         f'<div class="claim {CLASSES[verdict.kind]}"><p><b>{verdict.kind}</b>{escape(claim.text)}.</p>'
         f'<p class="soft">The paper ({escape(claim.section)}): {escape(claim.published)}. Here{_links(claim)}: '
-        f"{escape(str(verdict))}.</p>"
+        f"{_linked(escape(str(verdict)))}.</p>"
         + (f'<p class="soft">What else was measured: {escape(why)}.</p>' if why else "")
         + "</div>"
     )
@@ -185,6 +193,11 @@ def _links(claim: Claim) -> str:
     """Links to the tables in which a claim's rows stand."""
     links = ", ".join(f'<a href="#table-{name}">{name}</a>' for name in claim.tables)
     return f" (table {links})" if links else ""
+
+
+def _linked(text: str) -> str:
+    """The names of experiments as links to their rows."""
+    return _ROW.sub(lambda found: f'<a href="#row-{found[0]}">{found[0]}</a>', text)
 
 
 def _rule() -> str:
@@ -215,11 +228,13 @@ def _table(name: str, results: Results, runs: str | None) -> str:
     aps = [value for one in names if (score := results.score(one)) for value in score.values]
     table.header.extend(["each seed"] * bool(aps))
 
-    def cells(row: Sequence[str], tag: str, more: str = "") -> str:
-        return "<tr>" + "".join(f"<{tag}>{escape(cell)}</{tag}>" for cell in row) + more + "</tr>"
+    def cells(row: Sequence[str], tag: str, more: str = "", experiment: str = "") -> str:
+        own = f' id="row-{experiment}"' if _TABLE_OF.get(experiment) == name else ""
+        return f"<tr{own}>" + "".join(f"<{tag}>{escape(cell)}</{tag}>" for cell in row) + more + "</tr>"
 
     seeds = [dots.cell(results, one, max(*aps, 1.0), runs) for one in names] if aps else [""] * len(table.body)
-    body = "\n".join(cells(row, "td", more) for row, more in zip(table.body, seeds, strict=True))
+    lines = zip(table.body, seeds, names or [""] * len(table.body), strict=True)
+    body = "\n".join(cells(row, "td", more, experiment) for row, more, experiment in lines)
     told = "".join(f'<p class="soft">{escape(note)}</p>' for note in table.notes)
     drawn = f"<table>{cells(table.header, 'th')}\n{body}</table>"
     return f'<h3 id="table-{name}">{escape(table.title)}</h3>\n<div class="wide" tabindex="0">{drawn}</div>{told}'

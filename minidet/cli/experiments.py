@@ -138,6 +138,9 @@ def _again(options: argparse.Namespace, known: Any, names: list[str], seeds: lis
     before = load_results(RESULTS, known)
     done = load_results(out, known)
     jobs = [(known[name], seed) for name in names for seed in seeds if seed not in done.of(name)]
+    if options.dry_run:
+        print("\n".join([f"{len(jobs)} runs to do", *(f"{one.name}, seed {seed}" for one, seed in jobs)]))
+        return
     check_here(experiment for experiment, _ in jobs)
     if jobs:
         run_all(

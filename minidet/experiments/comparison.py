@@ -8,23 +8,24 @@ from minidet.experiments.differences import Difference, difference
 from minidet.experiments.results import Results
 
 
-def aps(results: Results, a: str, b: str) -> tuple[tuple[float, ...], tuple[float, ...], bool]:
+def aps(results: Results, a: str, b: str, where: str = "metrics") -> tuple[tuple[float, ...], tuple[float, ...], bool]:
     """The APs of two experiments, and whether run can be compared with run.
 
     Args:
         results: the runs.
         a: name of an experiment.
         b: name of another one.
+        where: where runs keep them; "metrics_at_0" for those of detections of every score.
 
     Returns:
         The APs of each in percent, by seed, and whether they are of the same seeds.
     """
     of_a, of_b = results.of(a), results.of(b)
-    first, second = (tuple(100 * run["metrics"]["AP"] for run in runs.values()) for runs in (of_a, of_b))
+    first, second = (tuple(100 * run[where]["AP"] for run in runs.values()) for runs in (of_a, of_b))
     return first, second, list(of_a) == list(of_b)
 
 
-def between(results: Results, a: str, b: str, fraction: float = 1.0) -> Difference:
+def between(results: Results, a: str, b: str, fraction: float = 1.0, where: str = "metrics") -> Difference:
     """The difference of two experiments, with the error of the seeds and, where it was measured, of the images.
 
     Args:
@@ -32,15 +33,16 @@ def between(results: Results, a: str, b: str, fraction: float = 1.0) -> Differen
         a: name of an experiment.
         b: name of the experiment that A is compared with.
         fraction: factor of B's mean AP.
+        where: as in `aps`; the error of the images was measured for "metrics", and stands for that of the others.
 
     Returns:
         The difference in points of AP.
     """
-    gain = difference(*aps(results, a, b), fraction)
+    gain = difference(*aps(results, a, b, where), fraction)
     return gain.with_error(images_error(results, a, b, fraction) or 0.0)
 
 
-def told(results: Results, a: str, b: str, first: str, second: str) -> str:
+def told(results: Results, a: str, b: str, first: str, second: str, where: str = "metrics") -> str:
     """What the runs say about two settings, in a sentence that claims no more than their interval of 95 % allows.
 
     Args:
@@ -49,11 +51,12 @@ def told(results: Results, a: str, b: str, first: str, second: str) -> str:
         b: name of the experiment that A is compared with.
         first: what to call A, at the beginning of the sentence.
         second: what to call B.
+        where: as in `between`.
 
     Returns:
         A sentence without its full stop.
     """
-    gain, of_a, of_b = between(results, a, b), results.of(a), results.of(b)
+    gain, of_a, of_b = between(results, a, b, where=where), results.of(a), results.of(b)
     if not gain.degrees:
         return f"{first} is {gain.gain:+.1f} points of AP from {second}, with one run of each"
     runs = f"{len(of_a)} and {len(of_b)} runs" if len(of_a) != len(of_b) else f"{len(of_a)} runs of each"

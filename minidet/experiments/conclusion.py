@@ -1,4 +1,4 @@
-"""What the runs say, in two sentences, for the summary page and the README."""
+"""What the runs say, in a few sentences, for the summary page and the README."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from collections.abc import Sequence
 
 from minidet.experiments import evidence, imbalance, rows, verdicts
 from minidet.experiments.claim import Claim
+from minidet.experiments.comparison import told
 from minidet.experiments.results import Results
+from minidet.experiments.rule import LEVEL
 
 
 def conclusion(judged: Sequence[tuple[Claim, verdicts.Verdict]]) -> str:
@@ -19,12 +21,34 @@ def conclusion(judged: Sequence[tuple[Claim, verdicts.Verdict]]) -> str:
     shown = len(judged) - counts[verdicts.NOT_TESTABLE]
     by_runs = sum(verdict.kind == verdicts.SUPPORTED and verdict.probability is not None for _, verdict in judged)
     not_run = sum(bool(verdict.missing) for _, verdict in judged)
+    open_ones = [verdict for _, verdict in judged if verdict.kind == verdicts.UNDECIDED]
+    clear = sum(verdict.alone is not None and verdict.alone <= LEVEL for verdict in open_ones)
     return (
         f"Of the {shown} claims that can be judged here, {counts[verdicts.SUPPORTED]} are supported ({by_runs} by runs "
         "with several seeds, the others by arithmetic, a time or one detector), "
-        f"{counts[verdicts.CONTRADICTED]} contradicted, and {counts[verdicts.UNDECIDED]} undecided, most because few "
-        f"seeds cannot decide so many claims. {counts[verdicts.NOT_TESTABLE]} more are not testable here, of which "
-        f"{not_run} for want of runs alone."
+        f"{counts[verdicts.CONTRADICTED]} contradicted, and {len(open_ones)} undecided: in {len(open_ones) - clear} "
+        f"the runs of one setting differ too much among themselves, and {clear} would be clear alone, but not as one "
+        f"claim of so many. {counts[verdicts.NOT_TESTABLE]} more are not testable here, of which {not_run} for want of "
+        "runs alone."
+    )
+
+
+def in_a_line(results: Results) -> str:
+    """The focal loss beside its two rivals, where each was trained longest; empty where a run is missing.
+
+    Args:
+        results: the runs.
+    """
+    steps = rows.PLATEAU * results.known[rows.FL].training.iterations
+    late = rows.plateau(rows.PLATEAU_OHEM[0]), rows.plateau(rows.FL)
+    cells = rows.cells("random", "ce"), rows.cells("random", "focal")
+    if not all(results.score(name) for name in (*late, *cells)):
+        return ""
+    focal = "the focal loss"
+    return (
+        f"{told(results, *late, f'After {steps:,} steps on drawn shapes OHEM', focal)}. "
+        f"{told(results, *late, 'Counted with detections of every score, OHEM', focal, 'metrics_at_0')}. "
+        f"{told(results, *cells, 'On photographs of blood cells cross entropy', focal)}."
     )
 
 
@@ -35,17 +59,17 @@ def best_of_each(results: Results) -> str:
         results: the runs.
     """
     kinds = {"cross entropy": evidence.CE_ALPHAS, "OHEM": evidence.OHEM, "FL*": evidence.STARS}
-    focal, told = results.score(rows.FL), []
+    focal, rivals = results.score(rows.FL), []
     for kind, names in kinds.items():
         name = verdicts.best(results, names)
         score = results.score(name)
         if focal is None or score is None:
             return ""
-        told.append(f"{kind} {score} ({name})")
+        rivals.append(f"{kind} {score} ({name})")
     steps = results.known[rows.FL].training.iterations
     late = {"the focal loss": rows.FL} | {f"OHEM ({name})": name for name in rows.PLATEAU_OHEM}
     late |= {"cross entropy": rows.PLATEAU_CE}
-    at_end = [f"{kind} {results.score(rows.plateau(name))}" for kind, name in late.items()]
+    at_end = [f"{kind} {score}" for kind, name in late.items() if (score := results.score(rows.plateau(name)))]
     sentence = f" After {rows.PLATEAU * steps:,} steps: {'; '.join(at_end)}."
     classified = {name: results.score(rows.plateau(rows.classified(name))) for name in rows.DECIDING}
     if all(classified.values()):
@@ -53,7 +77,7 @@ def best_of_each(results: Results) -> str:
         sentence += f" The same on backbones that learnt to classify: {on_others}."
     return (
         f"AP after {steps:,} steps, mean ± standard deviation (number of seeds): the focal loss, untuned, {focal}; the "
-        f"best of several settings of {', of '.join(told)}.{sentence}"
+        f"best of several settings of {', of '.join(rivals)}.{sentence}"
     )
 
 
@@ -69,8 +93,8 @@ def on_photographs(results: Results) -> str:
     starts = []
     for start in rows.STARTS:
         scores = {loss: results.score(rows.cells(start, loss)) for loss in rows.CELL_LOSSES}
-        told = ", ".join(f"{kinds[loss]} {score}" for loss, score in scores.items() if score)
-        starts += [f"from {whose[start]}: {told}"] if told else []
+        aps = ", ".join(f"{kinds[loss]} {score}" for loss, score in scores.items() if score)
+        starts += [f"from {whose[start]}: {aps}"] if aps else []
     if not starts:
         return ""
     ratio = imbalance.inspected(rows.cells("random", "focal")).imbalance

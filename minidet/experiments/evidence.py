@@ -36,14 +36,17 @@ WELL_CLASSIFIED = 2.0
 
 
 def better_than_all(results: Results, name: str, rivals: Iterable[str]) -> Finding:
-    """Is an experiment better than each of several that work? The text shows the best of them alone."""
+    """Is an experiment better than each of several that work? The text shows the best one and the least clear one."""
     found = {rival: better(results, name, rival) for rival in rivals}
     lacking = [absent for finding in found.values() for absent in finding.missing]
     works = {rival: finding for rival, finding in found.items() if not finding.settled}
     if lacking or not works:
         return missing(*lacking) if lacking else next(iter(found.values()))
-    whole = every(works.values())
-    return Finding(f"the best of {len(found)}: {works[best(results, works)].numbers}", whole.support, whole.against)
+    whole, closest = every(works.values()), works[best(results, works)]
+    numbers = f"the best of {len(found)}: {closest.numbers}"
+    if closest.support < whole.support:
+        numbers += f"; the least clear: {max(works.values(), key=lambda one: one.support).numbers}"
+    return Finding(numbers, whole.support, whole.against)
 
 
 def every_gamma(results: Results) -> Finding:

@@ -13,7 +13,7 @@ METRICS = ("AP", "AP50", "AP75")
 
 
 RIVALS = dict(zip(rows.RIVALS, ("FL, γ = 2", "CE, α = .75", "OHEM, 32, NMS .5", "FL*, γ = 2, β = 1"), strict=True))
-CLASSIFIED = RIVALS | {rows.PLATEAU_OHEM[0]: "OHEM, 64, NMS .7"}
+CLASSIFIED = RIVALS | {rows.PLATEAU_OHEM[0]: "OHEM, 64, NMS .7", rows.PLATEAU_OHEM[2]: "OHEM, 16, NMS .5"}
 """What the tables call the rivals."""
 _ORIGINS = "Every seed has a classifier of its own; the detector is the same for all seeds."
 
@@ -129,14 +129,16 @@ def _tables() -> dict[str, Table]:
         ), "Every row sees equally many images, objects and distractors."),
         "ohem": Table("Our own: OHEM with fewer and with more anchors", ("our batch", "NMS"), tuple(
             Row((str(batch), f"{threshold:g}"), None, rows.more_ohem(batch, threshold))
-            for batch in rows.MORE_BATCHES for threshold in rows.MORE_THRESHOLDS
+            for batch, threshold in (
+                *((batch, threshold) for batch in rows.MORE_BATCHES for threshold in rows.MORE_THRESHOLDS), *rows.BEYOND
+            )
         ), f"6, 12 and 24 of {anchors:,} are the paper's shares of its anchors."),
         "tuned": Table("Our own: the focal loss tuned as OHEM is", ("γ", "α"), tuple(
             Row((f"{gamma:g}", f"{alpha:g}"), None, rows.tuned(gamma, alpha))
             for gamma in rows.TUNED_GAMMAS for alpha in rows.TUNED_ALPHAS
         )),
         "distractors": Table("Our own: no, some and many hard negatives", ("distractors", "loss"), tuple(
-            Row((f"{few} to {many}", label), None, rows.distractors(few, many, loss))
+            Row((f"{few} to {many}" if many else "none", label), None, rows.distractors(few, many, loss))
             for few, many in rows.DISTRACTORS
             for loss, label in (("focal", "FL, γ = 2"), ("ohem", "OHEM, 32, NMS .5"), ("ce", "CE, α = .75"))
         ) + tuple(

@@ -69,11 +69,16 @@ def bracketed_ohem(base: Experiment) -> Iterator[Experiment]:
         ohem/batch=64,nms=0.5   = 1d/ohem-64-0.5    ohem/batch=64,nms=0.7   = 1d/ohem-64-0.7
         ohem/batch=128,nms=0.5  17         ohem/batch=128,nms=0.7  17
         ohem/batch=256,nms=0.5  12         ohem/batch=256,nms=0.7  15
+
+    Other thresholds of suppression:
+
+        ohem/batch=16,nms=0.3   not run    ohem/batch=32,nms=0.3   not run
+        ohem/batch=64,nms=0.9   not run    ohem/batch=256,nms=0.9  not run
     """
-    for batch in rows.MORE_BATCHES:
-        for threshold in rows.MORE_THRESHOLDS:
-            sampling = {"loss.kind": "ohem", "loss.ohem_batch_size": batch, "loss.ohem_iou_threshold": threshold}
-            yield base.changed(rows.more_ohem(batch, threshold), training=sampling)
+    grid = [(batch, threshold) for batch in rows.MORE_BATCHES for threshold in rows.MORE_THRESHOLDS]
+    for batch, threshold in (*grid, *rows.BEYOND):
+        sampling = {"loss.kind": "ohem", "loss.ohem_batch_size": batch, "loss.ohem_iou_threshold": threshold}
+        yield base.changed(rows.more_ohem(batch, threshold), training=sampling)
 
 
 def tuned_focal(base: Experiment) -> Iterator[Experiment]:
@@ -127,13 +132,15 @@ def plateau(base: Experiment) -> Iterator[Experiment]:
     About 20 minutes per run:
 
         plateau/1b/gamma=2         51         plateau/1d/ohem-32-0.5     51
-        plateau/1d/ohem-64-0.7     51         plateau/1a/alpha=0.9       46
+        plateau/1d/ohem-64-0.7     51         plateau/1d/ohem-16-0.5     not run
+        plateau/1a/alpha=0.9       46
     """
     sampled: dict[str, Any] = {"loss.kind": "ohem"}
     losses: dict[str, dict[str, Any]] = {
         rows.FL: {},
         rows.ohem("ohem", 256, 0.5): {**sampled, "loss.ohem_batch_size": 32, "loss.ohem_iou_threshold": 0.5},
         rows.ohem("ohem", 512, 0.7): {**sampled, "loss.ohem_batch_size": 64, "loss.ohem_iou_threshold": 0.7},
+        rows.ohem("ohem", 128, 0.5): {**sampled, "loss.ohem_batch_size": 16, "loss.ohem_iou_threshold": 0.5},
         rows.ce(0.9): {"loss.gamma": 0.0, "loss.alpha": 0.9},
     }
     for name, changes in losses.items():

@@ -48,6 +48,8 @@ MORE_BATCHES = (6, 12, 16, 24, 32, 64, 128, 256)
 """Batch sizes of OHEM, Table 1d's 16, 32 and 64 and both sides of them: 6, 12 and 24 of 4,725 are the paper's share."""
 MORE_THRESHOLDS = (0.5, 0.7)
 """Their thresholds of non-maximum suppression."""
+BEYOND = ((16, 0.3), (32, 0.3), (64, 0.9), (256, 0.9))
+"""Batch sizes of OHEM and thresholds on both sides of these, each beyond the better of the two."""
 TUNED_GAMMAS = (1.0, 2.0, 3.0)
 """gamma of the focal loss, tuned as OHEM is."""
 TUNED_ALPHAS = (0.1, 0.25, 0.5)
@@ -183,7 +185,8 @@ class Rivals(NamedTuple):
 
 RIVALS = Rivals(FL, ce(0.75), ohem("ohem", 256, 0.5), star(2, 1))
 """The experiments that are also run at other learning rates, and for longer."""
-PLATEAU_OHEM, PLATEAU_CE = (ohem("ohem", 512, 0.7), ohem("ohem", 256, 0.5)), ce(0.9)
+PLATEAU_OHEM = ohem("ohem", 512, 0.7), ohem("ohem", 256, 0.5), ohem("ohem", 128, 0.5)
+PLATEAU_CE = ce(0.9)
 """The other ones that are trained for PLATEAU times as many steps, beside the focal loss."""
 CLASSIFIED = (*RIVALS, PLATEAU_OHEM[0])
 """The experiments that are also run on the backbones of classifiers."""

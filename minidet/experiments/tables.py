@@ -23,7 +23,8 @@ MORE = {
     "AR100": ("metrics", "AR100"), "AP, threshold 0": ("metrics_at_0", "AP"),
     "AR100, threshold 0": ("metrics_at_0", "AR100"),
 }  # fmt: skip
-"""Further columns, and where runs keep them; newer ones have AP and AR of the detections of every score too."""
+"""Further columns, and where runs keep them; newer ones have AP and AR of the detections of every score too. A row has
+them where all its runs do, so that the columns are means over the same seeds."""
 
 
 class Printed(NamedTuple):
@@ -100,8 +101,7 @@ def beside(table: Table, results: Results) -> Printed:
         The table; AP at a score threshold of 0 stands there too where it was measured.
     """
     published = any(row.published for row in table.rows)
-    recorded = [run for row in table.rows for run in results.of(row.name).values()]
-    more = [name for name, (where, metric) in MORE.items() if any(metric in run.get(where, ()) for run in recorded)]
+    more = [name for name in MORE if any(_further(results, row.name, name) for row in table.rows)]
     theirs_too = ["paper AP", *table.metrics[1:]] if published else []
     header = [*table.keys, "our AP", *table.metrics[1:], *more, "seeds", *theirs_too]
     body = []
@@ -141,24 +141,29 @@ def _ours(results: Results, name: str, metrics: Sequence[str], more: Sequence[st
     spread = f" ± {ap.deviation:.1f}" if ap.n > 1 else ""
     diverged = results.diverged(name)
     seeds = ("1 only" if ap.n == 1 else str(ap.n)) + (f", {diverged} diverged" if diverged else "")
-    further = []
-    for where, metric in (MORE[column] for column in more):
-        values = [100 * run[where].get(metric, 0.0) for run in results.of(name).values() if where in run]
-        further.append(f"{sum(values) / len(values):.1f}" if values else "–")
+    further = [_further(results, name, column) or "–" for column in more]
     return [f"{ap.mean:.1f}{spread}", *(f"{score.mean:.1f}" for score in others if score), *further, seeds]
+
+
+def _further(results: Results, name: str, column: str) -> str:
+    """The mean of a column of MORE, or nothing where not all runs have it."""
+    where, metric = MORE[column]
+    runs = results.of(name).values()
+    values = [100 * run[where][metric] for run in runs if metric in run.get(where, ())]
+    return f"{sum(values) / len(values):.1f}" if values and len(values) == len(runs) else ""
 
 
 def _speed() -> Printed:
     measured = speed.load()
     ours = {(row["depth"], row["scale"]): row["milliseconds"] for row in measured["rows"]} if measured else {}
-    header = ["depth", "scale", "paper AP", "AP50", "AP75", "APs", "APm", "APl", "paper ms", "our ms"]
+    header = ["depth", "scale", "our ms", "paper ms", "paper AP", "AP50", "AP75", "APs", "APm", "APl"]
     body = [
-        [str(depth), str(scale), *(f"{value:.1f}" for value in theirs[:-1]), f"{theirs.milliseconds:.0f}",
-         f"{ours[depth, scale]:.0f}" if (depth, scale) in ours else "–"]
+        [str(depth), str(scale), f"{ours[depth, scale]:.0f}" if (depth, scale) in ours else "–",
+         f"{theirs.milliseconds:.0f}", *(f"{value:.1f}" for value in theirs[:-1])]
         for (depth, scale), theirs in paper.TABLE_1E.items()
     ]  # fmt: skip
     body += [
-        [str(depth), str(scale), *[""] * 7, f"{value:.0f}"]
+        [str(depth), str(scale), f"{value:.0f}", *[""] * 7]
         for (depth, scale), value in ours.items() if (depth, scale) not in paper.TABLE_1E
     ]  # fmt: skip
     notes = ["The paper's milliseconds are of an Nvidia M40, its AP of COCO test-dev."]

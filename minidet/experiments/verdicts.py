@@ -45,6 +45,8 @@ class Verdict:
     """Probability corrected for the number of claims; None where it is not seeds that decide."""
     missing: tuple[str, ...] = ()
     """Names of the experiments that would have to be run."""
+    alone: float | None = None
+    """Probability before the correction."""
 
     def __str__(self) -> str:
         if self.probability is None:
@@ -185,9 +187,10 @@ def decided(findings: Sequence[Finding]) -> list[Verdict]:
         if finding.settled:
             verdicts.append(Verdict(finding.settled, finding.numbers, None, finding.missing))
             continue
-        probability = next(corrected)
+        probability, alone = next(corrected), min(finding.support, finding.against)
         kind = SUPPORTED if finding.support < finding.against else CONTRADICTED
-        verdicts.append(Verdict(kind if probability <= LEVEL else UNDECIDED, finding.numbers, probability))
+        kind = kind if probability <= LEVEL else UNDECIDED
+        verdicts.append(Verdict(kind, finding.numbers, probability, alone=alone))
     return verdicts
 
 

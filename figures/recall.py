@@ -1,0 +1,95 @@
+"""What AP alone does not show, after 6,000 steps: precision against recall, and recall against detections allowed.
+
+    python -m figures.recall --out FOLDER
+    python -m figures.recall --out FOLDER --results DIR     # of other runs than the committed ones
+
+Detections of every score count. Left: precision at an IoU of 0.5 and, dashed, of 0.75, the mean over the classes, from
+runs that recorded it. Right: the recall where each image may give 1, 10 or 100 detections of a class, a line per seed;
+dotted, the same with the scores from 0.05 alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from figures import script
+from figures.questions import CURVES
+from minidet.experiments import rows
+from minidet.experiments.results import RESULTS, Results, load_results
+from minidet.plotting import STYLE, new_figure, save_figure
+
+ALLOWED = (1, 10, 100)
+"""Detections per image and class."""
+
+
+def draw(results: Results | None = None) -> Figure:
+    """The figure; a panel without runs says how to get them."""
+    results = results or load_results()
+    figure, axes = new_figure(11, 4.2, 1, 2)
+    _draw_precision(axes[0, 0], results)
+    _draw_recall(axes[0, 1], results)
+    return figure
+
+
+def _draw_precision(ax: Axes, results: Results) -> None:
+    ax.set(xlabel="recall", ylabel="precision, every score", xlim=(0, 1), ylim=(0, 1))
+    recorded = set()
+    for name, (label, colour) in CURVES.items():
+        for run in results.of(rows.plateau(name)).values():
+            if curves := run.get("precision_at_recall"):
+                for threshold, style in (("0.5", "-"), ("0.75", "--")):
+                    at = np.linspace(0, 1, len(curves[threshold]))
+                    told = label if threshold == "0.5" and label not in recorded else None
+                    ax.plot(at, curves[threshold], style, color=colour, label=told)
+                recorded.add(label)
+    if recorded:
+        ax.set_title("Precision against recall, IoU 0.5; dashed 0.75")
+        ax.legend(loc="lower left")
+    else:
+        _how(ax, "--again plateau")
+
+
+def _draw_recall(ax: Axes, results: Results) -> None:
+    ax.set(xlabel="detections allowed per image and class", ylabel="AR (%)", xscale="log")
+    shown = set()
+    for name, (label, colour) in CURVES.items():
+        for run in results.of(rows.plateau(name)).values():
+            for where, style in (("metrics_at_0", "-"), ("metrics", ":")):
+                if f"AR{ALLOWED[-1]}" in run.get(where, ()):
+                    ars = [100 * run[where][f"AR{count}"] for count in ALLOWED]
+                    told = label if where == "metrics_at_0" and label not in shown else None
+                    ax.plot(ALLOWED, ars, style, marker=".", color=colour, label=told)
+                    shown |= {told}
+    ax.set_xticks(ALLOWED, [str(count) for count in ALLOWED])
+    ax.set_xticks([], minor=True)
+    if shown:
+        ax.set_title("Recall, IoU 0.5 to 0.95; dotted: scores from 0.05 alone")
+        ax.legend(loc="lower right")
+    else:
+        _how(ax, "plateau")
+
+
+def _how(ax: Axes, tables: str) -> None:
+    ax.text(0.5, 0.5, f"not run yet:\nminidet experiments run {tables}", transform=ax.transAxes, ha="center")
+
+
+def main(arguments: list[str] | None = None) -> list[Path]:
+    """Draw the figure."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, default=script.DEFAULT_OUT, help="folder for the picture")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the runs, if not the committed ones")
+    options = parser.parse_args(arguments)
+    with matplotlib.rc_context(STYLE):
+        paths = save_figure(draw(load_results(options.results)), options.out, "recall")
+    print(*paths, sep="\n")
+    return paths
+
+
+if __name__ == "__main__":
+    main()
