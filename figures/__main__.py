@@ -17,10 +17,10 @@ from minidet.progress import Progress
 
 FIGURES = (
     "figure1", "figure2", "figure3", "figure4", "figure5", "figure6", "figure7",
-    "ablations", "imbalance", "questions", "prior", "lockstep", "tables", "summary",
+    "ablations", "imbalance", "questions", "recall", "minutes", "prior", "lockstep", "tables", "summary",
 )  # fmt: skip
 """The scripts of this folder in the order in which they are drawn; each has a ``main`` that takes ``--out``."""
-MEASURED = ("figure2", "figure4", "imbalance")
+MEASURED = ("figure2", "figure4", "imbalance", "minutes")
 """The scripts that can measure what they show, with ``--measure``."""
 FIRST = "the package's detector"
 """What is shown first: the page of a detector that is trained already."""

@@ -103,7 +103,7 @@ def _draw_example(axes: Axes, numbers: dict[str, float]) -> None:
     axes.set_xscale("log")
     axes.set(yticks=y, xlim=(10, 20000), ylim=(-0.5, 2.1), xlabel="summed loss (nats)")
     axes.set_yticklabels(names, fontsize=8.5)
-    axes.set_title(f"background : objects = {ce_ratio:.0f} : 1, under FL {focal_ratio:.1f} : 1", fontsize=10)
+    axes.set_title(f"background : objects =\n{ce_ratio:.0f} : 1 under CE, {focal_ratio:.1f} : 1 under FL", fontsize=10)
     axes.grid(visible=False, axis="y")
     axes.legend(loc="upper right", fontsize=8.5)
 

@@ -24,13 +24,15 @@ from minidet.plotting import new_figure
 from minidet.reference import focal_loss_star
 
 BLUE, ORANGE, GREY = "#0072B2", "#C25400", "#CCCCCC"
+STYLES = dict(zip(rows.STAR_GAMMAS, (":", "-", "--"), strict=True))
+"""How the curves of each gamma are drawn."""
 
 
 def draw(results: Results | None = None) -> Figure:
     """The figure; settings that have not been run are grey."""
     results = results or load_results()
     table = effective(results)
-    figure, axes = new_figure(8.8, 4.2, 1, 2, width_ratios=[1, 1.35])
+    figure, axes = new_figure(10, 4.6, 1, 2, width_ratios=[1.15, 1.35])
     _draw_losses(axes[0, 0], table)
     _draw_grid(axes[0, 1], table, results)
     return figure
@@ -42,14 +44,24 @@ def _colour(value: bool | None) -> str:
 
 def _draw_losses(ax: Axes, table: dict[tuple[float, float], bool | None]) -> None:
     x_t = np.linspace(-5, 5, 501)
+    ends: dict[float, list[str]] = {}
     for (gamma, beta), value in table.items():
         loss = focal_loss_star(x_t, np.ones(x_t.shape), gamma, beta, None)
-        ax.plot(x_t, loss, color=_colour(value), linewidth=1.3, alpha=0.85)
+        ax.plot(x_t, loss, STYLES[gamma], color=_colour(value), linewidth=1.3, alpha=0.85)
+        ends.setdefault(round(float(loss[0]), 1), []).append(f"{gamma:g}, {beta:g}")
+    for at, names in ends.items():
+        ax.annotate(
+            ";  ".join(names), (-5, at), (-4, 0), textcoords="offset points", ha="right", va="center", fontsize=8
+        )
+    ax.annotate("γ, β", (-5, max(ends)), (-4, 10), textcoords="offset points", ha="right", fontsize=9, weight="bold")
     for label, value in (("effective", True), ("not effective", False), ("not run yet", None)):
         if value in table.values():
             ax.plot([], [], color=_colour(value), label=label)
+    for gamma, style in STYLES.items():
+        ax.plot([], [], style, color="#555555", linewidth=1.3, label=f"γ = {gamma:g}")
     ax.axvline(0, color="#BBBBBB", linewidth=0.8)
-    ax.set(xlim=(-5, 5), ylim=(0, 8), xlabel="$x_t = yx$", ylabel="FL* (nats)", title="FL* of the grid's settings")
+    ax.set(xlim=(-8.6, 5), ylim=(0, 6.8), xlabel="$x_t = yx$", ylabel="FL* (nats)", title="FL* of the grid's settings")
+    ax.set_xticks(range(-4, 5, 2))
     ax.legend(loc="upper right")
 
 

@@ -61,8 +61,8 @@ def _draw_recall(ax: Axes, results: Results) -> None:
     for name, (label, colour) in CURVES.items():
         for run in results.of(rows.plateau(name)).values():
             for where, style in (("metrics_at_0", "-"), ("metrics", ":")):
-                if f"AR{ALLOWED[-1]}" in run.get(where, ()):
-                    ars = [100 * run[where][f"AR{count}"] for count in ALLOWED]
+                ars = [100 * run.get(where, {}).get(f"AR{count}", np.nan) for count in ALLOWED]
+                if np.isfinite(ars).all():
                     told = label if where == "metrics_at_0" and label not in shown else None
                     ax.plot(ALLOWED, ars, style, marker=".", color=colour, label=told)
                     shown |= {told}

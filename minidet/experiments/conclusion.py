@@ -42,7 +42,8 @@ def in_a_line(results: Results) -> str:
     steps = rows.PLATEAU * results.known[rows.FL].training.iterations
     late = rows.plateau(rows.PLATEAU_OHEM[0]), rows.plateau(rows.FL)
     cells = rows.cells("random", "ce"), rows.cells("random", "focal")
-    if not all(results.score(name) for name in (*late, *cells)):
+    runs = [run for name in late for run in results.of(name).values()]
+    if not all(results.score(name) for name in (*late, *cells)) or not all("metrics_at_0" in run for run in runs):
         return ""
     focal = "the focal loss"
     return (

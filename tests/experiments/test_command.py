@@ -78,6 +78,23 @@ def test_the_recorded_command_repeats_a_run_exactly(tmp_path, monkeypatch, capsy
     assert ", identical: every metric" in told
 
 
+def test_a_dry_run_of_a_run_again_trains_nothing(tmp_path, capsys):
+    words = [
+        "experiments",
+        "run",
+        "1b/gamma=2",
+        "--again",
+        "--seed",
+        "1",
+        "--dry-run",
+        "--out",
+        str(tmp_path / "again"),
+    ]
+    assert cli.main(words) == 0
+    assert capsys.readouterr().out == "1 runs to do\n1b/gamma=2, seed 1\n"
+    assert not list(tmp_path.iterdir())
+
+
 def test_other_settings_do_not_get_into_the_committed_results(tiny, capsys):
     assert cli.main(["experiments", "run", "1b", "--set", "training.iterations=5"]) == 1
     assert "give --results" in capsys.readouterr().err

@@ -69,3 +69,12 @@ def test_an_error_without_degrees_stays_untold():
 )
 def test_a_sentence_claims_what_the_interval_allows(a, b, sentence):
     assert told(made_up({"a": a, "b": b}), "a", "b", "FL", "CE") == sentence
+
+
+def test_detections_of_every_score_are_compared_too():
+    results = made_up({"a": (20, 30), "b": (21, 22)})
+    for name, aps in (("a", (40, 41)), ("b", (20, 22))):
+        for run, ap in zip(results.of(name).values(), aps, strict=True):
+            run["metrics_at_0"] = {"AP": ap / 100}
+    assert told(results, "a", "b", "FL", "CE", "metrics_at_0").startswith("FL is ahead of CE by 19.5 points")
+    assert between(results, "a", "b", 2.0, "metrics_at_0").gain == pytest.approx(40.5 - 42)

@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 
 import minidet
-from figures import ablations, figure3, figure4, figure7, prior, questions, summary
+from figures import ablations, figure3, figure4, figure7, minutes, prior, questions, recall, summary
 from figures import imbalance as imbalance_figure
 from figures import tables as tables_script
-from minidet.experiments import claims, imbalance, loss_shares, results, rows, rule, runner, tables, verdicts
+from minidet.experiments import claims, imbalance, loss_shares, results, rows, rule, runner, speed, tables, verdicts
 from minidet.experiments.conclusion import best_of_each, conclusion, on_photographs
 from minidet.experiments.definitions import experiments
 from minidet.experiments.results import load_results
@@ -119,6 +119,82 @@ def test_open_questions_are_shown_with_every_seed_or_how_to_ask_them(monkeypatch
     assert [len(line.get_xdata()) for ax in cells for line in ax.lines] == [3] * 2 * len(rows.CELL_LOSSES)
 
 
+def test_minutes_are_those_of_a_core_or_how_to_get_them(monkeypatch):
+    monkeypatch.setattr(minutes, "load", lambda path: None)
+    told = [[text.get_text() for text in ax.texts] for ax in minutes.draw(nothing()).axes]
+    assert told[0] == ["not run yet:\nminidet experiments run plateau 1b 1d 1a"]
+    assert told[1] == [
+        "milliseconds not measured yet:\npython -m figures.minutes --measure\n\n"
+        "not run yet:\nminidet experiments run 1e-small"
+    ]
+    times = [{"side": side, "milliseconds": side / 10} for side in rows.SIDES]
+    where = {"gpu": False, "device": "a processor", "threads": 1, "precision": "float32"}
+    monkeypatch.setattr(minutes, "load", lambda path: {**where, "rows": times})
+    found = everything()
+    for name in (rows.plateau(rows.FL), rows.plateau(rows.classified(rows.FL))):
+        for run in found.of(name).values():  # of 36 s and 6 steps
+            run["evaluations"] = [{"iteration": step, "AP": step / 20} for step in (3, 6)]
+    found.of(rows.plateau(rows.FL))[2]["resumed"] = True
+    training, detection = minutes.draw(found).axes
+    lines = [line for line in training.lines if list(line.get_xdata()) == [0.3, 0.6]]
+    assert [line.get_linestyle() for line in lines] == ["-"] * 2 + ["--"] * 3  # one per seed that was not interrupted
+    assert all(list(line.get_ydata()) == pytest.approx([15, 30]) for line in lines)
+    finals = [line for line in training.lines if line.get_marker() == "^" and len(line.get_xdata())]
+    assert [list(line.get_xdata()) for line in finals] == [[0.6] * 3] * len(questions.CURVES)
+    mean, *seeds = detection.lines
+    assert list(mean.get_xdata()) == [12.8, 16, 19.2]
+    assert [list(line.get_ydata()) for line in seeds] == [pytest.approx([19, 20, 21])] * 3
+    assert detection.get_xlabel() == "milliseconds per image (a processor, 1 thread, float32)"
+
+
+def test_the_small_network_is_timed_on_one_thread():
+    import torch
+
+    threads = torch.get_num_threads()
+    found = speed.measure_small((64, 96), passes=2)
+    assert torch.get_num_threads() == threads
+    assert (found["threads"], found["gpu"]) == (1, False)
+    assert [(row["side"], row["passes"]) for row in found["rows"]] == [(64, 2), (96, 2)]
+    assert all(row["milliseconds"] > 0 for row in found["rows"])
+
+
+def test_precision_and_recall_are_drawn_where_runs_recorded_them():
+    told = [[text.get_text() for text in ax.texts] for ax in recall.draw(nothing()).axes]
+    assert all("not run yet:\nminidet experiments run" in texts[0] for texts in told)
+    found, name = everything(), rows.plateau(rows.FL)
+    for run in found.of(name).values():
+        run["metrics_at_0"] = {"AR1": 0.3, "AR10": 0.5, "AR100": 0.6}
+        run["metrics"]["AR10"] = 0.4
+    found.of(name)[1]["precision_at_recall"] = {"0.5": [1, 0.9, 0.2], "0.75": [1, 0.3, 0]}
+    precision, recalls = recall.draw(found).axes
+    assert [list(line.get_ydata()) for line in precision.lines] == [[1, 0.9, 0.2], [1, 0.3, 0]]
+    solid = [list(line.get_ydata()) for line in recalls.lines if line.get_linestyle() == "-"]
+    assert solid == [[pytest.approx(value) for value in (30, 50, 60)]] * 3
+    assert [text.get_text() for text in recalls.get_legend().get_texts()] == ["FL, γ = 2"]
+
+
+def test_a_column_is_the_mean_of_the_same_seeds():
+    found = everything()
+    first, second = (found.of(name) for name in (rows.FL, rows.fl(0.5)))
+    for run in first.values():
+        run["metrics_at_0"] = {"AP": 0.5, "AR100": 0.6}
+    second[0]["metrics_at_0"] = {"AP": 0.5, "AR100": 0.6}
+    table = tables.content("1b", found)
+    column = table.header.index("AP, threshold 0")
+    names = [row.name for row in tables.TABLES["1b"].rows]
+    cells = dict(zip(names, (line[column] for line in table.body), strict=True))
+    assert cells[rows.FL] == "50.0"
+    assert cells[rows.fl(0.5)] == "–"
+
+
+def test_figure_7_names_every_curve():
+    losses = figure7.draw(nothing()).axes[0]
+    named = [name for text in losses.texts for name in text.get_text().split(";  ")]
+    settings = {f"{gamma:g}, {beta:g}" for gamma in rows.STAR_GAMMAS for beta in rows.STAR_BETAS}
+    assert settings <= set(named)
+    assert len(named) == len(settings) + 1  # and a heading
+
+
 class Page(HTMLParser):
     """Collects what a page refers to, and its open tags."""
 
@@ -154,6 +230,8 @@ def test_the_summary_needs_nothing_else_and_holds_everything(monkeypatch):
     assert page.names.count("img") == 1
     assert page.names.count("table") == len(tables.NAMES)
     assert {link for link in page.links if link.startswith("#")} <= {f"#{name}" for name in page.anchors}
+    assert f"#row-{rows.FL}" in page.links
+    assert len(set(page.anchors)) == len(page.anchors)
     files = {link for link in page.links if link.startswith("../runs/")}
     assert all(link.startswith(("data:image/png;base64,", "#")) for link in set(page.links) - files)
     assert f"../runs/{results.file_name(rows.FL, 2)}.json" in files

@@ -7,19 +7,22 @@ import subprocess
 import sys
 from pathlib import Path
 
+import matplotlib
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from PIL import Image
 
-from figures import cells, figure1, figure2, figure5, figure6, lockstep
+from figures import cells, figure1, figure2, figure5, figure6, figure7, lockstep, minutes
 from minidet import reference
 from minidet.experiments import published
-from minidet.plotting import GAMMA_COLOURS, draw_boxes, draw_image, new_figure, save_figure
+from minidet.plotting import GAMMA_COLOURS, STYLE, draw_boxes, draw_image, new_figure, save_figure
 
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
-FIGURES = {"cells": cells, "figure1": figure1, "figure5": figure5, "figure6": figure6, "lockstep": lockstep}
+FIGURES = {"cells": cells, "figure1": figure1, "figure5": figure5, "figure6": figure6, "lockstep": lockstep,
+           "minutes": minutes}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", FIGURES)
@@ -61,8 +64,33 @@ def test_figure_1_draws_the_loss():
     assert lines["γ = 2"].get_color() == GAMMA_COLOURS[2.0]
 
 
+@pytest.mark.parametrize("dpi", [110, 150])  # of the page of results, and of the files
+@pytest.mark.parametrize("module", [figure1, figure2, figure7, minutes], ids=lambda module: module.__name__)
+def test_no_text_leaves_the_figure(module, dpi):
+    with matplotlib.rc_context(STYLE):
+        figure = module.draw()
+        figure.set_dpi(dpi)
+        canvas = FigureCanvasAgg(figure)
+        canvas.draw()
+        right, top = figure.bbox.size
+        for ax in figure.axes:
+            legend = ax.get_legend()
+            texts = [ax.title, ax.xaxis.label, ax.yaxis.label, *ax.texts, *(legend.get_texts() if legend else [])]
+            for text in texts:
+                box = text.get_window_extent(canvas.get_renderer())
+                assert box.x0 >= 0, text.get_text()
+                assert box.x1 <= right, text.get_text()
+                assert box.y0 >= 0, text.get_text()
+                assert box.y1 <= top, text.get_text()
+
+
 def test_figure_2_draws_what_is_published():
-    lines = {line.get_label(): line for line in figure2.draw().axes[0].get_lines()}
+    ours, theirs = figure2.draw().axes
+    texts = [text.get_text() for text in theirs.texts]
+    assert "YOLOv2: 21.6 AP, 25 ms" in texts
+    assert any(text.startswith("source: the paper's") for text in texts)
+    assert {"paper, 50 layers", "paper, 101 layers"} <= {text.get_text() for text in ours.texts}
+    lines = {line.get_label(): line for line in theirs.get_lines()}
     for depth in (50, 101):
         rows = [row for (of, _), row in published.TABLE_1E.items() if of == depth]
         assert len(rows) == 5
