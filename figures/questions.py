@@ -121,7 +121,9 @@ def _draw_distractors(ax: Axes, results: Results) -> None:
     for loss, row in names.items():
         kind = "balanced" if loss == "ce" else loss
         _line(ax, results, range(len(row)), row, LABELS[kind], COLOURS[kind])
-    ax.set_xticks(range(len(rows.DISTRACTORS)), [f"{few} to {many}" for few, many in rows.DISTRACTORS])
+    ax.set_xticks(
+        range(len(rows.DISTRACTORS)), [f"{few} to {many}" if many else "none" for few, many in rows.DISTRACTORS]
+    )
     ax.legend()
 
 

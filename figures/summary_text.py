@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from minidet.config import RetinaNetConfig
+from minidet.experiments.repeat import repeated
 from minidet.experiments.results import Results
 from minidet.experiments.setting import BASE, anchors_per_image
 
@@ -48,6 +49,17 @@ def differences() -> str:
     )
 
 
+def twice(results: Results) -> str:
+    """How many runs were repeated, and how many of them exactly; empty where none was."""
+    same = repeated(results).values()
+    if not same:
+        return ""
+    return (
+        f" {len(same)} were run a second time, by that command and on another day: {sum(same)} identical, in every "
+        f"metric and the whole loss curve, {len(same) - sum(same)} not."
+    )
+
+
 def effort(results: Results) -> str:
     """How many runs, seeds and hours are behind the page, and on what."""
     used = results.used
@@ -62,5 +74,5 @@ def effort(results: Results) -> str:
     return (
         f"Behind it are {len(used)} runs of {configurations} configurations, up to {seeds} seeds per configuration: "
         f"{hours:.1f} hours of processor time on {devices}, at {commits}. Every run is a JSON file "
-        "in minidet/experiments/runs; it holds the command that runs it again."
+        f"in minidet/experiments/runs; it holds the command that runs it again.{twice(results)}"
     )

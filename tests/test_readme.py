@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 from minidet.experiments import claims, rows, verdicts
+from minidet.experiments.comparison import between
 from minidet.experiments.imbalance import inspected
 from minidet.experiments.results import load_results
 from tests.benchmarks import tables
@@ -86,8 +87,15 @@ def test_the_readme_says_when_the_focal_loss_paid():
     )
     assert "by {:.0f} points at {:,.0f} background anchors per positive one, ".format(*first) in readme
     assert "{:.0f} at {:,.0f} and {:.0f} at {:,.0f}".format(*most, *last) in readme
-    seeds = {len(results.of(rows.background(side, "focal"))) for side in rows.BACKGROUND_SIDES}
-    assert seeds == {2}  # "two runs each"
+    names = [rows.background(side, loss) for side in rows.BACKGROUND_SIDES for loss in ("focal", "ohem")]
+    seeds = {len(results.of(name)) for name in names}
+    assert seeds == {2, 3}  # "two to three runs each"
+    few, many = (between(results, *(rows.background(side, loss) for loss in ("ohem", "focal"))) for side in (96, 320))
+    assert abs(few.gain) < 0.5  # "level"
+    assert many.gain > many.half  # "ahead"
+    assert f"level with it at {first[1]:,.0f} and {many.gain:.0f} points ahead at {last[1]:,.0f}" in readme
+    crowd = {loss: results.score(rows.distractors(30, 40, loss)).values for loss in ("ohem", "focal")}
+    assert max(crowd["ohem"]) < 1 < min(crowd["focal"])  # "learns nothing, and the focal loss does"
     [judged] = [verdict for claim, verdict in claims.judged(results) if claim.tables == ("background",)]
     assert judged.kind == verdicts.UNDECIDED
 

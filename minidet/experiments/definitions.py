@@ -25,7 +25,7 @@ def table_1a(base: Experiment) -> Iterator[Experiment]:
 
         1a/alpha=0.1             0     1a/alpha=0.25            7
         1a/alpha=0.5             11    1a/alpha=0.75            12
-        1a/alpha=0.9             13    1a/alpha=0.99            12
+        1a/alpha=0.9             13    1a/alpha=0.99            13
         1a/alpha=0.999           9
     """
     for alpha in rows.ALPHAS:

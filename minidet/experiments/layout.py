@@ -142,6 +142,10 @@ def _tables() -> dict[str, Table]:
             for few, many in rows.DISTRACTORS
             for loss, label in (("focal", "FL, γ = 2"), ("ohem", "OHEM, 32, NMS .5"), ("ce", "CE, α = .75"))
         ) + tuple(
+            Row(("{} to {}".format(*rows.DISTRACTORS[-1]), f"OHEM, {batch}, NMS .5"), None,
+                rows.distractors(*rows.DISTRACTORS[-1], f"ohem-{batch}"))
+            for batch in rows.MANY_BATCHES
+        ) + tuple(
             Row(("{} to {}".format(*rows.DISTRACTORS[-1]), f"{label}, {rows.LONGER} times as many steps"), None,
                 rows.longer(rows.distractors(*rows.DISTRACTORS[-1], loss)))
             for loss, label in (("focal", "FL, γ = 2"), ("ohem", "OHEM, 32, NMS .5"))

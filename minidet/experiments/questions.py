@@ -22,7 +22,7 @@ def background(base: Experiment) -> Iterator[Experiment]:
     Every image has one object and 2 to 4 distractors of the same sizes whatever its side, and all rows see equally many
     images, so that the number of anchors on the background alone changes. About 150 s per run:
 
-        background/side=96,loss=focal     21    background/side=96,loss=ce        13
+        background/side=96,loss=focal     22    background/side=96,loss=ce        13
         background/side=96,loss=balanced  16    background/side=128,loss=focal    29
         background/side=128,loss=ce       15    background/side=128,loss=balanced 18
         background/side=160,loss=focal    34    background/side=160,loss=ce       12
@@ -33,13 +33,13 @@ def background(base: Experiment) -> Iterator[Experiment]:
 
     OHEM, which chooses as many anchors of however many there are:
 
-        background/side=96,loss=ohem      not run    background/side=128,loss=ohem     not run
-        background/side=160,loss=ohem     not run    background/side=224,loss=ohem     not run
-        background/side=320,loss=ohem     not run
+        background/side=96,loss=ohem      22         background/side=128,loss=ohem     32
+        background/side=160,loss=ohem     37         background/side=224,loss=ohem     45
+        background/side=320,loss=ohem     40
 
     Three times as many steps, for those that are far apart:
 
-        longer/background/side=320,loss=focal  not run    longer/background/side=320,loss=ohem  not run
+        longer/background/side=320,loss=focal  58         longer/background/side=320,loss=ohem  68
     """
     losses: dict[str, dict[str, Any]] = {
         "focal": {}, "ce": {"loss.kind": "cross_entropy"}, "balanced": {"loss.gamma": 0.0, "loss.alpha": 0.75},
@@ -72,7 +72,7 @@ def bracketed_ohem(base: Experiment) -> Iterator[Experiment]:
 
     Other thresholds of suppression:
 
-        ohem/batch=16,nms=0.3   not run    ohem/batch=32,nms=0.3   not run
+        ohem/batch=16,nms=0.3   12         ohem/batch=32,nms=0.3   not run
         ohem/batch=64,nms=0.9   not run    ohem/batch=256,nms=0.9  not run
     """
     grid = [(batch, threshold) for batch in rows.MORE_BATCHES for threshold in rows.MORE_THRESHOLDS]
@@ -108,7 +108,12 @@ def hard_negatives(base: Experiment) -> Iterator[Experiment]:
         distractors/30-40,loss=focal   10            distractors/30-40,loss=ohem   0
         distractors/30-40,loss=ce   3
 
-    With many, does OHEM only start later? Three times as many steps:
+    With many, does OHEM have too few anchors?
+
+        distractors/30-40,loss=ohem-128 not run
+        distractors/30-40,loss=ohem-256 not run
+
+    Or does it only start later? Three times as many steps:
 
         longer/distractors/30-40,loss=focal 13
         longer/distractors/30-40,loss=ohem  0
@@ -117,11 +122,12 @@ def hard_negatives(base: Experiment) -> Iterator[Experiment]:
         "focal": {}, "ohem": {"loss.kind": "ohem", "loss.ohem_batch_size": 32, "loss.ohem_iou_threshold": 0.5},
         "ce": {"loss.gamma": 0.0, "loss.alpha": 0.75},
     }  # fmt: skip
+    larger = {f"ohem-{batch}": {**losses["ohem"], "loss.ohem_batch_size": batch} for batch in rows.MANY_BATCHES}
     for few, many in rows.DISTRACTORS:
-        for loss, changes in losses.items():
+        for loss, changes in (losses | larger if (few, many) == rows.DISTRACTORS[-1] else losses).items():
             images, name = {"distractors": [few, many]}, rows.distractors(few, many, loss)
             yield base.changed(name, both=images, training=changes)
-            if (few, many) == rows.DISTRACTORS[-1] and loss != "ce":
+            if (few, many) == rows.DISTRACTORS[-1] and loss in ("focal", "ohem"):
                 steps = {"iterations": rows.LONGER * base.training.iterations}
                 yield base.changed(rows.longer(name), both=images, training=changes | steps)
 
@@ -129,10 +135,10 @@ def hard_negatives(base: Experiment) -> Iterator[Experiment]:
 def plateau(base: Experiment) -> Iterator[Experiment]:
     """Ten times as many steps, measured at every sixth of them: does AP still rise at the end?
 
-    About 20 minutes per run:
+    About 15 minutes per run:
 
         plateau/1b/gamma=2         51         plateau/1d/ohem-32-0.5     51
-        plateau/1d/ohem-64-0.7     51         plateau/1d/ohem-16-0.5     not run
+        plateau/1d/ohem-64-0.7     51         plateau/1d/ohem-16-0.5     55
         plateau/1a/alpha=0.9       46
     """
     sampled: dict[str, Any] = {"loss.kind": "ohem"}
@@ -158,7 +164,7 @@ def classified(base: Experiment) -> Iterator[Experiment]:
 
     Ten times as many steps:
 
-        plateau/classifier/1b/gamma=2      9     plateau/classifier/1d/ohem-64-0.7 12
+        plateau/classifier/1b/gamma=2      9     plateau/classifier/1d/ohem-64-0.7 10
     """
     sampled: dict[str, Any] = {"loss.kind": "ohem"}
     losses: tuple[dict[str, Any], ...] = (

@@ -56,6 +56,8 @@ TUNED_ALPHAS = (0.1, 0.25, 0.5)
 """alpha of the focal loss, tuned as OHEM is."""
 DISTRACTORS = ((0, 0), (6, 12), (30, 40))
 """Fewest and most distractors per image: hard negatives."""
+MANY_BATCHES = (128, 256)
+"""Batch sizes of OHEM that are tried among the most of them, beside 32."""
 PLATEAU = 10
 """How many times as long as BASE those are trained of which the curves have to flatten."""
 MORE_DEPTHS = (18, 34, 50)
@@ -150,7 +152,7 @@ def tuned(gamma: float, alpha: float) -> str:
 
 
 def distractors(few: int, many: int, loss: str) -> str:
-    """Name of "focal", "ohem" or "ce" with so many distractors per image."""
+    """Name of "focal", "ohem", "ohem-128", "ohem-256" or "ce" with so many distractors per image."""
     return f"distractors/{few}-{many},loss={loss}"
 
 

@@ -12,7 +12,8 @@ import torch
 from minidet import cli
 from minidet.experiments import definitions, results, rows, runner
 from minidet.experiments.definitions import experiments
-from minidet.experiments.repeat import compared
+from minidet.experiments.repeat import AGAIN, compared, repeated
+from minidet.experiments.results import load_results
 from tests.experiments.made_up import TINY, made_up
 
 ROOT = Path(__file__).parents[2]
@@ -59,6 +60,17 @@ def test_a_run_again_is_compared_with_the_committed_ones():
     assert "not identical" in compared(before, "a", 1, {**same, "curve": {}})
     assert "OUTSIDE" in compared(before, "a", 7, {**same, "metrics": {"AP": 0.3}})
     assert "the spread is unknown" in compared(before, "b", 5, same)
+
+
+def test_runs_that_were_repeated_are_identical():
+    """The committed ones; they are listed by what was run, and a changed number would be told."""
+    found = load_results()
+    told = repeated(found)
+    assert len(told) == len(list(AGAIN.glob("*.json"))) > 4
+    assert all(told.values()), told
+    name, seed = next(iter(told))
+    found.of(name)[seed]["metrics"] = {"AP": 0.0}
+    assert repeated(found)[name, seed] is False
 
 
 @pytest.mark.slow
