@@ -40,14 +40,16 @@ def in_a_line(results: Results) -> str:
         results: the runs.
     """
     steps = rows.PLATEAU * results.known[rows.FL].training.iterations
-    late = rows.plateau(rows.PLATEAU_OHEM[0]), rows.plateau(rows.FL)
+    early = verdicts.best(results, evidence.OHEM)
+    chosen, which = (early, "in its best setting of nine") if early in rows.PLATEAU_OHEM else (rows.PLATEAU_OHEM[0], "")
+    late = rows.plateau(chosen), rows.plateau(rows.FL)
     cells = rows.cells("random", "ce"), rows.cells("random", "focal")
     runs = [run for name in late for run in results.of(name).values()]
     if not all(results.score(name) for name in (*late, *cells)) or not all("metrics_at_0" in run for run in runs):
         return ""
     focal = "the focal loss"
     return (
-        f"{told(results, *late, f'After {steps:,} steps on drawn shapes OHEM', focal)}. "
+        f"{told(results, *late, f'After {steps:,} steps on drawn shapes OHEM {which}'.rstrip(), focal)}. "
         f"{told(results, *late, 'Counted with detections of every score, OHEM', focal, 'metrics_at_0')}. "
         f"{told(results, *cells, 'On photographs of blood cells cross entropy', focal)}."
     )

@@ -58,9 +58,7 @@ def every_gamma(results: Results) -> Finding:
 def rising_gamma(results: Results) -> Finding:
     """Is each gamma up to 2 better than the one before it?"""
     gammas = [gamma for gamma, _ in rows.GAMMAS if gamma <= 2]
-    return every(
-        better(results, rows.fl(high), rows.fl(low)) for low, high in pairwise(gammas)
-    )  # fmt: skip
+    return every(better(results, rows.fl(high), rows.fl(low)) for low, high in pairwise(gammas))
 
 
 def small_ohem_batches(results: Results) -> Finding:
@@ -122,14 +120,15 @@ def otherwise(results: Results, rival: str, family: Iterable[str]) -> str:
         f"at the learning rate {rate:g}": (rows.rate(rows.FL, rate), rows.rate(rival, rate)) for rate in rows.RATES
     }
     pairs[f"after {rows.LONGER} times as many steps"] = (rows.longer(rows.FL), rows.longer(rival))
-    pairs[f"after {rows.PLATEAU} times as many steps"] = (rows.plateau(rows.FL), rows.plateau(rival))
+    at_plateau = f"after {rows.PLATEAU} times as many steps"
+    pairs[at_plateau] = (rows.plateau(rows.FL), rows.plateau(rival))
     for few, many in rows.DISTRACTORS if rival == rows.RIVALS.ohem else ():
         names = rows.distractors(few, many, "focal"), rows.distractors(few, many, "ohem")
         pairs[f"with {few} to {many} distractors" if many else "without distractors"] = names
     pairs["on the backbones of classifiers"] = (rows.classified(rows.FL), rows.classified(rival))
     called = dict.fromkeys(pairs, rival)
     if rival == rows.RIVALS.ohem:
-        what = f"there, after {rows.PLATEAU} times as many steps"
+        what = f"there, {at_plateau}"
         pairs[what] = (rows.plateau(rows.classified(rows.DECIDING[0])), rows.plateau(rows.classified(rows.DECIDING[1])))
         called[what] = rows.DECIDING[1]
     told = []
@@ -139,9 +138,12 @@ def otherwise(results: Results, rival: str, family: Iterable[str]) -> str:
             told.append(f"{what}: FL {scores[0]}, {called[what]} {scores[1]}")
     first = best(results, family)
     if results.score(first):
-        recall = [f"{metric}: FL {results.score(rows.FL, metric)}, {first} {results.score(first, metric)}"
-                  for metric in ("AR1", "AR100")]  # fmt: skip
-        told.append("the best of its kind, " + "; ".join(recall))
+        for metric in ("AR1", "AR100"):
+            of_both = results.score(rows.FL, metric), results.score(first, metric)
+            told.append(f"the best of its kind, {metric}: FL {of_both[0]}, {first} {of_both[1]}")
+        late = results.score(rows.plateau(first)) if rows.plateau(first) in results.known and first != rival else None
+        if late:
+            told.append(f"{at_plateau}: FL {results.score(rows.plateau(rows.FL))}, {first} {late}")
     return "; ".join(told)
 
 

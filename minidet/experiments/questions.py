@@ -72,8 +72,8 @@ def bracketed_ohem(base: Experiment) -> Iterator[Experiment]:
 
     Other thresholds of suppression:
 
-        ohem/batch=16,nms=0.3   12         ohem/batch=32,nms=0.3   not run
-        ohem/batch=64,nms=0.9   not run    ohem/batch=256,nms=0.9  not run
+        ohem/batch=16,nms=0.3   12         ohem/batch=32,nms=0.3   7
+        ohem/batch=64,nms=0.9   22
     """
     grid = [(batch, threshold) for batch in rows.MORE_BATCHES for threshold in rows.MORE_THRESHOLDS]
     for batch, threshold in (*grid, *rows.BEYOND):
@@ -110,8 +110,8 @@ def hard_negatives(base: Experiment) -> Iterator[Experiment]:
 
     With many, does OHEM have too few anchors?
 
-        distractors/30-40,loss=ohem-128 not run
-        distractors/30-40,loss=ohem-256 not run
+        distractors/30-40,loss=ohem-128 0
+        distractors/30-40,loss=ohem-256 0
 
     Or does it only start later? Three times as many steps:
 
@@ -138,7 +138,7 @@ def plateau(base: Experiment) -> Iterator[Experiment]:
     About 15 minutes per run:
 
         plateau/1b/gamma=2         51         plateau/1d/ohem-32-0.5     51
-        plateau/1d/ohem-64-0.7     51         plateau/1d/ohem-16-0.5     55
+        plateau/1d/ohem-64-0.7     51         plateau/1d/ohem-16-0.5     54
         plateau/1a/alpha=0.9       46
     """
     sampled: dict[str, Any] = {"loss.kind": "ohem"}

@@ -48,7 +48,7 @@ MORE_BATCHES = (6, 12, 16, 24, 32, 64, 128, 256)
 """Batch sizes of OHEM, Table 1d's 16, 32 and 64 and both sides of them: 6, 12 and 24 of 4,725 are the paper's share."""
 MORE_THRESHOLDS = (0.5, 0.7)
 """Their thresholds of non-maximum suppression."""
-BEYOND = ((16, 0.3), (32, 0.3), (64, 0.9), (256, 0.9))
+BEYOND = ((16, 0.3), (32, 0.3), (64, 0.9))
 """Batch sizes of OHEM and thresholds on both sides of these, each beyond the better of the two."""
 TUNED_GAMMAS = (1.0, 2.0, 3.0)
 """gamma of the focal loss, tuned as OHEM is."""
