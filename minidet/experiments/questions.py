@@ -138,7 +138,7 @@ def plateau(base: Experiment) -> Iterator[Experiment]:
     About 15 minutes per run:
 
         plateau/1b/gamma=2         51         plateau/1d/ohem-32-0.5     51
-        plateau/1d/ohem-64-0.7     51         plateau/1d/ohem-16-0.5     54
+        plateau/1d/ohem-64-0.7     51         plateau/1d/ohem-16-0.5     53
         plateau/1a/alpha=0.9       46
     """
     sampled: dict[str, Any] = {"loss.kind": "ohem"}
