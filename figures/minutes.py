@@ -13,11 +13,9 @@ runs compare only roughly. Right: AP and time per image of the small network at 
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 from typing import Any
 
-import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -25,11 +23,11 @@ from matplotlib.figure import Figure
 from figures import script
 from figures.questions import COLOURS, CURVES
 from minidet.experiments import rows
-from minidet.experiments.results import RESULTS, Results, load_results
+from minidet.experiments.results import Results, load_results
 from minidet.experiments.setting import BASE
 from minidet.experiments.speed import SMALL_MISSING, SMALL_SPEED, in_words, load, measure_small
 from minidet.files import write_json
-from minidet.plotting import STYLE, new_figure, save_figure
+from minidet.plotting import new_figure
 
 NAMES = "plateau 1b 1d 1a"
 """Tables whose runs the left panel shows."""
@@ -59,7 +57,7 @@ def _draw_training(ax: Axes, results: Results) -> None:
     for name in rows.DECIDING:
         curves[name].append((rows.plateau(rows.classified(name)), "--"))
     if not any(results.score(name) for name in [*CURVES, *(name for own in curves.values() for name, _ in own)]):
-        ax.text(0.5, 0.5, f"not run yet:\nminidet experiments run {NAMES}", transform=ax.transAxes, ha="center")
+        script.not_run_yet(ax, NAMES)
         return
     for name, (label, colour) in CURVES.items():
         for long, style in curves[name]:
@@ -119,17 +117,12 @@ def _draw_detection(ax: Axes, results: Results, measured: dict[str, Any] | None)
 
 def main(arguments: list[str] | None = None) -> list[Path]:
     """Draw the figure; with --measure, time the small network first."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, default=script.DEFAULT_OUT, help="folder for the picture")
-    parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the runs, if not the committed ones")
-    parser.add_argument("--measure", action="store_true", help="measure first what is drawn, and keep it")
-    options = parser.parse_args(arguments)
-    if options.measure:
-        print(write_json(SMALL_SPEED, measure_small(), lists_on_one_line=True))
-    with matplotlib.rc_context(STYLE):
-        paths = save_figure(draw(load_results(options.results)), options.out, "minutes")
-    print(*paths, sep="\n")
-    return paths
+    return script.run("minutes", __doc__, draw, arguments, measure, of_runs=True)
+
+
+def measure() -> None:
+    """Time the small network and keep the times."""
+    print(write_json(SMALL_SPEED, measure_small(), lists_on_one_line=True))
 
 
 if __name__ == "__main__":

@@ -11,12 +11,10 @@ many hard negatives. Last: photographs of blood cells, from random weights and f
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -25,8 +23,8 @@ from figures import script
 from minidet.experiments import rows
 from minidet.experiments.imbalance import inspected
 from minidet.experiments.layout import BACKGROUND_LOSSES, CELL_LOSSES
-from minidet.experiments.results import RESULTS, Results, load_results
-from minidet.plotting import GAMMA_COLOURS, STYLE, new_figure, save_figure
+from minidet.experiments.results import Results, load_results
+from minidet.plotting import GAMMA_COLOURS, new_figure
 
 COLOURS = {"focal": GAMMA_COLOURS[2.0], "ohem": "#D55E00", "balanced": GAMMA_COLOURS[0.0], "ce": "#56B4E9"}
 LABELS = {"focal": "FL, γ = 2", "ohem": "OHEM, 32, NMS .5", "balanced": "CE, α = .75"}
@@ -155,20 +153,13 @@ def _shown(ax: Axes, results: Results, names: Sequence[str], tables: str) -> boo
     """Whether there is anything to show; if not, the panel says how to get it."""
     if any(results.score(name) for name in names):
         return True
-    ax.text(0.5, 0.5, f"not run yet:\nminidet experiments run {tables}", transform=ax.transAxes, ha="center")
+    script.not_run_yet(ax, tables)
     return False
 
 
 def main(arguments: list[str] | None = None) -> list[Path]:
     """Draw the figure."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, default=script.DEFAULT_OUT, help="folder for the picture")
-    parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the runs, if not the committed ones")
-    options = parser.parse_args(arguments)
-    with matplotlib.rc_context(STYLE):
-        paths = save_figure(draw(load_results(options.results)), options.out, "questions")
-    print(*paths, sep="\n")
-    return paths
+    return script.run("questions", __doc__, draw, arguments, of_runs=True)
 
 
 if __name__ == "__main__":

@@ -10,10 +10,8 @@ dotted, the same with the scores from 0.05 alone.
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
-import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -21,8 +19,8 @@ from matplotlib.figure import Figure
 from figures import script
 from figures.questions import CURVES
 from minidet.experiments import rows
-from minidet.experiments.results import RESULTS, Results, load_results
-from minidet.plotting import STYLE, new_figure, save_figure
+from minidet.experiments.results import Results, load_results
+from minidet.plotting import new_figure
 
 ALLOWED = (1, 10, 100)
 """Detections per image and class."""
@@ -52,7 +50,7 @@ def _draw_precision(ax: Axes, results: Results) -> None:
         ax.set_title("Precision against recall, IoU 0.5; dashed 0.75")
         ax.legend(loc="lower left")
     else:
-        _how(ax, "--again plateau")
+        script.not_run_yet(ax, "--again plateau")
 
 
 def _draw_recall(ax: Axes, results: Results) -> None:
@@ -73,23 +71,12 @@ def _draw_recall(ax: Axes, results: Results) -> None:
         ax.set_title("Recall, IoU 0.5 to 0.95; dotted: scores from 0.05 alone")
         ax.legend(loc="lower right")
     else:
-        _how(ax, "plateau")
-
-
-def _how(ax: Axes, tables: str) -> None:
-    ax.text(0.5, 0.5, f"not run yet:\nminidet experiments run {tables}", transform=ax.transAxes, ha="center")
+        script.not_run_yet(ax, "plateau")
 
 
 def main(arguments: list[str] | None = None) -> list[Path]:
     """Draw the figure."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, default=script.DEFAULT_OUT, help="folder for the picture")
-    parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the runs, if not the committed ones")
-    options = parser.parse_args(arguments)
-    with matplotlib.rc_context(STYLE):
-        paths = save_figure(draw(load_results(options.results)), options.out, "recall")
-    print(*paths, sep="\n")
-    return paths
+    return script.run("recall", __doc__, draw, arguments, of_runs=True)
 
 
 if __name__ == "__main__":

@@ -102,7 +102,7 @@ def page(results: Results | None = None, runs: str | None = None) -> str:
         differences=escape(differences()),
         effort=escape(effort(results)),
         count=escape(", ".join(f"{kind} {kinds[kind]}" for kind in verdicts.KINDS if kinds[kind])),
-        line=escape(in_a_line(results) or "Nothing has been run yet."),
+        line=escape(in_a_line(results) or "The runs that a conclusion would rest on are not all here."),
         conclusion="</p>\n<p>".join(map(escape, (conclusion(judged), best_of_each(results), on_photographs(results)))),
         claims="\n".join(_claim(claim, verdict, claim.look(results)) for claim, verdict in judged),
         filter=_filter(kinds),
