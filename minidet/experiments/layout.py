@@ -153,7 +153,7 @@ def _tables() -> dict[str, Table]:
         "plateau": Table(f"Our own: {rows.PLATEAU} times as many steps", ("loss", "backbone"), tuple(
             Row((label, "of a detector"), None, rows.plateau(name))
             for name, label in (*((name, CLASSIFIED[name]) for name in (rows.FL, *rows.PLATEAU_OHEM)),
-                                (rows.PLATEAU_CE, "CE, α = .9"))
+                                (rows.PLATEAU_CE, "CE, α = .9"), (rows.PLATEAU_TUNED, "FL, γ = 1, α = .5"))
         ) + tuple(
             Row((CLASSIFIED[name], "of a classifier"), None, rows.plateau(rows.classified(name)))
             for name in rows.DECIDING

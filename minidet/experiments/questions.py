@@ -139,7 +139,7 @@ def plateau(base: Experiment) -> Iterator[Experiment]:
 
         plateau/1b/gamma=2         51         plateau/1d/ohem-32-0.5     51
         plateau/1d/ohem-64-0.7     51         plateau/1d/ohem-16-0.5     53
-        plateau/1a/alpha=0.9       46
+        plateau/1a/alpha=0.9       46         plateau/tuned/gamma=1,alpha=0.5   not run
     """
     sampled: dict[str, Any] = {"loss.kind": "ohem"}
     losses: dict[str, dict[str, Any]] = {
@@ -148,6 +148,7 @@ def plateau(base: Experiment) -> Iterator[Experiment]:
         rows.ohem("ohem", 512, 0.7): {**sampled, "loss.ohem_batch_size": 64, "loss.ohem_iou_threshold": 0.7},
         rows.ohem("ohem", 128, 0.5): {**sampled, "loss.ohem_batch_size": 16, "loss.ohem_iou_threshold": 0.5},
         rows.ce(0.9): {"loss.gamma": 0.0, "loss.alpha": 0.9},
+        rows.PLATEAU_TUNED: {"loss.gamma": 1.0, "loss.alpha": 0.5},
     }
     for name, changes in losses.items():
         yield base.changed(rows.plateau(name), training={**_flattened(base), **changes})
@@ -160,11 +161,12 @@ def classified(base: Experiment) -> Iterator[Experiment]:
 
         classifier/1b/gamma=2      3    classifier/1a/alpha=0.75        3
         classifier/1d/ohem-32-0.5  0    classifier/3/gamma=2,beta=1     4
-        classifier/1d/ohem-64-0.7  0
+        classifier/1d/ohem-64-0.7  0    classifier/1d/ohem-16-0.5       not run
 
     Ten times as many steps:
 
         plateau/classifier/1b/gamma=2      9     plateau/classifier/1d/ohem-64-0.7 10
+        plateau/classifier/1d/ohem-16-0.5  not run
     """
     sampled: dict[str, Any] = {"loss.kind": "ohem"}
     losses: tuple[dict[str, Any], ...] = (
@@ -172,6 +174,7 @@ def classified(base: Experiment) -> Iterator[Experiment]:
         {**sampled, "loss.ohem_batch_size": 32, "loss.ohem_iou_threshold": 0.5},
         {"loss.kind": "focal_star", "loss.gamma": 2.0, "loss.alpha": 0.25, "loss.beta": 1.0},
         {**sampled, "loss.ohem_batch_size": 64, "loss.ohem_iou_threshold": 0.7},
+        {**sampled, "loss.ohem_batch_size": 16, "loss.ohem_iou_threshold": 0.5},
     )  # fmt: skip
     for name, changes in zip(rows.CLASSIFIED, losses, strict=True):
         own = rows.classified(name)

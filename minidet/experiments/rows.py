@@ -189,10 +189,12 @@ RIVALS = Rivals(FL, ce(0.75), ohem("ohem", 256, 0.5), star(2, 1))
 """The experiments that are also run at other learning rates, and for longer."""
 PLATEAU_OHEM = ohem("ohem", 512, 0.7), ohem("ohem", 256, 0.5), ohem("ohem", 128, 0.5)
 PLATEAU_CE = ce(0.9)
-"""The other ones that are trained for PLATEAU times as many steps, beside the focal loss."""
-CLASSIFIED = (*RIVALS, PLATEAU_OHEM[0])
+PLATEAU_TUNED = tuned(1.0, 0.5)
+"""The other ones that are trained for PLATEAU times as many steps, beside the focal loss; the last is the setting of
+the focal loss that was best of nine after BASE's steps."""
+CLASSIFIED = (*RIVALS, PLATEAU_OHEM[0], PLATEAU_OHEM[2])
 """The experiments that are also run on the backbones of classifiers."""
-DECIDING = (FL, PLATEAU_OHEM[0])
+DECIDING = (FL, PLATEAU_OHEM[0], PLATEAU_OHEM[2])
 """Those of them that are trained for PLATEAU times as many steps there too."""
 
 ALSO = {
