@@ -71,6 +71,7 @@ def test_resizing():
         (lambda: LossConfig(gamma=-1), "gamma = -1"),
         (lambda: LossConfig("hubris"), "kind = 'hubris' must be one of"),
         (lambda: LossConfig("ohem_1_3", ohem_batch_size=3), "ohem_batch_size = 3 has no room"),
+        (lambda: LossConfig(ohem_divisor="all"), "ohem_divisor = 'all' must be one of 'assigned', 'batch'"),
         (lambda: RetinaNetConfig(prior=1), "prior = 1 .*< 1"),
         (lambda: LossConfig(alpha="a"), "alpha = 'a' is not a number"),
         (lambda: ResizeConfig(700, 600), "longer_side = 600 must be >= 700"),

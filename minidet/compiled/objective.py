@@ -9,12 +9,13 @@ import numpy as np
 
 from minidet import checks
 from minidet.compiled.assignment import assign_anchors
-from minidet.compiled.boxes import encode_boxes
+from minidet.compiled.boxes import decode_boxes, encode_boxes
 from minidet.compiled.losses import cross_entropy, cross_entropy_grad, dense_focal_loss, hinge_loss, hinge_loss_grad
 from minidet.compiled.regression import smooth_l1, smooth_l1_grad
 from minidet.compiled.sampling import ohem_sample
 from minidet.compiled.star import focal_loss_star, focal_loss_star_grad
 from minidet.config import LossConfig, RetinaNetConfig, TrainingConfig
+from minidet.config.loss import OHEM_RATIOS
 from minidet.structures import BACKGROUND, IGNORED, GroundTruth
 
 
@@ -50,18 +51,25 @@ def detection_loss(
     targets = [_targets(every_anchor, image, assignment, model_config) for image, assignment in pairs]
     labels = np.array([label for label, _ in targets], np.int64).reshape(x.shape[:2])  # (B, N)
     positive = labels >= 0
-    normaliser = max(1, int(positive.sum()))
-    classification, grad_x = _class_loss(x, labels, every_anchor, settings, normaliser)
+    divisor = max(1, int(positive.sum()))
 
     predicted = t[positive]  # (P, 4)
     wanted = np.concatenate([offsets for _, offsets in targets] or [predicted]).astype(t.dtype)  # (P, 4)
-    box = smooth_l1(predicted, wanted, settings.smooth_l1_beta).sum() / normaliser
+    box_losses = smooth_l1(predicted, wanted, settings.smooth_l1_beta)  # (P, 4)
+    slope = settings.box_weight * smooth_l1_grad(predicted, wanted, settings.smooth_l1_beta)  # (P, 4)
+    used = None
+    if settings.kind in OHEM_RATIOS:
+        used = _hard_examples(x, labels, box_losses, t, every_anchor, settings)
+        if settings.ohem_box_loss == "chosen":
+            box_losses, slope = (values * used[positive][:, None] for values in (box_losses, slope))
+        if settings.ohem_divisor == "batch":
+            divisor = settings.ohem_batch_size * max(1, len(x))
+    classification, grad_x = _class_loss(x, labels, settings, divisor, used)
     grad_t = np.zeros_like(t)
-    slope = smooth_l1_grad(predicted, wanted, settings.smooth_l1_beta)
-    grad_t[positive] = settings.box_weight * slope / normaliser
+    grad_t[positive] = slope / divisor
 
     ends = np.cumsum([len(level) for level in anchors])[:-1]
-    found = Losses(float(classification), float(box), int(positive.sum()))
+    found = Losses(float(classification), float(box_losses.sum() / divisor), int(positive.sum()))
     return found, np.split(grad_x, ends, axis=1), np.split(grad_t, ends, axis=1)
 
 
@@ -80,9 +88,9 @@ def _targets(
 
 
 def _class_loss(
-    x: np.ndarray, labels: np.ndarray, anchors: np.ndarray, settings: LossConfig, normaliser: int
+    x: np.ndarray, labels: np.ndarray, settings: LossConfig, divisor: int, used: np.ndarray | None = None
 ) -> tuple[float, np.ndarray]:
-    """The class losses of (B, N, K) logits, summed and divided, and their gradient."""
+    """The class losses of (B, N, K) logits, summed and divided, and their gradient; of all, or of the (B, N) used."""
     match settings.kind:
         case "focal":
             return _dense(x, labels, settings.gamma, settings.alpha)
@@ -90,14 +98,17 @@ def _class_loss(
             return _dense(x, labels, 0.0, None)
         case "balanced_cross_entropy":
             return _dense(x, labels, 0.0, settings.alpha)
-    objects = labels[..., None] == np.arange(x.shape[2])  # (B, N, K)
-    used = labels != IGNORED
+    objects = _objects(x, labels)
+    used = labels != IGNORED if used is None else used
     loss, loss_grad, parameters = _elementwise(settings)
-    if settings.kind.startswith("ohem"):
-        used = _hard_examples(x, objects, labels >= 0, used, anchors, settings)
     grad = np.zeros_like(x)
-    grad[used] = loss_grad(x[used], objects[used], *parameters) / normaliser
-    return loss(x[used], objects[used], *parameters).sum() / normaliser, grad
+    grad[used] = loss_grad(x[used], objects[used], *parameters) / divisor
+    return loss(x[used], objects[used], *parameters).sum() / divisor, grad
+
+
+def _objects(x: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """(B, N, K) whether an anchor's label is that class."""
+    return labels[..., None] == np.arange(x.shape[2])
 
 
 def _dense(x: np.ndarray, labels: np.ndarray, gamma: float, alpha: float | None) -> tuple[float, np.ndarray]:
@@ -118,14 +129,19 @@ def _elementwise(settings: LossConfig) -> tuple[Any, Any, tuple[float | None, ..
 
 
 def _hard_examples(
-    x: np.ndarray, objects: np.ndarray, positive: np.ndarray, used: np.ndarray, anchors: np.ndarray,
-    settings: LossConfig,
-) -> np.ndarray:  # fmt: skip
-    """(B, N) bool: the anchors that OHEM chooses in each image (section 5.1), NMS being applied to the anchors."""
-    chosen = np.zeros_like(used)
-    for i, candidates in enumerate(map(np.flatnonzero, used)):
-        hardness = cross_entropy(x[i, candidates], objects[i, candidates]).sum(axis=1)
-        ratio = (positive[i, candidates], 3) if settings.kind == "ohem_1_3" else (None, None)
-        rule = settings.ohem_batch_size, settings.ohem_iou_threshold
-        chosen[i, candidates[ohem_sample(hardness, anchors[candidates], *rule, *ratio)]] = True
+    x: np.ndarray, labels: np.ndarray, box_losses: np.ndarray, t: np.ndarray, anchors: np.ndarray, settings: LossConfig
+) -> np.ndarray:
+    """(B, N) bool: the anchors that OHEM chooses in each image (section 5.1)."""
+    chosen = np.zeros(labels.shape, bool)
+    hardness = cross_entropy(x, _objects(x, labels)).sum(axis=2)  # (B, N)
+    if settings.ohem_hardness == "sum":
+        hardness[labels >= 0] += settings.box_weight * box_losses.sum(axis=1)
+    for i, candidates in enumerate(map(np.flatnonzero, labels != IGNORED)):
+        boxes = anchors[candidates]
+        if settings.ohem_suppresses == "predictions":
+            boxes = decode_boxes(t[i, candidates], boxes)
+        ratio = OHEM_RATIOS[settings.kind]
+        limits = settings.ohem_batch_size, settings.ohem_iou_threshold
+        sampling = (None, None) if ratio is None else (labels[i, candidates] >= 0, ratio)
+        chosen[i, candidates[ohem_sample(hardness[i, candidates], boxes, *limits, *sampling)]] = True
     return chosen

@@ -8,7 +8,14 @@ from minidet import checks
 from minidet.config.settings import Settings
 
 LOSSES = ("focal", "cross_entropy", "balanced_cross_entropy", "focal_star", "hinge", "ohem", "ohem_1_3")
-"""The losses of the classes that the paper compares; `minidet.pytorch.objective.CLASS_LOSSES` computes them."""
+"""The losses of the classes that the paper compares; `minidet.pytorch.objective` computes them."""
+OHEM_RATIOS = {"ohem": None, "ohem_1_3": 3}
+"""Those that sample, and their negatives per positive."""
+OHEM_CHOICES = {
+    "ohem_hardness": ("class", "sum"), "ohem_suppresses": ("anchors", "predictions"),
+    "ohem_box_loss": ("assigned", "chosen"), "ohem_divisor": ("assigned", "batch"),
+}  # fmt: skip
+"""The settings that the paper leaves open, and what each can be."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +37,15 @@ class LossConfig(Settings):
     """Anchors per image that OHEM keeps (Table 1d: 128 with an IoU of 0.5 is the best of those tried)."""
     ohem_iou_threshold: float = 0.5
     """IoU above which OHEM's non-maximum suppression drops an anchor."""
+    ohem_hardness: str = "class"
+    """What OHEM ranks anchors by: "class", the loss of their classes, or "sum", with box_weight times that of their
+    boxes. The paper says "its loss"; this setting and the next three are what it leaves open."""
+    ohem_suppresses: str = "anchors"
+    """The boxes that its suppression compares: "anchors", or "predictions", what the network makes of them."""
+    ohem_box_loss: str = "assigned"
+    """Whose boxes are learnt: those of all "assigned" anchors, or of the "chosen" ones among them."""
+    ohem_divisor: str = "assigned"
+    """What both sums are divided by: the number of "assigned" anchors, or "batch", ohem_batch_size for each image."""
     box_weight: float = 1.0
     """Factor of the smooth L1 loss in the sum."""
     smooth_l1_beta: float = 1.0
@@ -38,6 +54,8 @@ class LossConfig(Settings):
     def __post_init__(self) -> None:
         super().__post_init__()
         checks.choice("kind", self.kind, LOSSES)
+        for name, choices in OHEM_CHOICES.items():
+            checks.choice(name, getattr(self, name), choices)
         checks.gamma_alpha(self.gamma, self.alpha)
         checks.number("beta", self.beta)
         checks.integer("ohem_batch_size", self.ohem_batch_size, low=1)

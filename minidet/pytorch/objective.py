@@ -7,7 +7,6 @@ with, compares its class logits with that; smooth L1 compares the deltas of the 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -15,10 +14,11 @@ import torch.distributed as dist
 from torch import Tensor
 
 from minidet.config import LossConfig, RetinaNetConfig, TrainingConfig
+from minidet.config.loss import OHEM_RATIOS
 from minidet.pytorch import tensors, widths
 from minidet.pytorch.losses import cross_entropy, dense_focal_loss, hinge_loss
 from minidet.pytorch.regression import smooth_l1
-from minidet.pytorch.sampling import ohem_sample
+from minidet.pytorch.sampling import hard_examples
 from minidet.pytorch.star import focal_loss_star
 from minidet.pytorch.targets import Targets, make_targets
 from minidet.structures import IGNORED, GroundTruth
@@ -68,7 +68,7 @@ def detection_loss(
 
 def targets_loss(
     logits: Sequence[Tensor], deltas: Sequence[Tensor], anchors: Tensor, targets: Targets, loss: LossConfig,
-    assigned: Tensor | None = None,
+    assigned: Tensor | None = None, images: int | None = None,
 ) -> Losses:  # fmt: skip
     """The training loss where the targets are known: that of a batch, or of a part of one.
 
@@ -80,20 +80,31 @@ def targets_loss(
         loss: which losses.
         assigned: the number of assigned anchors that both sums are divided by, a scalar tensor: that of the whole
             batch, if this is a part of it. None: that of these targets, in all processes (`count_assigned`).
+        images: how many the whole batch has, by which OHEM can divide; None: these, in all processes.
 
     Returns:
         Both losses and the number of assigned anchors.
     """
     x = widths.working(torch.cat(list(logits), dim=1))  # (B, N, K)
-    own = (targets.labels >= 0).sum().clamp(min=1)
+    t = widths.working(torch.cat(list(deltas), dim=1))  # (B, N, 4)
+    own = _count(targets.labels)
     assigned = count_assigned([targets]) if assigned is None else assigned
-    normaliser = assigned.clamp(min=1)
-    predicted = widths.working(torch.cat(list(deltas), dim=1)).flatten(0, 1)[targets.positive]  # (P, 4)
-    return Losses(
-        CLASS_LOSSES[loss.kind](x, targets.labels, anchors, loss) * (own / normaliser),
-        smooth_l1(predicted, targets.deltas.to(predicted), loss.smooth_l1_beta).sum() / normaliser,
-        assigned,
-    )
+    divisor: Tensor | int = assigned.clamp(min=1)
+    predicted = t.flatten(0, 1)[targets.positive]  # (P, 4)
+    box = smooth_l1(predicted, targets.deltas.to(predicted), loss.smooth_l1_beta)  # (P, 4)
+    if loss.kind in OHEM_RATIOS:
+        every = cross_entropy(x, _objects(x, targets.labels)).sum(2)  # (B, N)
+        every = every.masked_fill(targets.labels == IGNORED, 0.0)
+        chosen = hard_examples(every, box.sum(1), t, anchors, targets, loss)
+        rows = [losses[those].sum() for losses, those in zip(every, chosen, strict=True)]
+        classification = torch.stack(rows or [every.sum()]).sum() / own
+        if loss.ohem_box_loss == "chosen":
+            box = box * _among(chosen, targets)[:, None]
+        if loss.ohem_divisor == "batch":
+            divisor = loss.ohem_batch_size * max(1, _images(len(x)) if images is None else images)
+    else:
+        classification = CLASS_LOSSES[loss.kind](x, targets.labels, loss)
+    return Losses(classification * (own / divisor), box.sum() / divisor, assigned)
 
 
 def count_assigned(parts: Sequence[Targets]) -> Tensor:
@@ -104,45 +115,38 @@ def count_assigned(parts: Sequence[Targets]) -> Tensor:
     return assigned
 
 
-def _focal(x: Tensor, labels: Tensor, anchors: Tensor, loss: LossConfig) -> Tensor:
+def _images(own: int) -> int:
+    """How many images all processes have, of which each has as many as this one."""
+    return own * (dist.get_world_size() if dist.is_initialized() else 1)
+
+
+def _among(chosen: Sequence[Tensor], targets: Targets) -> Tensor:
+    """(P,) bool: which of the anchors that have a class are chosen."""
+    found = torch.zeros_like(targets.labels, dtype=torch.bool)  # (B, N)
+    for row, those in zip(found, chosen, strict=True):
+        row.index_fill_(0, those, True)
+    return found.flatten()[targets.positive]
+
+
+def _focal(x: Tensor, labels: Tensor, loss: LossConfig) -> Tensor:
     return dense_focal_loss(x.flatten(0, 1), labels.flatten(), loss.gamma, loss.alpha)
 
 
-def _cross_entropy(x: Tensor, labels: Tensor, anchors: Tensor, loss: LossConfig) -> Tensor:
+def _cross_entropy(x: Tensor, labels: Tensor, loss: LossConfig) -> Tensor:
     return dense_focal_loss(x.flatten(0, 1), labels.flatten(), gamma=0.0, alpha=None)
 
 
-def _balanced_cross_entropy(x: Tensor, labels: Tensor, anchors: Tensor, loss: LossConfig) -> Tensor:
+def _balanced_cross_entropy(x: Tensor, labels: Tensor, loss: LossConfig) -> Tensor:
     return dense_focal_loss(x.flatten(0, 1), labels.flatten(), gamma=0.0, alpha=loss.alpha)
 
 
-def _focal_star(x: Tensor, labels: Tensor, anchors: Tensor, loss: LossConfig) -> Tensor:
+def _focal_star(x: Tensor, labels: Tensor, loss: LossConfig) -> Tensor:
     values = focal_loss_star(x, _objects(x, labels), loss.gamma, loss.beta, loss.alpha)
     return _used(values, labels).sum() / _count(labels)
 
 
-def _hinge(x: Tensor, labels: Tensor, anchors: Tensor, loss: LossConfig) -> Tensor:
+def _hinge(x: Tensor, labels: Tensor, loss: LossConfig) -> Tensor:
     return _used(hinge_loss(x, _objects(x, labels), loss.margin), labels).sum() / _count(labels)
-
-
-def _ohem(
-    x: Tensor, labels: Tensor, anchors: Tensor, loss: LossConfig, negatives_per_positive: int | None = None
-) -> Tensor:
-    """Cross entropy of the anchors that OHEM chooses in each image (section 5.1), NMS being applied to the anchors.
-
-    Ignored anchors come last and have no loss: where there are too few others, they change nothing.
-    """
-    total = []
-    every = cross_entropy(x, _objects(x, labels)).sum(2)  # (B, N)
-    for losses, label in zip(every, labels, strict=True):
-        used = label != IGNORED
-        positives = None if negatives_per_positive is None else label >= 0
-        with torch.no_grad():
-            limits = loss.ohem_batch_size, loss.ohem_iou_threshold
-            hardness = losses.masked_fill(~used, -torch.inf)
-            chosen = ohem_sample(hardness, anchors, *limits, positives, negatives_per_positive)
-        total.append(losses.masked_fill(~used, 0.0)[chosen].sum())
-    return torch.stack(total).sum() / _count(labels)
 
 
 def _used(values: Tensor, labels: Tensor) -> Tensor:
@@ -160,16 +164,14 @@ def _count(labels: Tensor) -> Tensor:
     return (labels >= 0).sum().clamp(min=1)
 
 
-ClassLoss = Callable[[Tensor, Tensor, Tensor, LossConfig], Tensor]
+ClassLoss = Callable[[Tensor, Tensor, LossConfig], Tensor]
 CLASS_LOSSES: dict[str, ClassLoss] = {
     "focal": _focal,
     "cross_entropy": _cross_entropy,
     "balanced_cross_entropy": _balanced_cross_entropy,
     "focal_star": _focal_star,
     "hinge": _hinge,
-    "ohem": _ohem,
-    "ohem_1_3": partial(_ohem, negatives_per_positive=3),
 }
-"""For each kind of `LossConfig` a function of the logits (B, N, K), the labels (B, N), the anchors (N, 4) and the
+"""For each kind of `LossConfig` that does not sample a function of the logits (B, N, K), the labels (B, N) and the
 settings: the sum of the class losses over the anchors that are not ignored, divided by the number of labels >= 0 or 1.
 """

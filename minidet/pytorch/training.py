@@ -135,6 +135,7 @@ def train_step(learner: Learner, batch: Batch[Tensor], iteration: int) -> tuple[
     parts = batch.parts(config.accumulate)
     targets = [make_targets(anchors, part.ground_truth, model.config, part.assignments) for part in parts]
     assigned = count_assigned(targets)  # in all parts and processes: both losses of each part are divided by it
+    count = len(batch.images) * learner.process.count  # of the images, likewise
     optimizer.zero_grad()
     losses, outputs = [], []
     for i, (part, target) in enumerate(zip(parts, targets, strict=True)):
@@ -143,7 +144,7 @@ def train_step(learner: Learner, batch: Batch[Tensor], iteration: int) -> tuple[
             with torch.autocast(images.device.type, torch.bfloat16, enabled=learner.half):
                 logits, deltas = learner.network(images)  # for each level (B, N_level, K) and (B, N_level, 4)
             with tensors.trusted():  # the targets are checked, and the outputs will be
-                classification, box, _ = targets_loss(logits, deltas, anchors, target, config.loss, assigned)
+                classification, box, _ = targets_loss(logits, deltas, anchors, target, config.loss, assigned, count)
             loss = classification + config.loss.box_weight * box
             (learner.process.count * loss).backward()  # DistributedDataParallel averages gradients: this sums them
         losses.append(torch.stack([classification, box]).detach())

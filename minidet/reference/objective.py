@@ -13,8 +13,9 @@ import numpy as np
 
 from minidet import checks
 from minidet.config import LossConfig, RetinaNetConfig, TrainingConfig
+from minidet.config.loss import OHEM_RATIOS
 from minidet.reference.assignment import assign_anchors
-from minidet.reference.boxes import encode_boxes
+from minidet.reference.boxes import decode_boxes, encode_boxes
 from minidet.reference.losses import (
     cross_entropy,
     cross_entropy_grad,
@@ -67,26 +68,29 @@ def detection_loss(
     targets = [_targets(every_anchor, image, model_config) for image in ground_truth]
     labels = np.array([label for label, _ in targets]).reshape(x.shape[:2])  # (B, N)
     positive = labels >= 0
-    normaliser = max(1, int(positive.sum()))
+
+    predicted = t[positive]  # (P, 4)
+    wanted = np.concatenate([offsets for _, offsets in targets] or [predicted]).astype(t.dtype)  # (P, 4)
+    box_losses = smooth_l1(predicted, wanted, settings.smooth_l1_beta)  # (P, 4)
+    slope = settings.box_weight * smooth_l1_grad(predicted, wanted, settings.smooth_l1_beta)  # (P, 4)
 
     loss, loss_grad, parameters = _class_loss(settings)
     objects = labels[..., None] == np.arange(x.shape[2])  # (B, N, K)
     used = labels != IGNORED
-    if settings.kind.startswith("ohem"):
-        used = _hard_examples(x, objects, positive, used, every_anchor, settings)
-    classification = loss(x[used], objects[used], *parameters).sum() / normaliser
-    grad_x = np.zeros_like(x)
-    grad_x[used] = loss_grad(x[used], objects[used], *parameters) / normaliser
-
-    predicted = t[positive]  # (P, 4)
-    wanted = np.concatenate([offsets for _, offsets in targets] or [predicted]).astype(t.dtype)  # (P, 4)
-    box = smooth_l1(predicted, wanted, settings.smooth_l1_beta).sum() / normaliser
-    grad_t = np.zeros_like(t)
-    slope = smooth_l1_grad(predicted, wanted, settings.smooth_l1_beta)
-    grad_t[positive] = settings.box_weight * slope / normaliser
+    divisor = max(1, int(positive.sum()))
+    if settings.kind in OHEM_RATIOS:
+        used = _hard_examples(x, objects, labels, box_losses, t, every_anchor, settings)
+        if settings.ohem_box_loss == "chosen":
+            box_losses, slope = (values * used[positive][:, None] for values in (box_losses, slope))
+        if settings.ohem_divisor == "batch":
+            divisor = settings.ohem_batch_size * max(1, len(x))
+    grad_x, grad_t = np.zeros_like(x), np.zeros_like(t)
+    grad_x[used] = loss_grad(x[used], objects[used], *parameters) / divisor
+    grad_t[positive] = slope / divisor
+    classification = loss(x[used], objects[used], *parameters).sum() / divisor
 
     ends = np.cumsum([len(level) for level in anchors])[:-1]
-    found = Losses(float(classification), float(box), int(positive.sum()))
+    found = Losses(float(classification), float(box_losses.sum() / divisor), int(positive.sum()))
     return found, np.split(grad_x, ends, axis=1), np.split(grad_t, ends, axis=1)
 
 
@@ -122,14 +126,20 @@ def _class_loss(settings: LossConfig) -> tuple[Any, Any, tuple[float | None, ...
 
 
 def _hard_examples(
-    x: np.ndarray, objects: np.ndarray, positive: np.ndarray, used: np.ndarray, anchors: np.ndarray,
-    settings: LossConfig,
+    x: np.ndarray, objects: np.ndarray, labels: np.ndarray, box_losses: np.ndarray, t: np.ndarray,
+    anchors: np.ndarray, settings: LossConfig,
 ) -> np.ndarray:  # fmt: skip
-    """(B, N) bool: the anchors that OHEM chooses in each image (section 5.1), NMS being applied to the anchors."""
-    chosen = np.zeros_like(used)
-    for i, candidates in enumerate(map(np.flatnonzero, used)):
-        hardness = cross_entropy(x[i, candidates], objects[i, candidates]).sum(axis=1)
-        ratio = (positive[i, candidates], 3) if settings.kind == "ohem_1_3" else (None, None)
-        rule = settings.ohem_batch_size, settings.ohem_iou_threshold
-        chosen[i, candidates[ohem_sample(hardness, anchors[candidates], *rule, *ratio)]] = True
+    """(B, N) bool: the anchors that OHEM chooses in each image (section 5.1)."""
+    chosen = np.zeros(labels.shape, bool)
+    hardness = cross_entropy(x, objects).sum(axis=2)  # (B, N)
+    if settings.ohem_hardness == "sum":
+        hardness[labels >= 0] += settings.box_weight * box_losses.sum(axis=1)
+    for i, candidates in enumerate(map(np.flatnonzero, labels != IGNORED)):
+        boxes = anchors[candidates]
+        if settings.ohem_suppresses == "predictions":
+            boxes = decode_boxes(t[i, candidates], boxes)
+        ratio = OHEM_RATIOS[settings.kind]
+        limits = settings.ohem_batch_size, settings.ohem_iou_threshold
+        sampling = (None, None) if ratio is None else (labels[i, candidates] >= 0, ratio)
+        chosen[i, candidates[ohem_sample(hardness[i, candidates], boxes, *limits, *sampling)]] = True
     return chosen

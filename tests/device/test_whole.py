@@ -23,7 +23,7 @@ from minidet.pytorch.retinanet import RetinaNet
 from minidet.pytorch.training import Learner, train, train_step
 from minidet.structures import Diverged
 from tests.device.pretend import Pretend, PretendTensor, Waits
-from tests.network.small import QUICK, SMALL, data, fresh, weights_equal
+from tests.network.small import OTHER_OHEM, QUICK, SMALL, data, fresh, weights_equal
 
 pytestmark = pytest.mark.slow
 
@@ -102,6 +102,14 @@ def test_waits_per_training_step(kind):
     with Pretend() as device:
         step(replace(QUICK, loss=LossConfig(kind, ohem_batch_size=8), gradient_clip=1.0), device, waits)
     assert waits.count <= WAITS[kind], waits.places
+
+
+@pytest.mark.parametrize("choices", OTHER_OHEM, ids=lambda choices: "+".join(choices))
+def test_waits_of_every_kind_of_ohem(choices):
+    waits = Waits()
+    with Pretend() as device:
+        step(replace(QUICK, loss=LossConfig("ohem", ohem_batch_size=8, **choices), gradient_clip=1.0), device, waits)
+    assert waits.count <= WAITS["ohem"], waits.places
 
 
 @pytest.mark.parametrize("images", [1, 3])

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from minidet.config import AnchorConfig, ResizeConfig, RetinaNetConfig, TrainingConfig
+from minidet.config.loss import OHEM_CHOICES
 from minidet.data.batches import TrainingData
 from minidet.data.shapes import Shapes
 from minidet.pytorch.processes import joined
@@ -27,6 +28,10 @@ QUICK = TrainingConfig(
     iterations=8, batch_size=2, learning_rate=0.005, warmup=2, resize=ResizeConfig(48, 64), jitter=(40, 48),
     log_every=1, checkpoint_every=1000,
 )  # fmt: skip
+
+OTHER_OHEM = [{name: other} for name, (_, other) in OHEM_CHOICES.items()]
+OTHER_OHEM.append({name: other for name, (_, other) in OHEM_CHOICES.items()})
+"""What the paper leaves open about OHEM, decided otherwise: each by itself, and all together."""
 
 
 def data(config: TrainingConfig = QUICK) -> TrainingData:

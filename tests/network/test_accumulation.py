@@ -11,7 +11,7 @@ from minidet.config import LOSSES, LossConfig
 from minidet.pytorch.processes import Process
 from minidet.pytorch.training import Learner, train, train_step
 from minidet.structures import Batch
-from tests.network.small import QUICK, data, fresh, truth
+from tests.network.small import OTHER_OHEM, QUICK, data, fresh, truth
 
 ALONE = Process(0, 1, torch.device("cpu"))
 
@@ -29,14 +29,16 @@ def objects_in_one_part_alone(batch: Batch) -> Batch:
     return batch._replace(ground_truth=[batch.ground_truth[0], empty, empty, empty], assignments=None)
 
 
-@pytest.mark.parametrize("kind", LOSSES)
-def test_a_step_in_parts_is_that_of_the_whole_batch(kind):
+@pytest.mark.parametrize(
+    ("kind", "choices"), [*((kind, {}) for kind in LOSSES), *(("ohem", choices) for choices in OTHER_OHEM)]
+)
+def test_a_step_in_parts_is_that_of_the_whole_batch(kind, choices):
     """The sums of all parts are divided by the anchors assigned in the whole batch; sums are rounded in another order.
 
     An image's outputs do not depend on its neighbours. A weight's gradient adds up some 1e4 terms in float32, of
     relative error sqrt(1e4) * 6e-8 at random: 1e-5 of the change that the step makes.
     """
-    config = replace(QUICK, batch_size=4, warmup=0, loss=LossConfig(kind, ohem_batch_size=8))
+    config = replace(QUICK, batch_size=4, warmup=0, loss=LossConfig(kind, ohem_batch_size=8, **choices))
     start = fresh().state_dict()
     for change in (lambda batch: batch, objects_in_one_part_alone):
         wanted, weights = stepped(config, change)

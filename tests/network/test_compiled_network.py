@@ -23,6 +23,7 @@ from minidet.pytorch.retinanet import RetinaNet as TorchRetinaNet
 from minidet.reference import network as reference_network
 from minidet.reference import training as reference_training
 from minidet.structures import Diverged, GroundTruth
+from tests.network.small import OTHER_OHEM
 from tests.network.test_lockstep import MODEL, TRAINING, Squares, assert_in_step
 
 pytestmark = pytest.mark.slow
@@ -138,6 +139,10 @@ def test_first_weights_are_the_references():
         *(
             (MODEL, dataclasses.replace(TRAINING, loss=LossConfig(kind, ohem_batch_size=16, box_weight=2.0)))
             for kind in ("cross_entropy", "balanced_cross_entropy", "focal_star", "hinge", "ohem", "ohem_1_3")
+        ),
+        *(
+            (MODEL, dataclasses.replace(TRAINING, loss=LossConfig("ohem", ohem_batch_size=16, **choices)))
+            for choices in OTHER_OHEM
         ),
     ],
     ids=lambda value: getattr(value, "optimizer", value.norm if hasattr(value, "norm") else ""),

@@ -11,7 +11,7 @@ import torch
 
 from minidet import pytorch
 from minidet.config import AnchorConfig, AssignmentConfig, LossConfig, RetinaNetConfig, TrainingConfig
-from minidet.config.loss import LOSSES
+from minidet.config.loss import LOSSES, OHEM_RATIOS
 from minidet.pytorch import optimization
 from minidet.pytorch.objective import detection_loss as torch_detection_loss
 from minidet.reference import pyramid_anchors
@@ -19,6 +19,7 @@ from minidet.reference.network import RetinaNet
 from minidet.reference.objective import detection_loss
 from minidet.reference.training import learning_rate, train, train_step
 from minidet.structures import Batch, Diverged, GroundTruth
+from tests.network.small import OTHER_OHEM
 
 pytestmark = pytest.mark.slow
 
@@ -97,6 +98,13 @@ def test_every_loss_is_torchs(kind, tmp_path):
     training = dataclasses.replace(TRAINING, loss=loss)
     model = dataclasses.replace(MODEL, norm="group", assignment=AssignmentConfig(0.6, 0.5, force_match=True))
     assert_in_step(*both(model, training, tmp_path, steps=3))
+
+
+@pytest.mark.parametrize("kind", OHEM_RATIOS)
+@pytest.mark.parametrize("choices", OTHER_OHEM, ids=lambda choices: "+".join(choices))
+def test_every_kind_of_ohem_is_torchs(kind, choices, tmp_path):
+    loss = LossConfig(kind, ohem_batch_size=16, box_weight=2.0, **choices)
+    assert_in_step(*both(MODEL, dataclasses.replace(TRAINING, loss=loss), tmp_path, steps=3))
 
 
 @pytest.mark.parametrize("freeze_at", [1, 2, 5])

@@ -9,8 +9,9 @@ import pytest
 import torch
 
 from minidet.config import LOSSES, LossConfig, RetinaNetConfig, TrainingConfig
+from minidet.config.loss import OHEM_RATIOS
 from minidet.pytorch.objective import CLASS_LOSSES, detection_loss
-from minidet.reference import focal_loss, smooth_l1
+from minidet.reference import cross_entropy, decode_boxes, focal_loss, nms, smooth_l1
 from tests.network.small import truth
 
 # Three anchors of one level, two classes, two images.
@@ -80,6 +81,64 @@ def test_ohem_takes_the_hardest_anchors():
     assert float(losses.classification) == pytest.approx(float(values.sum()))  # no positive: three negatives
 
 
+OBJECTS = truth([[0, 0, 10, 10]], [1]), truth([[20, 0, 30, 20]], [0])  # one positive anchor each: 0, and 1
+EVERY = [cross_entropy(x.double().numpy(), y).sum(1) for x, y in zip(LOGITS, np.zeros((2, 3, 2)), strict=True)]
+EVERY[0][0] = cross_entropy(LOGITS[0, 0].double().numpy(), [0, 1]).sum()  # 2.29; 0.98 and ignored
+EVERY[1][1] = cross_entropy(LOGITS[1, 1].double().numpy(), [1, 0]).sum()  # 1.77; 1.54 and 3.10 of the background
+BOX = [smooth_l1([0.3], [0.0]).sum(), smooth_l1([-2.0], [0.5]).sum() + smooth_l1([0.0], [math.log(2)]).sum()]
+
+
+def ohem_of(batch=1, *images, **changes):
+    loss = LossConfig("ohem", ohem_batch_size=batch, **changes)
+    losses = loss_of(*(images or OBJECTS), training=TrainingConfig(loss=loss))
+    return float(losses.classification), float(losses.box)
+
+
+def test_ohem_divides_by_the_assigned_anchors_or_by_its_batch():
+    classification, box = EVERY[0][0] + EVERY[1][2], sum(BOX)
+    assert ohem_of() == pytest.approx((classification / 2, box / 2), rel=1e-6)
+    assert ohem_of(3) == pytest.approx((sum(EVERY[0][:2] / 2) + sum(EVERY[1] / 2), box / 2), rel=1e-6)
+    assert ohem_of(1, ohem_divisor="batch") == pytest.approx((classification / 2, box / 2), rel=1e-6)
+    both = (sum(EVERY[0][:2]) + sum(EVERY[1])) / 6, box / 6
+    assert ohem_of(3, ohem_divisor="batch") == pytest.approx(both, rel=1e-6)
+    empty = ohem_of(2, truth([], []), truth([], []), ohem_divisor="batch")
+    usual = ohem_of(2, truth([], []), truth([], []))
+    assert empty == pytest.approx((usual[0] / 4, 0.0), rel=1e-6)
+
+
+def test_ohem_learns_the_boxes_of_all_assigned_anchors_or_of_the_chosen_ones():
+    assert ohem_of(1, ohem_box_loss="chosen")[1] == pytest.approx(BOX[0] / 2, rel=1e-6)  # in image 1 it is anchor 2
+    assert ohem_of(2, ohem_box_loss="chosen")[1] == pytest.approx(sum(BOX) / 2, rel=1e-6)
+    loss = LossConfig("ohem", ohem_batch_size=1, ohem_box_loss="chosen")
+    deltas = DELTAS.clone().requires_grad_()
+    loss_of(*OBJECTS, deltas=deltas, training=TrainingConfig(loss=loss)).box.backward()
+    assert (deltas.grad != 0).any(-1).tolist() == [[True, False, False], [False, False, False]]
+
+
+def test_ohem_ranks_by_the_loss_of_the_classes_or_by_both():
+    """Image 1: anchor 1 has the lower loss of its classes, and with that of its box the higher one."""
+    assert EVERY[1][1] < EVERY[1][2] < EVERY[1][1] + BOX[1]
+    usual, both = ohem_of()[0], ohem_of(1, ohem_hardness="sum")[0]
+    assert both - usual == pytest.approx((EVERY[1][1] - EVERY[1][2]) / 2, rel=1e-5)
+    assert ohem_of(1, ohem_hardness="sum", box_weight=0.1)[0] == usual
+
+
+def test_ohem_suppresses_among_anchors_or_among_what_they_predict():
+    """In image 0 anchor 2, the hardest of the background, is moved onto anchor 1, which falls to it."""
+    deltas = torch.zeros_like(DELTAS)
+    deltas[0, 2] = torch.tensor([2.0, -6 / 22, 0, math.log(10 / 22)])
+    moved = decode_boxes(deltas[0].double().numpy(), ANCHORS[0].double().numpy())
+    np.testing.assert_allclose(moved[2], [20, 0, 30, 10], atol=1e-5)
+    values = torch.nn.functional.softplus(LOGITS).sum(-1)
+    found = {}
+    for among in ("anchors", "predictions"):
+        loss = LossConfig("ohem", ohem_batch_size=3, ohem_suppresses=among)
+        training = TrainingConfig(loss=loss)
+        found[among] = float(loss_of(truth([], []), truth([], []), deltas=deltas, training=training).classification)
+    assert nms(moved, values[0].numpy(), 0.5).tolist() == [2, 0]
+    assert found["anchors"] - found["predictions"] == pytest.approx(float(values[0, 1]), rel=1e-5)
+
+
 def test_half_width_outputs_are_computed_in_float32():
     image = truth([[0, 0, 10, 10]], [1]), truth([], [])
     half = loss_of(*image, logits=LOGITS.bfloat16(), deltas=DELTAS.bfloat16())
@@ -96,4 +155,4 @@ def test_ground_truth_that_does_not_fit_is_refused():
 
 
 def test_every_loss_that_a_configuration_can_name_is_there():
-    assert tuple(CLASS_LOSSES) == LOSSES
+    assert (*CLASS_LOSSES, *OHEM_RATIOS) == LOSSES
