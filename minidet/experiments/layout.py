@@ -20,6 +20,14 @@ _ORIGINS = "Every seed has a classifier of its own; the detector is the same for
 
 LOSSES = (("focal", "FL, γ = 2"), ("balanced", "CE, α = .75"), ("ce", "CE"))
 """Losses that are compared as objects become rarer, and what the tables call them."""
+MINING = {"as everywhere": rows.PLATEAU_OHEM[2]} | {
+    label: rows.mining(what) for what, label in {
+        "hardness=sum": "ranked by both losses", "suppresses=predictions": "suppression among predicted boxes",
+        "box-loss=chosen": "boxes of the chosen anchors alone", "divisor=batch": "divided by the batch",
+        "divisor=batch,rate=0.06": "by the batch, at the learning rate 0.06", "all": "the first four together",
+    }.items()
+}  # fmt: skip
+"""What is decided otherwise in OHEM, and the experiment."""
 BACKGROUND_LOSSES = (*LOSSES, ("ohem", CLASSIFIED[rows.PLATEAU_OHEM[0]]))
 """The same and OHEM, as the background grows."""
 CELL_LOSSES = (*LOSSES, *((name, f"OHEM, {batch}, NMS .7") for name, batch in rows.CELL_BATCHES.items()))
@@ -158,6 +166,11 @@ def _tables() -> dict[str, Table]:
             Row((CLASSIFIED[name], "of a classifier"), None, rows.plateau(rows.classified(name)))
             for name in rows.DECIDING
         ), _ORIGINS),
+        "mining": Table("Our own: what the paper leaves open about OHEM", ("what", "steps"), tuple(
+            Row((what, f"{factor * steps:,}"), None, rows.plateau(name) if factor > 1 else name)
+            for factor in (1, rows.PLATEAU) for what, name in MINING.items()
+        ), f"{CLASSIFIED[rows.PLATEAU_OHEM[2]]}, its best setting after {steps:,} steps. Of an image's anchors about 6 "
+           "are assigned, and 16 are the batch."),
         "classifier": Table("Our own: backbones that learnt to classify", ("loss", "backbone"), tuple(
             Row((CLASSIFIED[name], kind), None, named)
             for name in rows.CLASSIFIED

@@ -1,7 +1,7 @@
 """Experiments that answer what the paper's tables leave open at small scale, one function per question.
 
 They are defined so that one command runs each: ``minidet experiments run background ohem tuned distractors plateau
-classifier design cells``. The lists in the docstrings are as those in `definitions`.
+mining classifier design cells``. The lists in the docstrings are as those in `definitions`.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any
 from minidet.experiments import rows
 from minidet.experiments.cells import cells
 from minidet.experiments.experiment import Experiment
+from minidet.experiments.mining import mining
 from minidet.experiments.setting import CLASSIFIER
 
 
@@ -151,7 +152,7 @@ def plateau(base: Experiment) -> Iterator[Experiment]:
         rows.PLATEAU_TUNED: {"loss.gamma": 1.0, "loss.alpha": 0.5},
     }
     for name, changes in losses.items():
-        yield base.changed(rows.plateau(name), training={**_flattened(base), **changes})
+        yield base.changed(rows.plateau(name), training={**rows.flattened(base), **changes})
 
 
 def classified(base: Experiment) -> Iterator[Experiment]:
@@ -180,7 +181,7 @@ def classified(base: Experiment) -> Iterator[Experiment]:
         own = rows.classified(name)
         yield replace(base.changed(own, training=changes), backbone=CLASSIFIER)
         if name in rows.DECIDING:
-            longer = _flattened(base)
+            longer = rows.flattened(base)
             yield replace(base.changed(rows.plateau(own), training={**longer, **changes}), backbone=CLASSIFIER)
 
 
@@ -215,11 +216,5 @@ def design(base: Experiment) -> Iterator[Experiment]:
         yield base.changed(rows.design(f"side={other}"), model=anchors, training=size)
 
 
-def _flattened(base: Experiment) -> dict[str, Any]:
-    """PLATEAU times as many steps as BASE's, measured at every sixth of them."""
-    steps = rows.PLATEAU * base.training.iterations
-    return {"iterations": steps, "evaluate_every": max(1, steps // 6)}
-
-
-TABLES = (background, bracketed_ohem, tuned_focal, hard_negatives, plateau, classified, design, cells)
+TABLES = (background, bracketed_ohem, tuned_focal, hard_negatives, plateau, mining, classified, design, cells)
 """In the order in which they are shown."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from minidet.experiments import published as paper
+from minidet.experiments.experiment import Experiment
 
 ALPHAS = tuple(paper.TABLE_1A)
 """alpha of Table 1a."""
@@ -60,6 +61,15 @@ MANY_BATCHES = (128, 256)
 """Batch sizes of OHEM that are tried among the most of them, beside 32."""
 PLATEAU = 10
 """How many times as long as BASE those are trained of which the curves have to flatten."""
+MINING: dict[str, dict[str, Any]] = {
+    "hardness=sum": {"loss.ohem_hardness": "sum"},
+    "suppresses=predictions": {"loss.ohem_suppresses": "predictions"},
+    "box-loss=chosen": {"loss.ohem_box_loss": "chosen"},
+    "divisor=batch": {"loss.ohem_divisor": "batch"},
+}
+MINING["all"] = {name: value for changes in MINING.values() for name, value in changes.items()}
+MINING["divisor=batch,rate=0.06"] = {"loss.ohem_divisor": "batch", "learning_rate": 0.06}
+"""What the paper leaves open about OHEM, decided otherwise."""
 MORE_DEPTHS = (18, 34, 50)
 """Layers of backbones that learnt to classify."""
 MORE_SIDES = (128, 192)
@@ -156,9 +166,20 @@ def distractors(few: int, many: int, loss: str) -> str:
     return f"distractors/{few}-{many},loss={loss}"
 
 
+def flattened(base: Experiment) -> dict[str, Any]:
+    """PLATEAU times as many steps as ``base``, measured at every sixth of them."""
+    steps = PLATEAU * base.training.iterations
+    return {"iterations": steps, "evaluate_every": max(1, steps // 6)}
+
+
 def plateau(name: str) -> str:
     """Name of an experiment with PLATEAU times as many steps."""
     return f"plateau/{name}"
+
+
+def mining(what: str) -> str:
+    """Name of OHEM with one of MINING."""
+    return f"mining/{what}"
 
 
 def classified(name: str) -> str:
@@ -210,7 +231,7 @@ FIRST = {
 }  # fmt: skip
 """The rows that carry the paper's argument: all their seeds are run before anything else."""
 LAST = (
-    "1e", "lr", "longer", "background", "ohem", "tuned", "distractors", "plateau", "classifier", "design",
+    "1e", "lr", "longer", "background", "ohem", "tuned", "distractors", "plateau", "mining", "classifier", "design",
     "cells",
 )  # fmt: skip
 """Tables whose rows come after all others."""
