@@ -17,8 +17,8 @@ from minidet.config import LossConfig, RetinaNetConfig, TrainingConfig
 from minidet.config.loss import OHEM_RATIOS
 from minidet.pytorch import tensors, widths
 from minidet.pytorch.losses import cross_entropy, dense_focal_loss, hinge_loss
+from minidet.pytorch.mining import among, hard_examples
 from minidet.pytorch.regression import smooth_l1
-from minidet.pytorch.sampling import hard_examples
 from minidet.pytorch.star import focal_loss_star
 from minidet.pytorch.targets import Targets, make_targets
 from minidet.structures import IGNORED, GroundTruth
@@ -99,7 +99,7 @@ def targets_loss(
         rows = [losses[those].sum() for losses, those in zip(every, chosen, strict=True)]
         classification = torch.stack(rows or [every.sum()]).sum() / own
         if loss.ohem_box_loss == "chosen":
-            box = box * _among(chosen, targets)[:, None]
+            box = box * among(chosen, targets)[:, None]
         if loss.ohem_divisor == "batch":
             divisor = loss.ohem_batch_size * max(1, _images(len(x)) if images is None else images)
     else:
@@ -118,14 +118,6 @@ def count_assigned(parts: Sequence[Targets]) -> Tensor:
 def _images(own: int) -> int:
     """How many images all processes have, of which each has as many as this one."""
     return own * (dist.get_world_size() if dist.is_initialized() else 1)
-
-
-def _among(chosen: Sequence[Tensor], targets: Targets) -> Tensor:
-    """(P,) bool: which of the anchors that have a class are chosen."""
-    found = torch.zeros_like(targets.labels, dtype=torch.bool)  # (B, N)
-    for row, those in zip(found, chosen, strict=True):
-        row.index_fill_(0, those, True)
-    return found.flatten()[targets.positive]
 
 
 def _focal(x: Tensor, labels: Tensor, loss: LossConfig) -> Tensor:
