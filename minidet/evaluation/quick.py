@@ -24,8 +24,10 @@ except ImportError:  # where it cannot be installed, the other reader does every
 
 PIECE = 1 << 17
 """Bytes of a list that are decoded at once: so few that what they become stays in a core's own cache."""
-PIECES = 32
+PIECES = 16
 """How many of them are in memory at once, to be shared out among the cores."""
+LONG = 32
+"""How many of them make a list worth the scanner's first call."""
 
 _SHORTEST = '{"image_id":1,"category_id":1,"bbox":[1,1,1,1],"score":1}'
 _SPACE = b" \t\r\n"  # what JSON has between its words
@@ -115,7 +117,7 @@ def detections(path: Path, images: list[int | str], categories: list[int]) -> tu
     places, whole = (_places(images), _places(categories)), (_whole(images), _whole(categories))
     room = path.stat().st_size // len(_SHORTEST) + 1  # more than there can be; what is not written to takes no memory
     image, category, box, score = _empty(room)
-    long, n = path.stat().st_size > PIECES * PIECE, 0  # else it is not worth the scanner's first call
+    long, n = path.stat().st_size > LONG * PIECE, 0
     for block in _blocks(path):
         bounds = np.array([*_pieces(block)], np.int64).reshape(-1, 2)
         first = bounds[:, 0] // len(_SHORTEST) + np.arange(len(bounds))

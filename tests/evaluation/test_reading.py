@@ -290,10 +290,10 @@ def test_the_scanner_leaves_every_other_form_alone(row):
 def test_a_large_file_is_scanned_on_every_core(both, monkeypatch):
     """Pieces of another form among the others are decoded, and their rows stay where they were."""
     truth, found = random_set(5, images=40)
-    found = [row | {"score": row["score"] + 1e-30} for row in found] * 30
+    found = [row | {"score": row["score"] + 1e-30} for row in found] * 60
     found[len(found) // 2] = found[-1] | {"more": 1}
     paths = both(truth, found)
-    monkeypatch.setattr(quick, "PIECE", 4000)  # 128 kB at once are worth two threads
+    monkeypatch.setattr(quick, "PIECE", 8000)  # 128 kB at once are worth two threads
     decoded = []
     monkeypatch.setattr(
         quick, "_decoded", lambda decoder, data, real=quick._decoded: decoded.append(data) or real(decoder, data)
