@@ -29,7 +29,8 @@ from minidet.plotting import GAMMA_COLOURS, new_figure
 COLOURS = {"focal": GAMMA_COLOURS[2.0], "ohem": "#D55E00", "balanced": GAMMA_COLOURS[0.0], "ce": "#56B4E9"}
 LABELS = {"focal": "FL, γ = 2", "ohem": "OHEM, 32, NMS .5", "balanced": "CE, α = .75"}
 CURVES = {
-    rows.FL: ("FL, γ = 2", COLOURS["focal"]), rows.ohem("ohem", 256, 0.5): ("OHEM, 32, NMS .5", "#E69F00"),
+    rows.FL: ("FL, γ = 2", COLOURS["focal"]), rows.PLATEAU_TUNED: ("FL, γ = 1, α = .5", "#56B4E9"),
+    rows.ohem("ohem", 256, 0.5): ("OHEM, 32, NMS .5", "#E69F00"),
     rows.ohem("ohem", 512, 0.7): ("OHEM, 64, NMS .7", COLOURS["ohem"]),
     rows.ohem("ohem", 128, 0.5): ("OHEM, 16, NMS .5", "#999999"),
     rows.ce(0.9): ("CE, α = .9", COLOURS["balanced"]),
@@ -100,10 +101,9 @@ def _draw_batches(ax: Axes, results: Results) -> None:
         if score := results.score(rows.more_ohem(batch, threshold)):
             ax.plot(batch, score.mean, "x", color="black")
             ax.annotate(f"{threshold:g}", (batch, score.mean), xytext=(4, 4), textcoords="offset points")
-    tuned = [rows.tuned(gamma, alpha) for gamma in rows.TUNED_GAMMAS for alpha in rows.TUNED_ALPHAS]
-    means = [score.mean for name in tuned if (score := results.score(name))]
+    means = [score.mean for name in rows.TUNED if (score := results.score(name))]
     if means:
-        told = f"FL, {len(means)} of {len(tuned)} settings"
+        told = f"FL, {len(means)} of {len(rows.TUNED)} settings"
         ax.axhspan(min(means), max(means), color=COLOURS["focal"], alpha=0.15, linewidth=0)
         ax.axhline(max(means), color=COLOURS["focal"], label=f"{told}: the best")
     ax.set_xticks(rows.MORE_BATCHES, [str(batch) for batch in rows.MORE_BATCHES])

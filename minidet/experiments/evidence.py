@@ -116,9 +116,8 @@ def otherwise(results: Results, rival: str, family: Iterable[str]) -> str:
     Returns:
         Sentences without the full stop; empty where nothing was run.
     """
-    pairs = {
-        f"at the learning rate {rate:g}": (rows.rate(rows.FL, rate), rows.rate(rival, rate)) for rate in rows.RATES
-    }
+    rates = {rate: (rows.rate(rows.FL, rate), rows.rate(rival, rate)) for rate in rows.RATES}
+    pairs = {f"at the learning rate {rate:g}": pair for rate, pair in rates.items()}
     pairs[f"after {rows.LONGER} times as many steps"] = (rows.longer(rows.FL), rows.longer(rival))
     at_plateau = f"after {rows.PLATEAU} times as many steps"
     pairs[at_plateau] = (rows.plateau(rows.FL), rows.plateau(rival))
@@ -141,9 +140,10 @@ def otherwise(results: Results, rival: str, family: Iterable[str]) -> str:
         for metric in ("AR1", "AR100"):
             of_both = results.score(rows.FL, metric), results.score(first, metric)
             told.append(f"the best of its kind, {metric}: FL {of_both[0]}, {first} {of_both[1]}")
-        late = results.score(rows.plateau(first)) if rows.plateau(first) in results.known and first != rival else None
-        if late:
-            told.append(f"{at_plateau}: FL {results.score(rows.plateau(rows.FL))}, {first} {late}")
+        known = [name for name in (rows.FL, rows.PLATEAU_TUNED, first) if rows.plateau(name) in results.known]
+        late = {name: results.score(rows.plateau(name)) for name in known}
+        if first != rival and late.get(first):
+            told.append(f"{at_plateau}: " + ", ".join(f"{name} {score}" for name, score in late.items() if score))
     return "; ".join(told)
 
 

@@ -208,6 +208,8 @@ class Rivals(NamedTuple):
 
 RIVALS = Rivals(FL, ce(0.75), ohem("ohem", 256, 0.5), star(2, 1))
 """The experiments that are also run at other learning rates, and for longer."""
+TUNED = tuple(tuned(gamma, alpha) for gamma in TUNED_GAMMAS for alpha in TUNED_ALPHAS)
+"""The focal loss in every setting that was tried to tune it."""
 PLATEAU_OHEM = ohem("ohem", 512, 0.7), ohem("ohem", 256, 0.5), ohem("ohem", 128, 0.5)
 PLATEAU_CE = ce(0.9)
 PLATEAU_TUNED = tuned(1.0, 0.5)
