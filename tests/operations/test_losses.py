@@ -15,7 +15,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minidet import pytorch, reference
+from minidet import compiled, pytorch, reference
 from tests.ops import GOLDEN
 
 GAMMAS = (0.0, 0.5, 1.0, 1.5, 2.0, 5.0)
@@ -233,6 +233,31 @@ def test_smooth_l1(ops, beta):
     np.testing.assert_allclose(
         ops.smooth_l1_grad(x, t, beta), np.where(abs(d) < beta, d / (beta or 1), np.sign(d)), rtol=1e-12
     )
+
+
+@pytest.mark.parametrize("beta", [0.0, 0.11])
+@pytest.mark.parametrize("name", ["smooth_l1", "smooth_l1_grad"])
+def test_smooth_l1_of_infinite_differences(ops, name, beta):
+    found = getattr(ops, name)(np.array([np.inf, -np.inf, 3e300, 0.0]), np.array([0.0, 0.0, -1e300, np.inf]), beta)
+    ends = [np.inf, np.inf, 4e300, np.inf] if name == "smooth_l1" else [1.0, -1.0, 1.0, -1.0]
+    np.testing.assert_allclose(found, ends, rtol=1e-15)
+
+
+@pytest.mark.errors
+@pytest.mark.parametrize("place", [0, 400_000, 3_999_999])
+@pytest.mark.parametrize("name", ["smooth_l1", "smooth_l1_grad"])
+def test_compiled_smooth_l1_finds_a_nan_anywhere(name, place):
+    """Whichever thread comes across it, in predictions or targets, with a beta and without; alone, too."""
+    for beta in (0.0, 1.0):
+        with pytest.raises(ValueError, match=r"predictions\[0\] = nan"):
+            getattr(compiled, name)(np.array([np.nan]), np.zeros(1), beta)
+    zeros, lost = np.zeros(4_000_000, np.float32), np.zeros(4_000_000, np.float32)
+    lost[place] = np.nan
+    for beta in (0.0, 1.0):
+        with pytest.raises(ValueError, match=rf"predictions\[{place}\] = nan"):
+            getattr(compiled, name)(lost, zeros, beta)
+        with pytest.raises(ValueError, match=rf"targets\[{place}\] = nan"):
+            getattr(compiled, name)(zeros, lost, beta)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
