@@ -173,7 +173,10 @@ def _read(path: Path) -> dict[str, Any]:
         if missing := [key for key in ("seed", "precision", "diverged_at", "metrics") if key not in run]:
             raise KeyError(*missing)
     except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{path} is no result of an experiment ({error!r}): delete it and run it again") from error
+        raise ValueError(
+            f"{path} is no result of an experiment ({error!r}): if a newer minidet wrote it, use that; else delete it "
+            "and run it again"
+        ) from error
     return run
 
 
