@@ -44,18 +44,19 @@ def in_a_line(results: Results) -> str:
     chosen, which = (early, "in its best setting of nine") if early in rows.PLATEAU_OHEM else (rows.PLATEAU_OHEM[0], "")
     late = rows.plateau(chosen), rows.plateau(rows.FL)
     cells = rows.cells("random", "ce"), rows.cells("random", "focal")
-    runs = [run for name in late for run in results.of(name).values()]
-    if not all(results.score(name) for name in (*late, *cells)) or not all("metrics_at_0" in run for run in runs):
+    if not all(results.score(name) for name in (*late, *cells)):
         return ""
     focal = "the focal loss"
     paper = f"{focal} with the values of the paper"
-    first = told(results, *late, f"After {steps:,} steps on drawn shapes OHEM {which}".rstrip(), paper)
-    both_tuned = late[0], rows.plateau(rows.PLATEAU_TUNED)
-    if which and results.score(both_tuned[1]):
-        second = told(results, *both_tuned, "OHEM", f"{focal} in its best setting of nine")
-    else:
-        second = told(results, *late, "Counted with detections of every score, OHEM", focal, "metrics_at_0")
-    return f"{first}. {second}. {told(results, *cells, 'On photographs of blood cells cross entropy', focal)}."
+    told_of = [told(results, *late, f"After {steps:,} steps on drawn shapes OHEM {which}".rstrip(), paper)]
+    tuned, predicted = map(rows.plateau, (rows.PLATEAU_TUNED, rows.mining("suppresses=predictions")))
+    if which and results.score(tuned) and verdicts.best(results, rows.TUNED) == rows.PLATEAU_TUNED:
+        told_of.append(told(results, late[0], tuned, "OHEM", f"{focal} in its own best setting of nine"))
+    elif all("metrics_at_0" in run for name in late for run in results.of(name).values()):
+        told_of.append(told(results, *late, "Counted with detections of every score, OHEM", focal, "metrics_at_0"))
+    if results.score(predicted):
+        told_of.append(told(results, predicted, late[1], "With suppression among predicted boxes OHEM", paper))
+    return ". ".join((*told_of, told(results, *cells, "On photographs of blood cells cross entropy", focal))) + "."
 
 
 def best_of_each(results: Results) -> str:

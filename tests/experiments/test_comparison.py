@@ -3,7 +3,10 @@
 import numpy as np
 import pytest
 
+from minidet.experiments import rows
 from minidet.experiments.comparison import between, images_error, told
+from minidet.experiments.conclusion import in_a_line
+from minidet.experiments.definitions import experiments
 from minidet.experiments.differences import Difference
 from minidet.experiments.student import quantile
 from tests.experiments.made_up import made_up
@@ -78,3 +81,24 @@ def test_detections_of_every_score_are_compared_too():
             run["metrics_at_0"] = {"AP": ap / 100}
     assert told(results, "a", "b", "FL", "CE", "metrics_at_0").startswith("FL is ahead of CE by 19.5 points")
     assert between(results, "a", "b", 2.0, "metrics_at_0").gain == pytest.approx(40.5 - 42)
+
+
+def test_the_conclusion_in_a_line_claims_no_more_than_was_run():
+    """The best setting of OHEM, and that of the focal loss, are called so only where they are."""
+    best, tuned = rows.PLATEAU_OHEM[-1], rows.plateau(rows.PLATEAU_TUNED)
+    scores = {best: (30.0, 31.0), rows.plateau(best): (54.0, 55.0, 56.0), rows.plateau(rows.FL): (50.0, 51.0, 52.0)}
+    scores |= {rows.cells("random", "ce"): (31.0, 32.0), rows.cells("random", "focal"): (26.0, 27.0)}
+
+    def said(**more):
+        return in_a_line(made_up({name: (scores | more).get(name, ()) for name in experiments()}))
+
+    assert said(**{rows.plateau(best): ()}) == ""
+    first, photographs = said().split(". ")
+    assert "OHEM in its best setting of nine is ahead of the focal loss with the values of the paper by 4.0" in first
+    assert photographs.startswith("On photographs")
+    assert "of nine" not in said(**{rows.ohem("ohem", 512, 0.5): (40.0, 41.0)})  # another one is best, not run late
+    both = {tuned: (53.0, 55.0, 56.0), rows.PLATEAU_TUNED: (25.0,)}
+    assert "OHEM and the focal loss in its own best setting of nine cannot be told apart" in said(**both)
+    assert "its own" not in said(**both, **{rows.tuned(3, 0.1): (29.0,)})
+    late = rows.plateau(rows.mining("suppresses=predictions"))
+    assert "With suppression among predicted boxes OHEM is behind" in said(**{late: (40.0, 41.0, 42.0)})
