@@ -33,6 +33,7 @@ CURVES = {
     rows.ohem("ohem", 256, 0.5): ("OHEM, 32, NMS .5", "#E69F00"),
     rows.ohem("ohem", 512, 0.7): ("OHEM, 64, NMS .7", COLOURS["ohem"]),
     rows.ohem("ohem", 128, 0.5): ("OHEM, 16, NMS .5", "#999999"),
+    rows.mining("suppresses=predictions"): ("OHEM, 16, predictions", "#333333"),
     rows.ce(0.9): ("CE, α = .9", COLOURS["balanced"]),
 }  # fmt: skip
 """What is trained for ten times as many steps."""
@@ -75,7 +76,7 @@ def _draw_steps(ax: Axes, results: Results) -> None:
         if name in rows.DECIDING:
             own = rows.plateau(rows.classified(name))
             _curves(ax, results, own, None, color=colour, linestyle="--")
-    ax.legend(loc="center right", bbox_to_anchor=(1, 0.5))
+    ax.legend(loc="center right", bbox_to_anchor=(1, 0.46), fontsize=8.5, labelspacing=0.2)
     ax.text(0.98, 0.02, "dashed: backbones of classifiers", transform=ax.transAxes, ha="right", fontsize="small")
 
 

@@ -67,9 +67,9 @@ def _draw_recall(ax: Axes, results: Results) -> None:
     ax.set_xticks(ALLOWED, [str(count) for count in ALLOWED])
     ax.set_xticks([], minor=True)
     if shown:
-        ax.set_ylim(ax.get_ylim()[0] - 9)  # room for the legend
+        ax.set_ylim(ax.get_ylim()[0] - 10)  # room for the legend
         ax.set_title("Recall, IoU 0.5 to 0.95; dotted: scores from 0.05 alone")
-        ax.legend(loc="lower right")
+        ax.legend(loc="lower right", fontsize=9, labelspacing=0.3)
     else:
         script.not_run_yet(ax, "plateau")
 

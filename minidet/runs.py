@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from minidet.config import RetinaNetConfig, TrainingConfig
 from minidet.files import write_bytes, write_json
 from minidet.weights import load_weights, save_weights
 
@@ -119,8 +120,10 @@ class Folder:
             write_bytes(self.metrics, "".join(json.dumps(record) + "\n" for record in kept).encode())
 
     def _compare(self, path: Path, saved: Mapping[str, Any]) -> None:
-        """Raise for the settings that differ."""
+        """Raise for the settings that differ; one that is newer than the run has its default there."""
         before, now = ({"path": "pytorch", **_flat(settings)} for settings in (saved, self.settings))
+        usual = _flat({"model": RetinaNetConfig(1).to_dict(), "training": TrainingConfig().to_dict()})
+        before = {name: usual[name] for name in now if name in usual} | before
         differing = [
             f"{name} = {before.get(name)!r}, not {now.get(name)!r}"
             for name in {**before, **now}

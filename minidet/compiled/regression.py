@@ -51,7 +51,7 @@ def _smooth_l1_loop(first, stop, order, x, targets, beta, out, lost):
         for i in range(len(x)):
             d = np.float64(x[i]) - np.float64(targets[i])
             bad |= d != d
-            out[i] = 1.0 if d > 0.0 else -1.0 if d < 0.0 else d
+            out[i] = 1.0 if d > 0.0 else -1.0 if d < 0.0 else d + 0.0
     else:
         for i in range(len(x)):
             d = np.float64(x[i]) - np.float64(targets[i])

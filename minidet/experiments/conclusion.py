@@ -28,8 +28,8 @@ def conclusion(judged: Sequence[tuple[Claim, verdicts.Verdict]]) -> str:
         "with several seeds, the others by arithmetic, a time or one detector), "
         f"{counts[verdicts.CONTRADICTED]} contradicted, and {len(open_ones)} undecided: in {len(open_ones) - clear} "
         f"the runs of one setting differ too much among themselves, and {clear} would be clear alone, but not as one "
-        f"claim of so many. {counts[verdicts.NOT_TESTABLE]} more are not testable here, of which {not_run} for want of "
-        "runs alone."
+        f"claim of so many. {counts[verdicts.NOT_TESTABLE]} more are not testable here"
+        + (f", of which {not_run} for want of runs alone." if not_run else ".")
     )
 
 
@@ -54,8 +54,10 @@ def in_a_line(results: Results) -> str:
         told_of.append(told(results, late[0], tuned, "OHEM", f"{focal} in its own best setting of nine"))
     elif all("metrics_at_0" in run for name in late for run in results.of(name).values()):
         told_of.append(told(results, *late, "Counted with detections of every score, OHEM", focal, "metrics_at_0"))
-    if results.score(predicted):
-        told_of.append(told(results, predicted, late[1], "With suppression among predicted boxes OHEM", paper))
+    both = predicted, rows.plateau(rows.PLATEAU_OHEM[2])
+    if all(map(results.score, both)):
+        among = "suppression among"
+        told_of.append(told(results, *both, f"OHEM with {among} predicted boxes", f"OHEM with {among} anchors"))
     return ". ".join((*told_of, told(results, *cells, "On photographs of blood cells cross entropy", focal))) + "."
 
 
@@ -83,8 +85,8 @@ def best_of_each(results: Results) -> str:
     at_end = [f"{kind} {score}" for kind, name in late.items() if (score := results.score(rows.plateau(name)))]
     sentence = f" After {rows.PLATEAU * steps:,} steps: {'; '.join(at_end)}."
     classified = {name: results.score(rows.plateau(rows.classified(name))) for name in rows.DECIDING}
-    if all(classified.values()):
-        on_others = "; ".join(f"{kind} {classified[name]}" for kind, name in late.items() if name in classified)
+    if classified[rows.FL]:
+        on_others = "; ".join(f"{kind} {classified[name]}" for kind, name in late.items() if classified.get(name))
         sentence += f" The same on backbones that learnt to classify: {on_others}."
     return (
         f"AP after {steps:,} steps, mean ± standard deviation (number of seeds): the focal loss with the values of "

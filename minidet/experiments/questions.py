@@ -136,11 +136,11 @@ def hard_negatives(base: Experiment) -> Iterator[Experiment]:
 def plateau(base: Experiment) -> Iterator[Experiment]:
     """Ten times as many steps, measured at every sixth of them: does AP still rise at the end?
 
-    About 15 minutes per run:
+    About 12 minutes per run:
 
         plateau/1b/gamma=2         51         plateau/1d/ohem-32-0.5     51
         plateau/1d/ohem-64-0.7     51         plateau/1d/ohem-16-0.5     53
-        plateau/1a/alpha=0.9       46         plateau/tuned/gamma=1,alpha=0.5   not run
+        plateau/1a/alpha=0.9       46         plateau/tuned/gamma=1,alpha=0.5   53
     """
     sampled: dict[str, Any] = {"loss.kind": "ohem"}
     losses: dict[str, dict[str, Any]] = {
@@ -167,7 +167,7 @@ def classified(base: Experiment) -> Iterator[Experiment]:
     Ten times as many steps:
 
         plateau/classifier/1b/gamma=2      9     plateau/classifier/1d/ohem-64-0.7 10
-        plateau/classifier/1d/ohem-16-0.5  not run
+        plateau/classifier/1d/ohem-16-0.5  13
     """
     sampled: dict[str, Any] = {"loss.kind": "ohem"}
     losses: tuple[dict[str, Any], ...] = (
@@ -192,8 +192,8 @@ def design(base: Experiment) -> Iterator[Experiment]:
 
         design/alpha=none          17         design/head-convs=1        22
         design/last-layer-alone    0          design/jitter              23
-        design/depth=18  = classifier/1b/gamma=2    design/depth=34            not run
-        design/depth=50            not run    design/side=128            8
+        design/depth=18  = classifier/1b/gamma=2    design/depth=34            3
+        design/depth=50            1    design/side=128            8
         design/side=192            18
     """
     levels, sizes = base.model.anchors.levels, base.model.anchors.sizes

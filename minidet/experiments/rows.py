@@ -223,6 +223,8 @@ DECIDING = (FL, PLATEAU_OHEM[0], PLATEAU_OHEM[2])
 ALSO = {
     "1d": (FL,), "1e-small": ("1e/*",), "2": (longer(FL),), "3": (ce(0.75), FL), "4": (longer(FL),), "7": ("3/*", FL),
     "lr": RIVALS, "longer": RIVALS, "classifier": CLASSIFIED, "design": (FL, "classifier/1b/gamma=2"),
+    "background": ("longer/background/*",), "distractors": ("longer/distractors/*",), "cells": ("longer/cells/*",),
+    "mining": (PLATEAU_OHEM[2], plateau(PLATEAU_OHEM[2]), "plateau/mining/*"),
 }  # fmt: skip
 """Rows that a table shows and that are named after another one."""
 FIRST = {

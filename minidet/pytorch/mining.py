@@ -31,12 +31,14 @@ def hard_examples(
         loss: the settings of OHEM.
     """
     if loss.ohem_hardness == "sum":
-        more = loss.box_weight * box_losses
+        more = loss.box_weight * box_losses.to(losses)
         losses = losses.flatten().index_add(0, targets.positive, more).view_as(losses)
     chosen, ratio = [], OHEM_RATIOS[loss.kind]
     for hardness, label, offsets in zip(losses, targets.labels, deltas, strict=True):
-        boxes = decode_boxes(offsets, anchors) if loss.ohem_suppresses == "predictions" else anchors
-        hardness = hardness.masked_fill(label == IGNORED, -torch.inf)
+        ignored, boxes = label == IGNORED, anchors
+        if loss.ohem_suppresses == "predictions":
+            boxes = decode_boxes(offsets.masked_fill(ignored[:, None], 0.0), anchors)
+        hardness = hardness.masked_fill(ignored, -torch.inf)
         limits = loss.ohem_batch_size, loss.ohem_iou_threshold
         chosen.append(ohem_sample(hardness, boxes, *limits, None if ratio is None else label >= 0, ratio))
     return chosen

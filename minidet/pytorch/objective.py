@@ -99,12 +99,12 @@ def targets_loss(
         rows = [losses[those].sum() for losses, those in zip(every, chosen, strict=True)]
         classification = torch.stack(rows or [every.sum()]).sum() / own
         if loss.ohem_box_loss == "chosen":
-            box = box * among(chosen, targets)[:, None]
+            box = box.masked_fill(~among(chosen, targets)[:, None], 0.0)
         if loss.ohem_divisor == "batch":
             divisor = loss.ohem_batch_size * max(1, _images(len(x)) if images is None else images)
     else:
         classification = CLASS_LOSSES[loss.kind](x, targets.labels, loss)
-    return Losses(classification * (own / divisor), box.sum() / divisor, assigned)
+    return Losses(classification * (own.to(classification) / divisor), box.sum() / divisor, assigned)
 
 
 def count_assigned(parts: Sequence[Targets]) -> Tensor:

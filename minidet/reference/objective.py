@@ -81,7 +81,7 @@ def detection_loss(
     if settings.kind in OHEM_RATIOS:
         used = _hard_examples(x, objects, labels, box_losses, t, every_anchor, settings)
         if settings.ohem_box_loss == "chosen":
-            box_losses, slope = (values * used[positive][:, None] for values in (box_losses, slope))
+            box_losses, slope = (np.where(used[positive][:, None], values, 0) for values in (box_losses, slope))
         if settings.ohem_divisor == "batch":
             divisor = settings.ohem_batch_size * max(1, len(x))
     grad_x, grad_t = np.zeros_like(x), np.zeros_like(t)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import subprocess
 import sys
@@ -168,6 +169,19 @@ def test_a_training_that_diverges_says_so_and_keeps_no_lost_weights(tmp_path):
         paths_training.train(net, data, config, tmp_path / "run", settings=settings)
     kept = ArrayRun(tmp_path / "run", load_settings(tmp_path / "run"), resume=True).load()
     assert kept is None or all(np.isfinite(value).all() for value in kept[2].values())
+
+
+def test_a_run_that_is_older_than_a_setting_goes_on_with_its_default(tmp_path):
+    settings = {"model": RetinaNetConfig.tiny(2).to_dict(), "training": TrainingConfig().to_dict(), "path": "compiled"}
+    older = copy.deepcopy(settings)
+    del older["training"]["loss"]["ohem_divisor"], older["model"]["prior"]
+    ArrayRun(tmp_path, older).save(1, 1.0, {"a": np.ones(1)}, {})
+    run = ArrayRun(tmp_path, settings, resume=True)
+    assert run.load()[0] == 1
+    assert load_settings(tmp_path) == settings
+    settings["training"]["loss"]["ohem_divisor"] = "batch"
+    with pytest.raises(ValueError, match=r"loss\.ohem_divisor = 'assigned', not 'batch'"):
+        ArrayRun(tmp_path, settings, resume=True)
 
 
 # --- the first weights

@@ -12,6 +12,7 @@ from minidet.experiments import definitions, rows, tables
 from minidet.experiments import published as paper
 from minidet.experiments.definitions import experiments
 from minidet.experiments.experiment import canonical, select
+from minidet.experiments.layout import TABLES
 from minidet.experiments.results import load_results
 from minidet.experiments.setting import elsewhere
 from tests.experiments.made_up import TINY
@@ -70,6 +71,14 @@ def test_names_are_chosen_by_table_by_pattern_and_by_name(tiny):
     assert select(tiny, [], rows.ALSO) == list(tiny)
     with pytest.raises(ValueError, match=r"9z is no experiment.*1a, 1b"):
         select(tiny, ["9z"], rows.ALSO)
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_the_name_of_a_table_runs_what_it_shows(table):
+    known = experiments()
+    first = canonical(known)
+    chosen = {first[name] for name in select(known, [table], rows.ALSO)}
+    assert {first[row.name] for row in TABLES[table].rows} <= chosen
 
 
 def test_another_data_set_changes_the_data_and_the_classes(tiny):

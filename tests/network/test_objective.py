@@ -139,6 +139,26 @@ def test_ohem_suppresses_among_anchors_or_among_what_they_predict():
     assert found["anchors"] - found["predictions"] == pytest.approx(float(values[0, 1]), rel=1e-5)
 
 
+def test_ohem_takes_logits_and_deltas_of_different_widths():
+    loss = LossConfig("ohem", ohem_batch_size=1, ohem_hardness="sum", ohem_suppresses="predictions")
+    training = TrainingConfig(loss=loss)
+    wanted = loss_of(*OBJECTS, training=training)
+    for kinds in ((LOGITS.double(), DELTAS), (LOGITS, DELTAS.double())):
+        found = loss_of(*OBJECTS, logits=kinds[0], deltas=kinds[1], training=training)
+        assert float(found.classification) == pytest.approx(float(wanted.classification), rel=1e-6)
+        assert float(found.box) == pytest.approx(float(wanted.box), rel=1e-6)
+
+
+def test_what_is_predicted_from_an_ignored_anchor_does_not_matter_to_ohem():
+    deltas = DELTAS.clone()
+    deltas[0, 2] = torch.nan  # at IoU 10 / 22
+    loss = LossConfig("ohem", ohem_batch_size=3, ohem_suppresses="predictions")
+    found, wanted = (
+        loss_of(*OBJECTS, deltas=one, training=TrainingConfig(loss=loss)).classification for one in (deltas, DELTAS)
+    )
+    assert float(found) == float(wanted)
+
+
 def test_half_width_outputs_are_computed_in_float32():
     image = truth([[0, 0, 10, 10]], [1]), truth([], [])
     half = loss_of(*image, logits=LOGITS.bfloat16(), deltas=DELTAS.bfloat16())
