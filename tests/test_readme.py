@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from minidet.experiments import claims, rows, verdicts
+from minidet.experiments import claims, evidence, rows, verdicts
 from minidet.experiments.comparison import between
 from minidet.experiments.imbalance import inspected
 from minidet.experiments.results import load_results
@@ -96,6 +96,15 @@ def test_the_readme_says_when_the_focal_loss_paid():
     assert f"level with it at {first[1]:,.0f} and {many.gain:.0f} points ahead at {last[1]:,.0f}" in readme
     crowd = {loss: results.score(rows.distractors(30, 40, loss)).values for loss in ("ohem", "focal")}
     assert max(crowd["ohem"]) < 1 < min(crowd["focal"])  # "learns nothing, and the focal loss does"
+    late = rows.PLATEAU_OHEM[-1], rows.PLATEAU_TUNED, rows.mining("suppresses=predictions")
+    best, other, predicted = map(rows.plateau, late)
+    apart, less = between(results, best, other), between(results, predicted, best)
+    assert abs(apart.gain) < apart.half  # "cannot be told apart"
+    assert -less.gain > less.half
+    assert f"in the same setting, it has {-less.gain:.1f} points less" in readme
+    assert verdicts.best(results, evidence.OHEM) == late[0]  # "the best of nine"
+    loss = results.known[other].training.loss
+    assert (loss.gamma, loss.alpha) == (1.0, 0.5)
     [judged] = [verdict for claim, verdict in claims.judged(results) if claim.tables == ("background",)]
     assert judged.kind == verdicts.UNDECIDED
 

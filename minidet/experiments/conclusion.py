@@ -50,8 +50,10 @@ def in_a_line(results: Results) -> str:
     paper = f"{focal} with the values of the paper"
     told_of = [told(results, *late, f"After {steps:,} steps on drawn shapes OHEM {which}".rstrip(), paper)]
     tuned, predicted = map(rows.plateau, (rows.PLATEAU_TUNED, rows.mining("suppresses=predictions")))
-    if which and results.score(tuned) and verdicts.best(results, rows.TUNED) == rows.PLATEAU_TUNED:
-        told_of.append(told(results, late[0], tuned, "OHEM", f"{focal} in its own best setting of nine"))
+    if results.score(tuned):
+        other = results.known[tuned].training.loss
+        called = f"{focal} with γ = {other.gamma:g} and α = {other.alpha:g} (one of nine settings tried)"
+        told_of.append(told(results, late[0], tuned, "OHEM", called))
     elif all("metrics_at_0" in run for name in late for run in results.of(name).values()):
         told_of.append(told(results, *late, "Counted with detections of every score, OHEM", focal, "metrics_at_0"))
     both = predicted, rows.plateau(rows.PLATEAU_OHEM[2])

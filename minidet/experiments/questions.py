@@ -88,7 +88,7 @@ def tuned_focal(base: Experiment) -> Iterator[Experiment]:
     About 100 s per run:
 
         tuned/gamma=1,alpha=0.1    14                tuned/gamma=1,alpha=0.25   = 1b/gamma=1
-        tuned/gamma=1,alpha=0.5    20                tuned/gamma=2,alpha=0.1    18
+        tuned/gamma=1,alpha=0.5    19                tuned/gamma=2,alpha=0.1    18
         tuned/gamma=2,alpha=0.25   = 1b/gamma=2      tuned/gamma=2,alpha=0.5    = 1b/gamma=2,alpha=0.5
         tuned/gamma=3,alpha=0.1    16                tuned/gamma=3,alpha=0.25   17
         tuned/gamma=3,alpha=0.5    17

@@ -1,5 +1,7 @@
 """The difference of two experiments: whose error comes from the seeds, and whose from the images."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -84,7 +86,7 @@ def test_detections_of_every_score_are_compared_too():
 
 
 def test_the_conclusion_in_a_line_claims_no_more_than_was_run():
-    """The best setting of OHEM, and that of the focal loss, are called so only where they are."""
+    """The best setting of OHEM is called so only where it is."""
     best, tuned = rows.PLATEAU_OHEM[-1], rows.plateau(rows.PLATEAU_TUNED)
     scores = {best: (30.0, 31.0), rows.plateau(best): (54.0, 55.0, 56.0), rows.plateau(rows.FL): (50.0, 51.0, 52.0)}
     scores |= {rows.cells("random", "ce"): (31.0, 32.0), rows.cells("random", "focal"): (26.0, 27.0)}
@@ -97,8 +99,7 @@ def test_the_conclusion_in_a_line_claims_no_more_than_was_run():
     assert "OHEM in its best setting of nine is ahead of the focal loss with the values of the paper by 4.0" in first
     assert photographs.startswith("On photographs")
     assert "of nine" not in said(**{rows.ohem("ohem", 512, 0.5): (40.0, 41.0)})  # another one is best, not run late
-    both = {tuned: (53.0, 55.0, 56.0), rows.PLATEAU_TUNED: (25.0,)}
-    assert "OHEM and the focal loss in its own best setting of nine cannot be told apart" in said(**both)
-    assert "its own" not in said(**both, **{rows.tuned(3, 0.1): (29.0,)})
+    other = said(**{tuned: (53.0, 55.0, 56.0)})
+    assert re.search("OHEM and the focal loss with γ = .* .one of nine settings tried. cannot be told apart", other)
     late = rows.plateau(rows.mining("suppresses=predictions"))
     assert "OHEM with suppression among predicted boxes is behind OHEM with" in said(**{late: (40.0, 41.0, 42.0)})
