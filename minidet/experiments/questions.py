@@ -193,7 +193,7 @@ def design(base: Experiment) -> Iterator[Experiment]:
         design/alpha=none          17         design/head-convs=1        22
         design/last-layer-alone    0          design/jitter              23
         design/depth=18  = classifier/1b/gamma=2    design/depth=34            3
-        design/depth=50            1    design/side=128            8
+        design/depth=50            not run    design/side=128            8
         design/side=192            18
     """
     levels, sizes = base.model.anchors.levels, base.model.anchors.sizes

@@ -17,7 +17,8 @@ from minidet.experiments.rule import LEVEL
 from minidet.experiments.student import tail
 
 NAMES = ("1a", "1b", "1c", "1d", "1e", "1e-small", "2", "3", "7", "pi", "hinge", "imbalance", "lr", "longer",
-         "background", "ohem", "tuned", "distractors", "plateau", "classifier", "design", "cells")  # fmt: skip
+         "background", "ohem", "tuned", "distractors", "plateau", "mining", "classifier", "design",
+         "cells")  # fmt: skip
 """All tables."""
 MORE = {
     "AR100": ("metrics", "AR100"), "AP, threshold 0": ("metrics_at_0", "AP"),
