@@ -52,14 +52,17 @@ def in_a_line(results: Results) -> str:
     tuned, predicted = map(rows.plateau, (rows.PLATEAU_TUNED, rows.mining("suppresses=predictions")))
     if results.score(tuned):
         other = results.known[tuned].training.loss
-        called = f"{focal} with γ = {other.gamma:g} and α = {other.alpha:g} (one of nine settings tried)"
+        tried = f"one of nine tried for {results.known[rows.FL].training.iterations} steps"
+        called = f"{focal} with γ = {other.gamma:g} and α = {other.alpha:g} ({tried})"
         told_of.append(told(results, late[0], tuned, "OHEM", called))
     elif all("metrics_at_0" in run for name in late for run in results.of(name).values()):
         told_of.append(told(results, *late, "Counted with detections of every score, OHEM", focal, "metrics_at_0"))
     both = predicted, rows.plateau(rows.PLATEAU_OHEM[2])
     if all(map(results.score, both)):
         among = "suppression among"
-        told_of.append(told(results, *both, f"OHEM with {among} predicted boxes", f"OHEM with {among} anchors"))
+        told_of.append(
+            told(results, *both, f"In the same setting OHEM with {among} predicted boxes", f"OHEM with {among} anchors")
+        )
     return ". ".join((*told_of, told(results, *cells, "On photographs of blood cells cross entropy", focal))) + "."
 
 

@@ -24,7 +24,7 @@ MINING = {"as everywhere": rows.PLATEAU_OHEM[2]} | {
     label: rows.mining(what) for what, label in {
         "hardness=sum": "ranked by both losses", "suppresses=predictions": "suppression among predicted boxes",
         "box-loss=chosen": "boxes of the chosen anchors alone", "divisor=batch": "divided by the batch",
-        "divisor=batch,rate=0.06": "by the batch, at the learning rate 0.06", "all": "the first four together",
+        "divisor=batch,rate=0.06": "by the batch, at the learning rate 0.06", "all": "all four together",
     }.items()
 }  # fmt: skip
 """What is decided otherwise in OHEM, and the experiment."""

@@ -213,8 +213,8 @@ TUNED = tuple(tuned(gamma, alpha) for gamma in TUNED_GAMMAS for alpha in TUNED_A
 PLATEAU_OHEM = ohem("ohem", 512, 0.7), ohem("ohem", 256, 0.5), ohem("ohem", 128, 0.5)
 PLATEAU_CE = ce(0.9)
 PLATEAU_TUNED = tuned(1.0, 0.5)
-"""The other ones that are trained for PLATEAU times as many steps, beside the focal loss; the last is the setting of
-the focal loss that was best of nine after BASE's steps."""
+"""The other ones that are trained for PLATEAU times as many steps, beside the focal loss; the last is one of four
+settings of the focal loss, of nine, that are level after BASE's steps."""
 CLASSIFIED = (*RIVALS, PLATEAU_OHEM[0], PLATEAU_OHEM[2])
 """The experiments that are also run on the backbones of classifiers."""
 DECIDING = (FL, PLATEAU_OHEM[0], PLATEAU_OHEM[2])

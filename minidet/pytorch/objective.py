@@ -32,7 +32,8 @@ class Losses(NamedTuple):
     box: Tensor
     """Of the deltas of the anchors assigned to a ground-truth box."""
     assigned: Tensor
-    """How many anchors are assigned to a ground-truth box; both sums are divided by that number, or by 1."""
+    """How many anchors are assigned to a ground-truth box; both sums are divided by that number, or by 1, unless OHEM
+    divides by its batch (`LossConfig.ohem_divisor`)."""
 
 
 def detection_loss(

@@ -100,6 +100,8 @@ def test_the_conclusion_in_a_line_claims_no_more_than_was_run():
     assert photographs.startswith("On photographs")
     assert "of nine" not in said(**{rows.ohem("ohem", 512, 0.5): (40.0, 41.0)})  # another one is best, not run late
     other = said(**{tuned: (53.0, 55.0, 56.0)})
-    assert re.search("OHEM and the focal loss with γ = .* .one of nine settings tried. cannot be told apart", other)
+    assert re.search("OHEM and the focal loss with γ = .* .one of nine tried for .* steps. cannot be told apart", other)
     late = rows.plateau(rows.mining("suppresses=predictions"))
-    assert "OHEM with suppression among predicted boxes is behind OHEM with" in said(**{late: (40.0, 41.0, 42.0)})
+    assert "In the same setting OHEM with suppression among predicted boxes is behind OHEM with" in said(
+        **{late: (40.0, 41.0, 42.0)}
+    )
