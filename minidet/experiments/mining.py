@@ -20,8 +20,8 @@ def mining(base: Experiment) -> Iterator[Experiment]:
 
     Ten times as many steps, 13 minutes per run:
 
-        plateau/mining/hardness=sum       not run    plateau/mining/suppresses=predictions  47
-        plateau/mining/box-loss=chosen    not run    plateau/mining/divisor=batch      not run
+        plateau/mining/hardness=sum       54    plateau/mining/suppresses=predictions  47
+        plateau/mining/box-loss=chosen    49    plateau/mining/divisor=batch      not run
         plateau/mining/divisor=batch,rate=0.06  not run    plateau/mining/all          40
     """
     best = {"loss.kind": "ohem", "loss.ohem_batch_size": 16, "loss.ohem_iou_threshold": 0.5}
