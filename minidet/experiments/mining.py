@@ -12,7 +12,7 @@ def mining(base: Experiment) -> Iterator[Experiment]:
     """OHEM in its best setting, 16 anchors and a threshold of .5, with one open choice or all of them made otherwise.
 
     Dividing by 16 for each image, of which about 6 are assigned, makes the gradient smaller; with three times the
-    learning rate its size is as before. About 115 s per run:
+    learning rate it is about as large as before. About 115 s per run:
 
         mining/hardness=sum               20    mining/suppresses=predictions     10
         mining/box-loss=chosen            17    mining/divisor=batch              18
